@@ -1,0 +1,1 @@
+//! `CompiledPolicy` to `Ruleset`.

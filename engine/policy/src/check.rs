@@ -1,0 +1,182 @@
+//! `Ast` to `CheckedPolicy`: keys known, values parsed, names unique, ids in load order.
+//!
+//! The types here are what the rest of the crate and the store work on: a rule whose every value has
+//! its canonical form. They serialise, since the store keeps them as they are.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::uri::{Scheme, UriPrefix};
+use crate::verdict::{Action, RuleId};
+
+/// Every rule of a policy, checked, and the lists that they name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckedPolicy {
+    /// The rules in load order; rule `n` has the id `n + 1`.
+    pub rules: Vec<CheckedRule>,
+    /// The list files that rules name, each once, in order of first mention.
+    pub lists: Vec<ListUse>,
+}
+
+/// One rule whose values are canonical.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedRule {
+    /// Its number in load order.
+    pub id: RuleId,
+    /// Its name, unique over all files.
+    pub name: String,
+    /// The file it stands in, as it was named to the parser.
+    pub file: String,
+    /// The line of its name, from 1.
+    pub line: u32,
+    /// What it asks for.
+    pub action: Action,
+    /// The reason that tools and the portal show.
+    pub description: Option<String>,
+    /// The word that reports use; else the stem of the list that hit.
+    pub category: Option<String>,
+    /// What must hold. Kinds are ANDed, the values of one kind ORed; an empty kind always holds.
+    pub conditions: Conditions,
+}
+
+/// What a rule asks of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conditions {
+    /// `match-uri`
+    pub uri: Vec<UriPrefix>,
+    /// `match-domain`; together with `domain_lists` one kind
+    pub domains: Vec<DomainPattern>,
+    /// `match-domain-list`, as positions in the policy's table of lists
+    pub domain_lists: Vec<ListIndex>,
+    /// `match-sni`
+    pub sni: Vec<DomainPattern>,
+    /// `match-source`
+    pub sources: Vec<AddressPattern>,
+    /// `match-destination`
+    pub destinations: Vec<AddressPattern>,
+    /// `match-user-agent`: lower-case texts that are part of the header
+    pub user_agents: Vec<String>,
+    /// `application`
+    pub application: Application,
+}
+
+/// A name and whether the names below it are meant too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DomainPattern {
+    /// The canonical name, or the canonical text of an address (`192.0.2.1`, `[2001:db8::1]`).
+    pub name: String,
+    /// How far it reaches.
+    pub scope: Scope,
+}
+
+/// How far an entry of a domain list reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The name and every name below it.
+    Tree,
+    /// This host only (`=name`).
+    Host,
+}
+
+/// What an address may be compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressPattern {
+    /// An address, a CIDR or a range.
+    Range(AddressRange),
+    /// A class of addresses; for destinations only.
+    Class(AddressClass),
+    /// A list file of ranges.
+    List(ListIndex),
+}
+
+/// Two addresses of one family and all between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AddressRange {
+    /// The lowest address; a mapped IPv4 address is an IPv4 address.
+    pub first: IpAddr,
+    /// The highest, of the same family.
+    pub last: IpAddr,
+}
+
+/// Classes of destinations that are IP literals (SPEC 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressClass {
+    /// 127/8, 0/8, `::1`, `::`
+    Loopback,
+    /// RFC 1918 and RFC 4193
+    Private,
+    /// 169.254/16 and fe80::/10
+    LinkLocal,
+    /// Every literal
+    AnyLiteral,
+}
+
+/// `application`: the protocol of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Application {
+    /// All of them
+    #[default]
+    Any,
+    /// `http://`
+    Http,
+    /// `https://` and CONNECT alike
+    Https,
+    /// `ftp://`
+    Ftp,
+    /// CONNECT
+    Connect,
+}
+
+impl Application {
+    /// Whether a request by `scheme`, a CONNECT or not, is of this protocol.
+    #[must_use]
+    pub const fn covers(self, scheme: Scheme, connect: IsConnect) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Http => matches!(scheme, Scheme::Http),
+            Self::Https => matches!(scheme, Scheme::Https),
+            Self::Ftp => matches!(scheme, Scheme::Ftp),
+            Self::Connect => matches!(connect, IsConnect::Connect),
+        }
+    }
+}
+
+/// Whether a request is a CONNECT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsConnect {
+    /// It is.
+    Connect,
+    /// It has a method of its own.
+    Other,
+}
+
+/// A position in the policy's table of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ListIndex(pub u32);
+
+/// A list file that a rule names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListUse {
+    /// The path, resolved against the policy file's folder.
+    pub path: String,
+    /// What its lines are.
+    pub kind: ListKind,
+    /// Where it is first named, for the fault when it cannot be read.
+    pub mention: crate::diagnostic::Place,
+}
+
+/// What the lines of a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListKind {
+    /// Names of hosts.
+    Domains,
+    /// Addresses, CIDRs and ranges.
+    Addresses,
+}

@@ -1,0 +1,67 @@
+//! Who asks, and how much of it is known when: the request as rules see it.
+//!
+//! Squid asks several times about one connection, and each time knows less or more (SPEC 4). What is
+//! not known in a phase is `Unknown` here and never an empty text.
+
+use std::net::IpAddr;
+
+use crate::uri::{CanonicalUri, Domain};
+
+/// When Squid asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// A CONNECT before the `ClientHello`: host and port, no path, no SNI.
+    Connect,
+    /// The SNI is known, or known to be absent; the user agent is lost.
+    Hello,
+    /// Plain http, or inside a decrypted tunnel: everything is known.
+    Request,
+}
+
+/// Whether the tunnel that is asked about will be decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tunnel {
+    /// What is unknown now stays unknown.
+    Opaque,
+    /// Its inner requests are asked about later.
+    Decrypted,
+}
+
+/// A value that a phase may not know yet, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Known<T> {
+    /// This phase cannot know it.
+    Unknown,
+    /// Known to be absent.
+    Absent,
+    /// Known.
+    Is(T),
+}
+
+/// The machine and person behind the proxy: all that a rule may see of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// The client's address; a mapped IPv4 address is an IPv4 address.
+    pub address: IpAddr,
+    /// The user that the proxy authenticated, as bytes of the proxy's choosing.
+    pub user: Option<&'a [u8]>,
+    /// The TLS SNI, in the canonical form of a domain.
+    pub sni: Known<Domain<'a>>,
+    /// The User-Agent header.
+    pub user_agent: Known<&'a [u8]>,
+}
+
+/// One request as rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// When Squid asks.
+    pub phase: Phase,
+    /// Whether more will be known later.
+    pub tunnel: Tunnel,
+    /// The HTTP method, as sent.
+    pub method: &'a [u8],
+    /// Where to.
+    pub uri: &'a CanonicalUri<'a>,
+    /// Who.
+    pub client: Client<'a>,
+}

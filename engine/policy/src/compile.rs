@@ -1,0 +1,1 @@
+//! `CheckedPolicy` and lists to `CompiledPolicy`: what the store keeps.

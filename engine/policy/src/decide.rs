@@ -1,0 +1,1 @@
+//! Candidates to the verdict of the lowest id that holds.

@@ -1,0 +1,1 @@
+//! Faults in policy files: code, place, message, help.

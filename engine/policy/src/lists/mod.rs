@@ -1,0 +1,1 @@
+//! List files to entries.

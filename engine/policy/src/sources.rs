@@ -1,0 +1,1 @@
+//! A pure walk over policy files.
