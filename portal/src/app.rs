@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use eg_proto::payload::{Opener, Payload, Route};
+use eg_proto::{Opener, Payload, RULE_ENGINE_UNAVAILABLE, Route};
 
 use crate::page;
 use crate::payload::{Arrival, REFUSED, RedirectQuery, way_back};
@@ -80,7 +80,7 @@ fn arrive(route: Route, opener: &Opener, query: Redirect) -> Response {
 
 /// Whether the payload was sealed for the case that no engine could be asked.
 fn is_filter_failure(payload: &Payload) -> bool {
-    payload.rule == eg_proto::payload::ENGINE_UNAVAILABLE
+    payload.rule == RULE_ENGINE_UNAVAILABLE
 }
 
 fn unavailable() -> Response {
@@ -112,7 +112,7 @@ async fn with_headers(mut response: Response) -> Response {
 pub(crate) mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
-    use eg_proto::payload::{PortalSecret, Sealer};
+    use eg_proto::{Action, PortalSecret, Sealer};
     use tower::ServiceExt as _;
 
     use super::*;
@@ -124,13 +124,13 @@ pub(crate) mod tests {
             decision: "00000001-1".to_owned(),
             rule: "no-gambling".to_owned(),
             rule_id: Some(7),
-            action: "deny".to_owned(),
+            action: Action::Deny,
             code: 300,
             reason: "gambling is not allowed here".to_owned(),
             category: Some("gambling".to_owned()),
             url: "http://casino.example/a".to_owned(),
             canonical: "http://casino.example/a".to_owned(),
-            client: "192.0.2.7".to_owned(),
+            client: Some([192, 0, 2, 7].into()),
             user: None,
             at: 1_000,
             expires: i64::MAX,
@@ -141,12 +141,12 @@ pub(crate) mod tests {
     fn token(route: Route, payload: &Payload) -> String {
         let sealer = Sealer::new(&PortalSecret::parse(SECRET).unwrap(), [1; 16]);
         let mut out = Vec::new();
-        sealer.seal(route, payload, [2; 12], &mut out).unwrap();
+        sealer.seal(route, &payload.borrowed(), [2; 12], &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     fn answer(uri: &str) -> (StatusCode, String, String) {
-        let opener = Opener::new(&PortalSecret::parse(SECRET).unwrap(), None);
+        let opener = Opener::new(PortalSecret::parse(SECRET).unwrap(), None);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let request = Request::get(uri).body(Body::empty()).unwrap();
@@ -166,7 +166,9 @@ pub(crate) mod tests {
             let uri = format!("{}?v=1&p={}", route.path(), token(route, &payload()));
             let (status, _, body) = answer(&uri);
             assert_eq!(status, StatusCode::OK);
-            for fact in ["no-gambling", "gambling is not allowed here", "casino.example", "00000001-1"] {
+            for fact in
+                ["no-gambling", "gambling is not allowed here", "casino.example", "00000001-1"]
+            {
                 assert!(body.contains(fact), "{fact} in {body}");
             }
             assert!(!body.contains("roceed"), "a page must not promise what it cannot do: {body}");
@@ -187,7 +189,11 @@ pub(crate) mod tests {
             "v=1&p=a&p=b".to_owned(),
         ] {
             let (status, _, body) = answer(&format!("/blocked?{query}"));
-            assert_eq!((status, body.as_str()), (StatusCode::BAD_REQUEST, "bad request\n"), "{query}");
+            assert_eq!(
+                (status, body.as_str()),
+                (StatusCode::BAD_REQUEST, "bad request\n"),
+                "{query}"
+            );
         }
     }
 
@@ -202,8 +208,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_token_of_the_connectors_own_failures_says_the_same() {
-        let failure =
-            Payload { rule: eg_proto::payload::ENGINE_UNAVAILABLE.to_owned(), ..payload() };
+        let failure = Payload { rule: RULE_ENGINE_UNAVAILABLE.to_owned(), ..payload() };
         let (status, _, _) = answer(&format!("/blocked?v=1&p={}", token(Route::Blocked, &failure)));
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }

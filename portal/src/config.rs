@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use eg_proto::payload::{Opener, PortalSecret};
+use eg_proto::{Opener, PortalSecret, SecretFault};
 use serde::Deserialize;
 
 /// Where the portal listens behind a TLS terminator (SPEC 1).
@@ -61,10 +61,12 @@ pub enum ConfigFault {
         key: &'static str,
         /// Why.
         #[source]
-        source: eg_proto::payload::SecretFault,
+        source: SecretFault,
     },
     /// An address to listen on that is none.
-    #[error("`{path}`: `listen` is `{value}`, which is no address with a port such as `127.0.0.1:8000`")]
+    #[error(
+        "`{path}`: `listen` is `{value}`, which is no address with a port such as `127.0.0.1:8000`"
+    )]
     Listen {
         /// The file.
         path: PathBuf,
@@ -125,10 +127,9 @@ impl Config {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let opener = opener(path, folder, &file.portal)?;
         let listen = file.portal.listen.as_deref().unwrap_or(LISTEN_DEFAULT);
-        let listen = listen.parse().map_err(|_| ConfigFault::Listen {
-            path: path.to_owned(),
-            value: listen.to_owned(),
-        })?;
+        let listen = listen
+            .parse()
+            .map_err(|_| ConfigFault::Listen { path: path.to_owned(), value: listen.to_owned() })?;
         let level = level(path, file.logging.level.as_deref().unwrap_or("notice"))?;
         Ok(Self { listen, opener, level, not_yet: not_yet(&file.portal) })
     }
@@ -146,7 +147,7 @@ fn opener(path: &Path, folder: &Path, table: &PortalTable) -> Result<Opener, Con
         Some(file) => Some(read_secret(&folder.join(file), "previous_secret_file")?),
         None => None,
     };
-    Ok(Opener::new(&current, previous.as_ref()))
+    Ok(Opener::new(current, previous))
 }
 
 fn read_secret(path: &Path, key: &'static str) -> Result<PortalSecret, ConfigFault> {
@@ -218,9 +219,8 @@ mod tests {
         let path = folder.path().join("portal.conf");
         std::fs::write(&path, text).unwrap();
         std::fs::write(folder.path().join("secret"), format!("{SECRET}\n")).unwrap();
-        Config::read(&path).map_err(|fault| {
-            fault.to_string().replace(folder.path().to_str().unwrap(), "FOLDER")
-        })
+        Config::read(&path)
+            .map_err(|fault| fault.to_string().replace(folder.path().to_str().unwrap(), "FOLDER"))
     }
 
     #[test]
@@ -239,12 +239,27 @@ mod tests {
     #[test]
     fn faults_name_file_and_line() {
         for (text, expected) in [
-            ("[portal]\nsecrets = \"x\"\n", "`FOLDER/portal.conf` line 2, column 1: unknown field `secrets`"),
-            ("[portal]\n", "`FOLDER/portal.conf`: set exactly one of `secret` and `secret_file` in [portal]"),
-            ("[portal]\nsecret = \"c2hvcnQ=\"\n", "`FOLDER/portal.conf`: `secret` is no portal secret; it must be 32 bytes in base64"),
+            (
+                "[portal]\nsecrets = \"x\"\n",
+                "`FOLDER/portal.conf` line 2, column 1: unknown field `secrets`",
+            ),
+            (
+                "[portal]\n",
+                "`FOLDER/portal.conf`: set exactly one of `secret` and `secret_file` in [portal]",
+            ),
+            (
+                "[portal]\nsecret = \"c2hvcnQ=\"\n",
+                "`FOLDER/portal.conf`: `secret` is no portal secret; it must be 32 bytes in base64",
+            ),
             ("[portal]\nsecret_file = \"absent\"\n", "cannot read `FOLDER/absent`"),
-            ("[portal]\nsecret_file = \"secret\"\nlisten = \"8000\"\n", "`FOLDER/portal.conf`: `listen` is `8000`"),
-            ("[portal]\nsecret_file = \"secret\"\n[logging]\nlevel = \"loud\"\n", "`FOLDER/portal.conf`: `level` is `loud`"),
+            (
+                "[portal]\nsecret_file = \"secret\"\nlisten = \"8000\"\n",
+                "`FOLDER/portal.conf`: `listen` is `8000`",
+            ),
+            (
+                "[portal]\nsecret_file = \"secret\"\n[logging]\nlevel = \"loud\"\n",
+                "`FOLDER/portal.conf`: `level` is `loud`",
+            ),
         ] {
             let fault = read(text).unwrap_err();
             assert!(fault.starts_with(expected), "{fault}");

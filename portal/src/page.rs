@@ -1,7 +1,7 @@
 //! Templates to HTML; escaping happens here and nowhere else.
 
 use askama::Template;
-use eg_proto::payload::{Payload, Route};
+use eg_proto::{Payload, Route};
 
 /// One fact about a decision, as the page lists it.
 #[derive(Debug)]
@@ -52,13 +52,14 @@ pub fn stopped(route: Route, payload: &Payload) -> Result<String, askama::Error>
             "Your administrator can open it for you; give the decision number below.",
         ),
     };
+    let client = payload.client.map(|address| address.to_string());
     let rule_id = payload.rule_id.map(|id| id.to_string());
     let facts = [
         ("Address", Some(payload.url.as_str())),
         ("Rule", Some(payload.rule.as_str())),
         ("Rule number", rule_id.as_deref()),
         ("Category", payload.category.as_deref()),
-        ("Your address", Some(payload.client.as_str())),
+        ("Your address", client.as_deref()),
         ("User", payload.user.as_deref()),
         ("Decision", Some(payload.decision.as_str())),
     ];

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
-use eg_proto::payload::{Freshness, Opener, Payload, Route};
+use eg_proto::{Freshness, Opener, Payload, Route};
 use serde::Deserialize;
 
 /// The version of the payload that this portal opens.

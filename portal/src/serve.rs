@@ -55,9 +55,8 @@ pub enum ServeFault {
 ///
 /// [`ServeFault`] before the first connection; a single connection's fault ends that one only.
 pub async fn serve(address: SocketAddr, routes: Router) -> Result<(), ServeFault> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeFault::Bind { address, source })?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| ServeFault::Bind { address, source })?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeFault::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeFault::Signal)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
