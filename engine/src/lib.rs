@@ -1,1 +1,8 @@
-//! engine
+//! The daemon `enforcegate-engine`: everything of it that touches the world.
+//!
+//! The pure half, rules and verdicts, is `eg-policy`; the wire is `eg-proto`. This crate alone knows
+//! both, and in it only `convert` names both.
+//!
+//! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
+
+pub mod config;

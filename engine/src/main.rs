@@ -1,2 +1,3 @@
-//! x
+//! The program `enforcegate-engine`.
+
 fn main() {}
