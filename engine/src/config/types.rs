@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eg_policy::verdict::Action;
-use eg_proto::hello::{ConnectorName, SharedKey};
-use eg_proto::payload::PortalSecret;
+use eg_proto::{ConnectorName, PortalSecret, SharedKey};
 use ipnet::IpNet;
 
 /// The engine's whole configuration.
@@ -46,6 +45,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[cluster]`
     pub cluster: Cluster,
+    /// The keys that are set to something that has no effect in this version.
+    pub not_yet: Vec<String>,
 }
 
 /// A setting that is on or off.
