@@ -61,7 +61,7 @@ pub(crate) struct Hit {
 }
 
 /// A set's number and the scope of a name in it, as one number that sorts by set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Item(pub(super) u32);
 
 impl Item {
@@ -71,6 +71,11 @@ impl Item {
             Scope::Tree => Self(set << 1),
             Scope::Host => Self(set << 1 | 1),
         }
+    }
+
+    /// The item that sorts before all others of a set.
+    pub(crate) const fn first(set: u32) -> Self {
+        Self(set << 1)
     }
 
     /// The set's number.
@@ -295,6 +300,11 @@ impl NameTable {
         };
         let end = self.groups.ends.get(at).copied().unwrap_or(0);
         self.groups.items.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The group of a name.
+    pub(crate) fn group(&self, name: &str) -> Option<u32> {
+        self.find(hash(name.as_bytes(), self.shape.seed), name.as_bytes())
     }
 
     /// Adds to `hits` every suffix of `name` that the table holds, the shortest first. `suffixes` comes
