@@ -1,1 +1,1 @@
-//! Policy text to `Ast`.
+//! Text to `Ast`, never failing.

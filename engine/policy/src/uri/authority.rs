@@ -1,0 +1,1 @@
+//! User-info, host and port.
