@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use eg_policy::moment::Moment;
 use eg_policy::verdict::Verdict;
-use eg_proto::query::DecisionId;
+use eg_proto::DecisionId;
 use serde::{Serialize, Serializer};
 
 use super::redact::{self, QueryKey, Readable, Shown};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use eg_policy::moment::Moment;
 use eg_policy::verdict::{Action, Verdict};
-use eg_proto::query::DecisionId;
+use eg_proto::DecisionId;
 
 use super::entry::{self, Asked, Facts, SessionRef, Source};
 use super::recent::Print;
@@ -112,7 +112,7 @@ impl Recorder {
         if facts.asked == Asked::Again
             && let Some(count) = self.audit.parts.recent.find(print)
         {
-            let decision = DecisionId { run: decision.run, count };
+            let decision = DecisionId::new(decision.run(), count);
             return Recorded { verdict, decision, at: now };
         }
         let parts = self.audit.parts.clone();
@@ -137,7 +137,7 @@ impl Recorder {
             done
         });
         if written {
-            self.audit.parts.recent.remember(print, decision.count);
+            self.audit.parts.recent.remember(print, decision.count());
             return Recorded { verdict, decision, at: now };
         }
         self.audit.shared.missed.fetch_add(1, Ordering::Relaxed);

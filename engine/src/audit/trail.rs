@@ -9,7 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use eg_policy::moment::Moment;
-use eg_proto::query::DecisionId;
+use eg_proto::DecisionId;
 
 use super::entry::{self, Event};
 use super::recent::Recent;
@@ -220,7 +220,7 @@ impl DecisionBlock {
         }
         let count = self.next;
         self.next += 1;
-        DecisionId { run: decisions.run, count }
+        DecisionId::new(decisions.run, count)
     }
 }
 

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eg_policy::verdict::Action;
-use eg_proto::hello::{ConnectorName, SharedKey};
-use eg_proto::payload::PortalSecret;
+use eg_proto::{ConnectorName, PortalSecret, SharedKey};
 use ipnet::IpNet;
 
 /// The engine's whole configuration.
