@@ -88,7 +88,7 @@ pub struct PayloadRef<'a> {
     pub ack_token: Option<&'a str>,
 }
 
-impl<'a> PayloadRef<'a> {
+impl PayloadRef<'_> {
     /// The payload of a connector's own failure.
     #[must_use]
     pub const fn unavailable(cause: FailureCause, at: i64, expires: i64) -> Self {
