@@ -45,6 +45,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[cluster]`
     pub cluster: Cluster,
+    /// The keys that are set to something that has no effect in this version.
+    pub not_yet: Vec<String>,
 }
 
 /// A setting that is on or off.
