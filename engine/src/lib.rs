@@ -6,3 +6,16 @@
 //! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
 
 pub mod config;
+
+// -- the data plane, in the order in which a request meets it
+pub mod listener;
+mod worker;
+mod link;
+pub mod handshake;
+mod session;
+mod answer;
+mod convert;
+pub mod view;
+pub mod audit;
+pub mod portal_link;
+mod refusals;
