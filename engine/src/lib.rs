@@ -5,7 +5,12 @@
 //!
 //! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
 
+pub mod start;
+pub mod daemon;
 pub mod config;
+pub mod process;
+pub mod log;
+pub mod tls;
 
 // -- the data plane, in the order in which a request meets it
 pub mod listener;
@@ -19,3 +24,10 @@ pub mod view;
 pub mod audit;
 pub mod portal_link;
 mod refusals;
+
+// -- the policy's life cycle
+pub mod sources;
+pub mod reload;
+
+// -- state at rest
+pub mod store;
