@@ -317,3 +317,6 @@ impl<'a> Iterator for Answers<'a> {
 pub fn answers(body: &[u8]) -> Result<Answers<'_>, FrameFault> {
     Ok(Answers { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+mod tests;

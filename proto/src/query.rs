@@ -418,3 +418,6 @@ impl<'a> Iterator for Queries<'a> {
 pub fn queries(body: &[u8]) -> Result<Queries<'_>, FrameFault> {
     Ok(Queries { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+mod tests;
