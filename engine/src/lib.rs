@@ -18,4 +18,4 @@ mod convert;
 pub mod view;
 pub mod audit;
 pub mod portal_link;
-mod refusals;
+pub mod refusals;
