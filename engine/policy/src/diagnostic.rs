@@ -6,7 +6,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Serialize, Serializer};
+
+use crate::syntax::span::{Lines, Span, is_unprintable};
 
 /// Where in a policy file something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -186,12 +189,252 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The line of the file, cut where it is very long; empty where the whole file is meant.
     pub source_line: String,
+    /// The bytes of `source_line` that are meant.
+    #[serde(skip)]
+    pub mark: Range<usize>,
 }
 
 impl Diagnostic {
     /// The fault as text, with the source line and a caret.
     #[must_use]
     pub fn render(&self) -> String {
-        format!("{}: {}", self.code, self.message)
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
+        let title = level.primary_title(self.message.as_str()).id(self.code.id());
+        let mut origin = Origin::path(self.place.file.as_str());
+        if self.place.line > 0 {
+            let column = usize::try_from(self.place.column).unwrap_or(usize::MAX);
+            origin = origin.line(line).char_column(column);
+        }
+        let mut body = match self.place.file.is_empty() {
+            true => Group::with_title(title),
+            false => title.element(origin),
+        };
+        if self.place.line > 0 {
+            let mark = AnnotationKind::Primary.span(self.mark.clone());
+            let source = self.source_line.as_str();
+            body = body.element(Snippet::source(source).line_start(line).annotation(mark));
+        }
+        let help = self.help.as_deref().unwrap_or_else(|| self.code.advice());
+        Renderer::plain().render(&[body.element(Level::HELP.message(help))])
+    }
+}
+
+/// How many faults are kept; the rest are counted.
+pub const FAULTS_MAX: usize = 1_000;
+
+/// Collects faults, up to a bound.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    kept: Vec<Diagnostic>,
+    errors_dropped: u64,
+    warnings_dropped: u64,
+}
+
+impl Faults {
+    /// Adds a fault at a place.
+    pub(crate) fn report(
+        &mut self,
+        lines: &Lines<'_>,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        if self.is_full(code.severity()) {
+            return;
+        }
+        let line = lines.source_line(span);
+        self.kept.push(Diagnostic {
+            code,
+            severity: code.severity(),
+            place: lines.place(span),
+            message: message.into(),
+            help,
+            source_line: line.text,
+            mark: line.mark,
+        });
+    }
+
+    /// Adds a fault of a whole file.
+    pub(crate) fn report_file(&mut self, file: &str, code: Code, message: impl Into<String>) {
+        if self.is_full(code.severity()) {
+            return;
+        }
+        self.kept.push(Diagnostic {
+            code,
+            severity: code.severity(),
+            place: Place { file: file.to_owned(), ..Place::default() },
+            message: message.into(),
+            help: None,
+            source_line: String::new(),
+            mark: 0..0,
+        });
+    }
+
+    /// Counts a fault that is not kept.
+    fn is_full(&mut self, severity: Severity) -> bool {
+        if self.kept.len() < FAULTS_MAX {
+            return false;
+        }
+        match severity {
+            Severity::Error => self.errors_dropped = self.errors_dropped.saturating_add(1),
+            Severity::Warning => self.warnings_dropped = self.warnings_dropped.saturating_add(1),
+        }
+        true
+    }
+
+    /// Whether one of them is an error.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors_dropped > 0 || self.kept.iter().any(|fault| fault.severity == Severity::Error)
+    }
+
+    /// Adds the faults of one file.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for fault in other.kept {
+            if !self.is_full(fault.severity) {
+                self.kept.push(fault);
+            }
+        }
+        self.errors_dropped = self.errors_dropped.saturating_add(other.errors_dropped);
+        self.warnings_dropped = self.warnings_dropped.saturating_add(other.warnings_dropped);
+    }
+
+    /// Makes every error a warning.
+    pub(crate) fn soften(&mut self) {
+        self.kept.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
+        self.warnings_dropped = self.warnings_dropped.saturating_add(self.errors_dropped);
+        self.errors_dropped = 0;
+    }
+
+    /// All that were kept, and one more that counts the rest.
+    pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        let dropped = self.errors_dropped.saturating_add(self.warnings_dropped);
+        if dropped > 0 {
+            self.kept.push(Diagnostic {
+                code: Code::MoreFaults,
+                severity: match self.errors_dropped {
+                    0 => Severity::Warning,
+                    _ => Severity::Error,
+                },
+                place: Place::default(),
+                message: format!("{dropped} more faults are not shown"),
+                help: None,
+                source_line: String::new(),
+                mark: 0..0,
+            });
+        }
+        self.kept
+    }
+}
+
+/// How much of what the operator wrote is repeated in a message.
+const QUOTE_LETTERS_MAX: usize = 80;
+
+/// What the operator wrote, in backticks, harmless and short.
+pub(crate) fn quote(text: &str) -> String {
+    let mut letters = text.chars();
+    let clean = |letter| if is_unprintable(letter) { '?' } else { letter };
+    let shown: String = letters.by_ref().take(QUOTE_LETTERS_MAX).map(clean).collect();
+    match letters.next() {
+        None => format!("`{shown}`"),
+        Some(_) => format!("`{shown}...`"),
+    }
+}
+
+/// The known word that is nearest to an unknown one, if it is near enough to be a slip of the pen.
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let word: Vec<char> = word.to_lowercase().chars().take(QUOTE_LETTERS_MAX).collect();
+    let distance_max = word.len().div_ceil(3).min(3);
+    known
+        .into_iter()
+        .map(|known| (distance(&word, known), known))
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// How many letters must be put in, left out or changed, or neighbours swapped.
+fn distance(left: &[char], right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    let mut left_before = None;
+    for (row, a) in left.iter().enumerate() {
+        let mut line = vec![row.saturating_add(1)];
+        let mut right_before = None;
+        for (column, b) in right.iter().enumerate() {
+            let cost = |cells: &[usize], at: usize, price: usize| {
+                cells.get(at).map_or(usize::MAX, |cell| cell.saturating_add(price))
+            };
+            let change = cost(&above, column, usize::from(a != b));
+            let leave = cost(&above, column.saturating_add(1), 1);
+            let insert = cost(&line, column, 1);
+            let swapped = left_before == Some(b) && right_before == Some(a);
+            let swap = match (swapped, column.checked_sub(1)) {
+                (true, Some(at)) => cost(&before, at, 1),
+                (true, None) | (false, _) => usize::MAX,
+            };
+            line.push(change.min(leave).min(insert).min(swap));
+            right_before = Some(b);
+        }
+        left_before = Some(a);
+        before = std::mem::replace(&mut above, line);
+    }
+    above.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_numbered_upwards_and_once() {
+        let ids: Vec<&str> = Code::ALL.iter().map(|code| code.id()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() == 6 && id.starts_with("EGP")));
+    }
+
+    #[test]
+    fn the_nearest_word_is_a_slip_away() {
+        let check = |word: &str, expected| {
+            let known = ["match-uri", "match-domain", "match-source", "action", "deny", "block"];
+            assert_eq!(nearest(word, known), expected, "{word}");
+        };
+        check("match-url", Some("match-uri"));
+        check("match-domian", Some("match-domain"));
+        check("Action", Some("action"));
+        check("blcok", Some("block"));
+        check("matchsource", Some("match-source"));
+        check("colour", None);
+        check("x", None);
+        check("", None);
+    }
+
+    #[test]
+    fn faults_are_bounded_and_counted() {
+        let lines = Lines::new("f", "text\n");
+        let mut faults = Faults::default();
+        for _ in 0..FAULTS_MAX + 7 {
+            faults.report(&lines, Code::UnexpectedText, Span::new(0, 1), "m", None);
+        }
+        assert!(faults.has_errors());
+        let all = faults.into_diagnostics();
+        assert_eq!(all.len(), FAULTS_MAX + 1);
+        assert_eq!(
+            all.last().map(|last| last.message.as_str()),
+            Some("7 more faults are not shown")
+        );
+        assert_eq!(all.last().map(|last| last.severity), Some(Severity::Error));
+    }
+
+    #[test]
+    fn what_is_repeated_is_harmless_and_short() {
+        assert_eq!(quote("a\u{1b}b"), "`a?b`");
+        assert!(quote(&"x".repeat(500)).len() < 100);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::compile::CompiledList;
 use crate::digest::Digest;
+use crate::matcher::Matcher;
 use crate::verdict::Action;
 
 pub use crate::check::CheckedRule as Rule;
@@ -11,9 +12,11 @@ pub use crate::check::CheckedRule as Rule;
 pub struct Ruleset {
     pub(crate) digest: Digest,
     pub(crate) rules: Vec<Rule>,
+    /// Places in `rules`, sorted by name.
+    pub(crate) by_name: Vec<u32>,
     pub(crate) default_action: Action,
     pub(crate) lists: Vec<CompiledList>,
-    pub(crate) entries: u64,
+    pub(crate) matcher: Matcher,
 }
 
 impl Ruleset {
@@ -41,15 +44,24 @@ impl Ruleset {
         &self.lists
     }
 
-    /// How many distinct names the index holds.
+    /// How many distinct names its lists hold.
     #[must_use]
-    pub const fn entries(&self) -> u64 {
-        self.entries
+    pub fn entries(&self) -> u64 {
+        self.matcher.tables().index.entries()
+    }
+
+    /// How many bytes the names of its lists take in memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.matcher.tables().index.bytes()
     }
 
     /// The rule with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.name == name)
+        let rule = |place: &u32| self.rules.get(*place as usize);
+        let name_at = |place: &u32| rule(place).map(|rule| rule.name.as_str());
+        let at = self.by_name.binary_search_by(|place| name_at(place).cmp(&Some(name))).ok()?;
+        rule(self.by_name.get(at)?)
     }
 }

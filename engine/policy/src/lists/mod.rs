@@ -186,6 +186,8 @@ pub fn stem(path: &str) -> &str {
     let mut parts = path.rsplit('/').filter(|part| !part.is_empty());
     let file = parts.next().unwrap_or(path);
     let stem = file.strip_suffix(".gz").unwrap_or(file);
-    let stem = stem.rsplit_once('.').map_or(stem, |(front, _)| if front.is_empty() { stem } else { front });
+    let stem = stem
+        .rsplit_once('.')
+        .map_or(stem, |(front, _)| if front.is_empty() { stem } else { front });
     if stem == "domains" { parts.next().unwrap_or(stem) } else { stem }
 }

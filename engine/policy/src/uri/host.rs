@@ -1,12 +1,18 @@
 //! Host names to A-labels.
+//!
+//! Ordinary ASCII names are read here in one pass; only names with A-labels or beyond ASCII go through
+//! UTS 46, and what comes out of it is read once more.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use super::address;
 use super::malformed::Malformed;
 
 /// The longest name, in bytes (RFC 1035 section 2.3.4, without the root's).
-pub(super) const NAME_BYTES_MAX: usize = 253;
+const NAME_BYTES_MAX: usize = 253;
 /// The longest label, in bytes.
 const LABEL_BYTES_MAX: usize = 63;
 /// The longest raw name that is looked at. A name of 253 bytes has at most about 1,000 bytes of UTF-8
@@ -77,10 +83,188 @@ pub enum Host<'a> {
     Address(IpAddr),
 }
 
-/// Writes the canonical form of a raw host without brackets; gives the address if it is one, and
-/// then leaves `buffer` to the caller.
+/// Writes the canonical form of a raw host without brackets. Gives the address if the host is one;
+/// `buffer` then holds its spelling, and not its canonical text.
 pub(super) fn fold(buffer: &mut String, raw: &[u8]) -> Result<Option<IpAddr>, Malformed> {
     buffer.clear();
-    buffer.push_str(std::str::from_utf8(raw).map_err(|_| Malformed::International)?);
+    let raw = without_last_dots(raw);
+    match survey(raw)? {
+        Spelling::Ascii => {
+            // Cannot fail: only ASCII is left here.
+            buffer.push_str(std::str::from_utf8(raw).map_err(|_| Malformed::International)?);
+            buffer.make_ascii_lowercase();
+        }
+        Spelling::International => map(buffer, raw)?,
+    }
+    if address::ends_in_number(buffer) {
+        return address::ipv4(buffer).map(|address| Some(address.into()));
+    }
     Ok(None)
+}
+
+/// How a name is spelled.
+enum Spelling {
+    /// In ASCII, without A-labels: UTS 46 changes nothing but case.
+    Ascii,
+    /// With A-labels or beyond ASCII.
+    International,
+}
+
+/// All dots at the end are the root's; Squid drops them too.
+fn without_last_dots(mut raw: &[u8]) -> &[u8] {
+    while let Some(shorter) = raw.strip_suffix(b".") {
+        raw = shorter;
+    }
+    raw
+}
+
+/// Looks at each byte of a name once. The lengths of labels are judged in ASCII names only.
+fn survey(name: &[u8]) -> Result<Spelling, Malformed> {
+    if name.len() > RAW_BYTES_MAX {
+        return Err(Malformed::NameTooLong);
+    }
+    let (mut label, mut longest, mut shortest, mut previous) = (0, 0, usize::MAX, b'.');
+    let (mut ascii, mut hyphens) = (true, false);
+    for &byte in name {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'_' => label += 1,
+            b'-' => {
+                label += 1;
+                hyphens |= previous == b'-';
+            }
+            b'.' => {
+                longest = longest.max(label);
+                shortest = shortest.min(label);
+                label = 0;
+            }
+            0x80..=0xff => ascii = false,
+            b'%' => return Err(Malformed::HostEscape),
+            0 => return Err(Malformed::Nul),
+            _ => return Err(Malformed::HostCharacter),
+        }
+        previous = byte;
+    }
+    if !ascii {
+        return Ok(Spelling::International);
+    }
+    if name.is_empty() {
+        return Err(Malformed::EmptyHost);
+    }
+    if shortest.min(label) == 0 {
+        return Err(Malformed::EmptyLabel);
+    }
+    if longest.max(label) > LABEL_BYTES_MAX {
+        return Err(Malformed::LabelTooLong);
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Malformed::NameTooLong);
+    }
+    Ok(if hyphens && has_a_label(name) { Spelling::International } else { Spelling::Ascii })
+}
+
+/// Whether some label begins with `xn--`.
+fn has_a_label(name: &[u8]) -> bool {
+    name.split(|byte| *byte == b'.')
+        .any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--")))
+}
+
+/// UTS 46, not transitional. `CheckHyphens` and STD3 are off, since real names break both
+/// (`r3---sn-x.googlevideo.com`, `_x.example`); what comes out is surveyed as any other name.
+fn map(buffer: &mut String, raw: &[u8]) -> Result<(), Malformed> {
+    let mapped = Uts46::new()
+        .to_ascii(raw, AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
+        .map_err(|_| Malformed::International)?;
+    buffer.push_str(mapped.trim_end_matches('.'));
+    match survey(buffer.as_bytes())? {
+        Spelling::Ascii | Spelling::International => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(raw: &[u8], expected: Result<&str, Malformed>) {
+        let mut buffer = String::from("left over");
+        let found = Domain::parse(&mut buffer, raw).map(Domain::as_str);
+        assert_eq!(found, expected, "{}", raw.escape_ascii());
+    }
+
+    #[test]
+    fn names() {
+        for (raw, expected) in [
+            ("example.com", "example.com"),
+            ("WWW.Example.COM", "www.example.com"),
+            ("example.com.", "example.com"),
+            ("example.com...", "example.com"),
+            ("localhost", "localhost"),
+            ("_x.blocked.test", "_x.blocked.test"),
+            ("r3---sn-x.googlevideo.com", "r3---sn-x.googlevideo.com"),
+            ("-a.test", "-a.test"),
+            ("a-.test", "a-.test"),
+            ("b\u{fc}cher.test", "xn--bcher-kva.test"),
+            ("bu\u{308}cher.test", "xn--bcher-kva.test"),
+            ("B\u{dc}CHER.test", "xn--bcher-kva.test"),
+            ("xn--bcher-kva.test", "xn--bcher-kva.test"),
+            ("XN--BCHER-KVA.test.", "xn--bcher-kva.test"),
+            ("-\u{fc}-.test", "xn-----xka.test"),
+            ("stra\u{df}e.test", "xn--strae-oqa.test"),
+            ("blocked\u{3002}test\u{ff0e}", "blocked.test"),
+            ("\u{ff42}\u{ff4c}\u{ff4f}cked.test", "blocked.test"),
+            ("\u{24d1}locked.test", "blocked.test"),
+            ("bl\u{ad}ocked.test", "blocked.test"),
+            ("1.2.3.4x", "1.2.3.4x"),
+            ("0xzz", "0xzz"),
+            ("127.0.0.1.nip.example", "127.0.0.1.nip.example"),
+        ] {
+            check(raw.as_bytes(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn no_names() {
+        let label = "a".repeat(64);
+        let name = format!("{}test", "abc.".repeat(63));
+        let raw = "\u{fc}".repeat(600);
+        for (raw, expected) in [
+            ("", Malformed::EmptyHost),
+            ("..", Malformed::EmptyHost),
+            ("\u{ad}", Malformed::EmptyHost),
+            ("\u{3002}", Malformed::EmptyHost),
+            (".a.test", Malformed::EmptyLabel),
+            ("a..test", Malformed::EmptyLabel),
+            ("a.\u{3002}test", Malformed::EmptyLabel),
+            ("a b", Malformed::HostCharacter),
+            ("a\tb", Malformed::HostCharacter),
+            ("a\u{7f}b", Malformed::HostCharacter),
+            ("a\\b", Malformed::HostCharacter),
+            ("*.test", Malformed::HostCharacter),
+            ("a/b", Malformed::HostCharacter),
+            ("a\u{2f}b", Malformed::HostCharacter),
+            ("a\u{ff0f}b", Malformed::HostCharacter),
+            ("bl%6fcked.test", Malformed::HostEscape),
+            ("bl\u{ff05}6fcked.test", Malformed::HostEscape),
+            ("a\0b", Malformed::Nul),
+            ("xn--a.test", Malformed::International),
+            ("xn--.test", Malformed::International),
+            ("xn--blocked-.test", Malformed::International),
+            ("a\u{2024}test\u{d7ff}", Malformed::International),
+            (&label, Malformed::LabelTooLong),
+            (&name, Malformed::NameTooLong),
+            (&raw, Malformed::NameTooLong),
+            ("127.0.0.1", Malformed::NotAName),
+            ("\u{ff11}27.1", Malformed::NotAName),
+            ("a.1", Malformed::Ipv4),
+        ] {
+            check(raw.as_bytes(), Err(expected));
+        }
+        check(b"b\xfccher.test", Err(Malformed::International));
+    }
+
+    #[test]
+    fn parents() {
+        let names = |name| Domain::folded(name).parents().collect::<Vec<_>>();
+        assert_eq!(names("a.b.test"), ["a.b.test", "b.test", "test"]);
+        assert_eq!(names("test"), ["test"]);
+    }
 }
