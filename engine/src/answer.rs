@@ -5,11 +5,11 @@ use std::time::Instant;
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::uri::{CanonicalUri, UriBuffer};
 use eg_policy::verdict::{Action, Cause, Verdict};
-use eg_proto::{Answer, BadQuery, Query, Role};
+use eg_proto::{Answer, Query, Role};
 
 use crate::audit::{Recorded, Recorder, SessionRef};
 use crate::convert::{
-    facts_of, facts_of_unreadable, form_of, malformed_of, request_of, sni_of,
+    facts_of, facts_of_unreadable, form_of, unreadable, request_of, sni_of,
 };
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted};
@@ -62,10 +62,10 @@ pub(crate) fn answer_unreadable<'d, 'r>(
     view: &View<'r>,
     desk: &'d mut Desk,
     peer: &AuthenticPeer,
-    (id, bad): (u64, &BadQuery),
+    id: u64,
     received: Instant,
 ) -> (Answer<'d>, Recorded<'r>) {
-    let decided = Verdict::invalid_request(malformed_of(bad));
+    let decided = Verdict::invalid_request(unreadable());
     let facts = facts_of_unreadable(id, received);
     let recorded = desk.recorder.record(decided, view.digest, &facts, &session_of(peer), view.now);
     let (action, token) = desk.portal.action_for(&recorded, &Wanted::default());

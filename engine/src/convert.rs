@@ -8,7 +8,7 @@ use eg_policy as policy;
 use eg_policy::client::{Client, Known, Request, Tunnel};
 use eg_policy::uri::{CanonicalUri, Domain, Form, Malformed};
 use eg_proto as proto;
-use eg_proto::{BadQuery, Inspect, Query, Sni};
+use eg_proto::{Inspect, Query, Sni};
 
 use crate::audit::{Asked, Facts};
 
@@ -115,7 +115,7 @@ pub(crate) const fn facts_of_unreadable<'a>(id: u64, received: Instant) -> Facts
 
 /// The reason that an unreadable query is denied with. What a reader refuses in a record is a field
 /// past its bound; anything else the connector's own code makes impossible.
-pub(crate) const fn malformed_of(_bad: &BadQuery) -> Malformed {
+pub(crate) const fn unreadable() -> Malformed {
     Malformed::TooLong
 }
 

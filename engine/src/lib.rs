@@ -23,7 +23,7 @@ mod convert;
 pub mod view;
 pub mod audit;
 pub mod portal_link;
-mod refusals;
+pub mod refusals;
 
 // -- the policy's life cycle
 pub mod sources;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use eg_proto::limits::{HANDSHAKE_TIMEOUT, KEEPALIVE_DEAD, KEEPALIVE_IDLE};
 use eg_proto::session::{read_number, write_ping, write_pong};
 use eg_proto::{
-    AnswerWriter, Close, CloseReason, Frame, FrameFault, FrameKind, HandshakeFault, Pushed,
+    Answer, AnswerWriter, BadQuery, Close, CloseReason, Frame, FrameFault, FrameKind, HandshakeFault, Pushed,
     RefusedReason, Report, queries,
 };
 
@@ -18,7 +18,7 @@ use crate::handshake::{AuthenticPeer, Door, Proving};
 use crate::link::{Flushed, Link, LinkFault, OUT_BYTES_MAX, Received};
 use crate::listener::{House, Seat};
 use crate::refusals::Refusal;
-use crate::view::now;
+use crate::view::{View, now};
 
 /// How long a connection that we ended may take to read our last words.
 const LINGER: Duration = Duration::from_secs(1);
@@ -104,9 +104,11 @@ impl From<HandshakeFault> for End {
         let detail = fault.to_string();
         let reason = match fault {
             HandshakeFault::Refused { reason, .. } => reason,
-            HandshakeFault::EngineUnproven | HandshakeFault::Malformed | HandshakeFault::Frame(_) => {
-                RefusedReason::Malformed
-            }
+            HandshakeFault::EngineUnproven
+            | HandshakeFault::Version(_)
+            | HandshakeFault::Malformed
+            | HandshakeFault::Terms(_)
+            | HandshakeFault::Frame(_) => RefusedReason::Malformed,
         };
         // The refusal itself is in the output already.
         Self::Fault { refusal: Refusal::Handshake(reason), detail, farewell: None }
@@ -436,13 +438,45 @@ fn answer_batch(
         bench.fitted = published.revision();
     }
     let view = published.view(now());
-    let answered = write_answers(body, out, |item| match item {
-        Ok(query) => Ok(answer(&view, &mut bench.desk, peer, &query, received).0),
-        Err(bad) => {
-            let id = bad.id.ok_or(FrameFault::BadLength)?;
-            Ok(answer_unreadable(&view, &mut bench.desk, peer, (id, &bad), received).0)
-        }
-    });
+    let written = write_answers(body, out, peer, &mut bench.desk, (&view, received));
     bench.desk.recorder.commit();
-    answered
+    written
+}
+
+fn write_answers(
+    body: &[u8],
+    out: &mut Vec<u8>,
+    peer: &AuthenticPeer,
+    desk: &mut Desk,
+    (view, received): (&View<'_>, Instant),
+) -> Result<(), End> {
+    let mut unreadable = Ok(());
+    let mut writer = AnswerWriter::begin(&mut *out);
+    for item in queries(body)? {
+        let (answer, _recorded) = match item {
+            Ok(query) => answer(view, desk, peer, &query, received),
+            Err(BadQuery { id: Some(id), .. }) => {
+                answer_unreadable(view, desk, peer, id, received)
+            }
+            Err(bad) => {
+                unreadable = Err(fault(Refusal::Broken, &bad.to_string(), CloseReason::Broken));
+                continue;
+            }
+        };
+        if push(&mut writer, &answer)? == Pushed::Full {
+            writer.finish()?;
+            writer = AnswerWriter::begin(&mut *out);
+            push(&mut writer, &answer)?;
+        }
+    }
+    writer.finish()?;
+    unreadable
+}
+
+/// Appends an answer. Tokens are made within the wire's bounds, so a field that is too long cannot
+/// be; if it is, the session ends rather than leave a query without its answer.
+fn push(writer: &mut AnswerWriter<'_>, answer: &Answer<'_>) -> Result<Pushed, End> {
+    writer.push(answer).map_err(|too_long| {
+        fault(Refusal::Broken, &too_long.to_string(), CloseReason::Broken)
+    })
 }

@@ -13,6 +13,9 @@ mod redact;
 mod trail;
 mod writer;
 
-pub use entry::{Event, Facts, SessionRef};
+pub use entry::{Asked, Event, Facts, SessionRef};
 pub use recorder::{Recorded, Recorder};
 pub use trail::{Audit, AuditFault, AuditThread};
+
+#[cfg(test)]
+pub(crate) mod tests;

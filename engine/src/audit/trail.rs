@@ -223,6 +223,3 @@ impl DecisionBlock {
         DecisionId::new(decisions.run, count)
     }
 }
-
-#[cfg(test)]
-mod tests;
