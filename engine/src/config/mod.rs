@@ -30,3 +30,6 @@ pub use types::{
     Logging, Metrics, OnFailure, PolicyConfig, RedactQuery, RedirectStatus, Switch, TimeZoneChoice,
     Transport, Verdicts,
 };
+
+#[cfg(test)]
+mod tests;
