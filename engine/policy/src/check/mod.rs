@@ -18,6 +18,7 @@ pub use policy::{
     Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, Trust,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
+pub(crate) use values::host_text;
 
 #[cfg(test)]
 mod tests;
