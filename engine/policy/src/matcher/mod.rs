@@ -21,6 +21,10 @@ mod anchor;
 mod lookup;
 #[cfg(any(test, feature = "naive"))]
 pub mod naive;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod properties;
 
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
 
