@@ -25,6 +25,10 @@ pub mod naive;
 pub(crate) mod testing;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod sentences;
+#[cfg(test)]
+mod real;
 
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
 

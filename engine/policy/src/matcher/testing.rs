@@ -163,3 +163,17 @@ impl Ask {
         Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client }))
     }
 }
+
+impl Ruleset {
+    /// How many rules are looked at for a request that none of them holds for.
+    pub(crate) fn candidates(&self, ask: &Ask) -> usize {
+        let mut findings = super::Findings::default();
+        findings.fit(&self.matcher);
+        let mut candidates = super::Candidates::default();
+        ask.with(|request| {
+            self.matcher.gather(request, &mut findings, &mut candidates);
+            std::iter::from_fn(|| candidates.next(self.matcher.runs())).count()
+        })
+        .unwrap_or(0)
+    }
+}
