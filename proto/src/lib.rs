@@ -15,7 +15,7 @@
 pub mod limits;
 mod wire;
 
-// Defendr, in the order in which a session meets it.
+// Defendr. To read first: `frame`, `hello`, `handshake`, `query`, `answer`.
 pub mod answer;
 pub mod decision;
 pub mod frame;

@@ -338,7 +338,7 @@ impl<'a> Query<'a> {
             referer,
             tag,
         };
-        while let Some(field) = reader.field().ok_or(SHORT)? {
+        while let Some(field) = reader.field().map_err(|_| SHORT)? {
             query.take(field)?;
         }
         Ok(query)
@@ -420,4 +420,5 @@ pub fn queries(body: &[u8]) -> Result<Queries<'_>, FrameFault> {
 }
 
 #[cfg(test)]
+#[path = "tests/query.rs"]
 mod tests;

@@ -331,4 +331,5 @@ fn open_with(secret: &PortalSecret, route: Route, token: &[u8]) -> Result<Vec<u8
 }
 
 #[cfg(test)]
+#[path = "tests/seal.rs"]
 mod tests;
