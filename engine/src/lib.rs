@@ -8,14 +8,14 @@
 pub mod config;
 
 // -- the data plane, in the order in which a request meets it
-pub mod listener;
-mod worker;
-mod link;
-pub mod handshake;
-mod session;
 mod answer;
-mod convert;
-pub mod view;
 pub mod audit;
+mod convert;
+pub mod handshake;
+mod link;
+pub mod listener;
 pub mod portal_link;
 pub mod refusals;
+mod session;
+pub mod view;
+mod worker;

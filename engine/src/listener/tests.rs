@@ -446,11 +446,9 @@ fn garbage_ends_the_connection_and_nothing_else() {
     client.send(&[0, 0, 0, 1, 250, 0]);
     assert_eq!(client.farewell(), CloseReason::Broken);
     // Instead of queries.
-    for bytes in [
-        &[0xff, 0xff, 0xff, 0xff, 16][..],
-        &[0, 0, 0, 4, 16, 0, 9, 1, 1],
-        &[0, 0, 0, 0, 99],
-    ] {
+    for bytes in
+        [&[0xff, 0xff, 0xff, 0xff, 16][..], &[0, 0, 0, 4, 16, 0, 9, 1, 1], &[0, 0, 0, 0, 99]]
+    {
         let mut client = engine.client();
         client.send(bytes);
         assert_eq!(client.farewell(), CloseReason::Broken, "{bytes:?}");
@@ -555,9 +553,8 @@ fn a_peer_that_does_not_read_costs_bounded_memory_and_nobody_else_time() {
     let frame = batch(&asked);
     greedy.tls.sock.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     // In the end the engine reads no more, and the system's buffers are full.
-    let stopped = (0..1000).any(|_| {
-        greedy.tls.write_all(&frame).and_then(|()| greedy.tls.flush()).is_err()
-    });
+    let stopped =
+        (0..1000).any(|_| greedy.tls.write_all(&frame).and_then(|()| greedy.tls.flush()).is_err());
     assert!(stopped, "the engine read on though nobody took its answers");
     let mut other = engine.client();
     assert_eq!(other.ask(&[query(1, "http://fine.example/")]).len(), 1);
