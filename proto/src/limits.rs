@@ -33,10 +33,10 @@ pub const BATCH_MAX: usize = 4_096;
 /// The most queries of one session that may be without an answer; past it the engine stops reading.
 pub const IN_FLIGHT_MAX: u32 = 8_192;
 
-/// The shortest shared key, in characters [S].
+/// The shortest shared key, in characters (SPEC 2).
 pub const KEY_CHARS_MIN: usize = 16;
 
-/// The longest shared key, in characters [S].
+/// The longest shared key, in characters (SPEC 2).
 pub const KEY_CHARS_MAX: usize = 128;
 
 /// What a key must be worth where the engine's certificate is not pinned: an active attacker could
