@@ -88,7 +88,9 @@ pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
     let mut entries = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for (number, (_, names)) in (0_u32..).zip(sets) {
         entries.extend(
-            names.iter().filter_map(|(name, scope)| Entry::new(name, Item::new(number, scope), seed)),
+            names
+                .iter()
+                .filter_map(|(name, scope)| Entry::new(name, Item::new(number, scope), seed)),
         );
     }
     let (mut bytes, shape, groups) = assemble(entries, seed, HEADER_BYTES);
