@@ -5,17 +5,39 @@
 //!
 //! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
 
+pub mod start;
+pub mod daemon;
 pub mod config;
+pub mod process;
+pub mod log;
+pub mod tls;
 
 // -- the data plane, in the order in which a request meets it
-mod answer;
-pub mod audit;
-mod convert;
-pub mod handshake;
-mod link;
 pub mod listener;
-pub mod portal_link;
-pub mod refusals;
-mod session;
-pub mod view;
+
 mod worker;
+
+mod link;
+
+pub mod handshake;
+
+mod session;
+
+mod answer;
+
+mod convert;
+
+pub mod view;
+
+pub mod audit;
+
+pub mod portal_link;
+
+pub mod refusals;
+
+// -- the policy's life cycle
+pub mod sources;
+pub mod reload;
+
+// -- state at rest
+pub mod store;

@@ -7,15 +7,15 @@
 mod args;
 mod load;
 
-mod connectors;
-mod env;
-mod fault;
 mod file;
-mod notices;
-mod secret;
+mod env;
 mod settings;
-mod settle;
 mod table;
+mod settle;
+mod connectors;
+mod secret;
+mod notices;
+mod fault;
 mod types;
 
 pub mod v1;

@@ -114,7 +114,7 @@ pub struct Database {
 }
 
 /// `[policy]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PolicyConfig {
     /// The verdict where no rule matches.
     pub default_action: Action,

@@ -81,8 +81,9 @@ impl<'t> Cursor<'t> {
 
     /// Passes white space within the line; says whether there was any.
     pub(super) fn skip_blanks(&mut self) -> bool {
-        let line = self.line();
-        let blanks = line.len().saturating_sub(line.trim_start().len());
+        let rest = self.rest();
+        let tail = rest.trim_start_matches(is_blank);
+        let blanks = rest.len().saturating_sub(tail.len());
         self.advance(blanks);
         blanks > 0
     }
@@ -202,11 +203,11 @@ impl<'t> Cursor<'t> {
     /// The bare value that starts here and runs to the end of the line.
     pub(super) fn bare_value(&mut self, opened: Opened) -> Bare {
         let start = self.at;
-        let line = self.line();
-        if let Some(length) = literal(line) {
+        if let Some(length) = literal(self.rest()) {
             self.advance(length);
             return Bare { word: self.word(start, self.at), brace: None };
         }
+        let line = self.line();
         let value = strip_commas(before_comment(line));
         let (kept, brace) = closing_brace(value, opened);
         self.advance(kept.len());
@@ -219,17 +220,10 @@ impl<'t> Cursor<'t> {
     /// The bare entry of a list that starts here.
     pub(super) fn bare_element(&mut self, shape: Shape) -> Word {
         let start = self.at;
-        let line = before_comment(self.line());
         let text = match shape {
-            Shape::Commas => {
-                let inner = if line.starts_with('[') { line.find(']') } else { Some(0) };
-                let from = inner.unwrap_or(0).saturating_add(usize::from(line.starts_with('[')));
-                let tail = line.get(from..).unwrap_or_default();
-                let end = tail.find([',', ']']).map_or(line.len(), |end| from.saturating_add(end));
-                line.get(..end).unwrap_or_default().trim_end()
-            }
+            Shape::Commas => element(self.rest()),
             Shape::Whole => {
-                let text = strip_commas(line);
+                let text = strip_commas(before_comment(self.line()));
                 match text.strip_suffix(']') {
                     Some(front) if front.is_empty() || front.ends_with(char::is_whitespace) => {
                         strip_commas(front)
@@ -289,24 +283,50 @@ pub(super) fn comment_kind(text: &str) -> Option<CommentKind> {
     }
 }
 
-/// The length of a JSON `true`, `false`, `null` or number at the start of `line`, where what follows
-/// can only be more JSON.
-pub(super) fn literal(line: &str) -> Option<usize> {
+/// White space within a line.
+fn is_blank(letter: char) -> bool {
+    letter != '\n' && letter.is_whitespace()
+}
+
+/// An entry of a list where commas separate: up to a comma, a bracket, a comment or the line's end.
+fn element(text: &str) -> &str {
+    let mut in_brackets = text.starts_with('[');
+    let mut after_blank = false;
+    for (at, letter) in text.char_indices() {
+        let is_end = match letter {
+            '\n' | ',' => true,
+            ']' => !std::mem::take(&mut in_brackets),
+            '#' | '/' if after_blank => {
+                text.get(at..).is_some_and(|rest| comment_kind(rest).is_some())
+            }
+            _ => false,
+        };
+        if is_end {
+            return text.get(..at).unwrap_or_default().trim_end();
+        }
+        after_blank = letter.is_whitespace();
+    }
+    text.trim_end()
+}
+
+/// The length of a JSON `true`, `false`, `null` or number at the start of `text`, where what follows
+/// on its line can only be more JSON.
+pub(super) fn literal(text: &str) -> Option<usize> {
     let end =
-        line.find(|letter: char| !matches!(letter, 'a'..='z' | '0'..='9' | '.' | '-' | '+' | 'E'));
-    let (word, tail) = line.split_at_checked(end.unwrap_or(line.len()))?;
+        text.find(|letter: char| !matches!(letter, 'a'..='z' | '0'..='9' | '.' | '-' | '+' | 'E'));
+    let (word, tail) = text.split_at_checked(end.unwrap_or(text.len()))?;
     let is_number = word.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+        && word.len() < 64
         && word.parse::<f64>().is_ok();
     if !is_number && !matches!(word, "true" | "false" | "null") {
         return None;
     }
-    let tail = tail.trim_start();
-    if !tail.is_empty() && !tail.starts_with([',', '}', ']']) {
+    let tail = tail.trim_start_matches(is_blank);
+    if !tail.is_empty() && !tail.starts_with(['\n', ',', '}', ']']) {
         return None;
     }
-    let next =
-        tail.trim_start_matches(|letter: char| letter.is_whitespace() || ",}]".contains(letter));
-    (next.is_empty() || next.starts_with('"')).then_some(word.len())
+    let next = tail.trim_start_matches(|letter: char| is_blank(letter) || ",}]".contains(letter));
+    (next.is_empty() || next.starts_with(['\n', '"'])).then_some(word.len())
 }
 
 /// A line up to a comment, which must follow white space.
@@ -330,18 +350,20 @@ fn strip_commas(text: &str) -> &str {
 /// unbalanced in a block that was opened on the same line. Gives where the first of them stands.
 fn closing_brace(value: &str, opened: Opened) -> (&str, Option<usize>) {
     let (mut kept, mut first) = (value, None);
+    let mut surplus = match opened {
+        Opened::Earlier => 0,
+        Opened::Here => value.matches('}').count().saturating_sub(value.matches('{').count()),
+    };
     loop {
         let run = kept.trim_end_matches(['}', ',']);
-        let balanced = match opened {
-            Opened::Earlier => true,
-            Opened::Here => kept.matches('}').count() <= kept.matches('{').count(),
-        };
         if run.len() < kept.len() && (run.is_empty() || run.ends_with(char::is_whitespace)) {
+            surplus = surplus.saturating_sub(kept.len().saturating_sub(run.len()));
             first = Some(run.len());
             kept = strip_commas(run);
-        } else if kept.ends_with('}') && !balanced {
-            first = Some(kept.len().saturating_sub(1));
-            kept = strip_commas(kept.get(..kept.len().saturating_sub(1)).unwrap_or_default());
+        } else if let (Some(front), 1..) = (kept.strip_suffix('}'), surplus) {
+            surplus = surplus.saturating_sub(1);
+            first = Some(front.len());
+            kept = strip_commas(front);
         } else {
             return (kept, first);
         }

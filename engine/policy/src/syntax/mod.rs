@@ -17,7 +17,7 @@ pub(crate) use shape::Shape;
 
 mod read;
 pub use read::parse;
-pub(crate) use read::parse_into;
+pub(crate) use read::{is_forbidden, parse_into};
 
 #[cfg(test)]
 mod tests;

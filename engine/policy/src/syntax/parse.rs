@@ -384,7 +384,7 @@ impl<'p> Parser<'p> {
                     elements.push(Element::Word { word: self.quoted(), trailing: Vec::new() });
                     follows = Follows::Entry;
                 }
-                Some(_) if starts_attribute(self.cursor.line()) => break,
+                Some(_) if starts_attribute(self.cursor.rest()) => break,
                 Some(_) => {
                     let word = self.cursor.bare_element(shape);
                     if word.text.is_empty() {
@@ -423,9 +423,10 @@ fn push(lines: &mut Vec<Line>, blank: &mut bool, found: impl Iterator<Item = Lin
 
 /// Whether a line in a list is rather the next attribute of the block: `word: ...`.
 pub(super) fn starts_attribute(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(key, rest)| {
-        key.starts_with(|first: char| first.is_ascii_alphabetic())
-            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && (rest.is_empty() || rest.starts_with(char::is_whitespace))
-    })
+    let is_key = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    let tail = line.trim_start_matches(is_key);
+    line.starts_with(|first: char| first.is_ascii_alphabetic())
+        && tail
+            .strip_prefix(':')
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }

@@ -226,6 +226,11 @@ fn faults_without_end_are_bounded() {
     assert_eq!(faults.len(), 1_001);
     let (_, faults) = parse("a", &"a: {".repeat(100_000));
     assert_eq!(faults.len(), 1_001);
+    // One line of a few megabytes takes linear time.
+    let (ast, faults) = parse("a", &format!("a: {{ match-port: [{}] }}", "80,".repeat(1_000_000)));
+    assert_eq!((ast.blocks().count(), faults.len()), (1, 0));
+    let (_, faults) = parse("a", &format!("a: {{ k: x{}", "}".repeat(1_000_000)));
+    assert!(!faults.is_empty());
 }
 
 #[test]
@@ -233,7 +238,23 @@ fn printing_keeps_comments_and_blank_lines() {
     let text = "# file\n\n# about a\na: {\n# in a\n\n\n k: x # why\n\n l: [ # first\n \"y\" // second\n]\n} # end\n# last";
     let (ast, faults) = parse("a", text);
     assert!(faults.is_empty());
-    insta::assert_snapshot!(print(&ast), @"");
+    insta::assert_snapshot!(print(&ast), @r#"
+    # file
+
+    # about a
+    a: {
+        # in a
+
+        k: x # why
+
+        l: [
+            # first
+            y // second
+        ]
+    } # end
+
+    # last
+    "#);
     round_trip(text);
 }
 

@@ -1,14 +1,12 @@
-//! `Ast` to `CheckedPolicy`: keys known, values parsed, names unique, ids in load order.
+//! What a check gives: rules whose every value has its canonical form.
 //!
-//! The types here are what the rest of the crate and the store work on: a rule whose every value has
-//! its canonical form. They serialise, since the store keeps them as they are.
+//! The types here are what the rest of the crate and the store work on.
+//! They serialise, since the store keeps them as they are.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::Diagnostic;
-use crate::sources::SourceFile;
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId};
 
@@ -190,23 +188,4 @@ pub enum ListKind {
     Domains,
     /// Addresses, CIDRs and ranges.
     Addresses,
-}
-
-/// Checks all files of a policy, the operator's first, in load order.
-///
-/// The set is usable if no diagnostic is an error.
-#[must_use]
-pub fn check(files: &[(SourceFile, Trust)]) -> (CheckedPolicy, Vec<Diagnostic>) {
-    check_with(files, |_| Ok(()))
-}
-
-/// Like [`check`], and asks `readable` once for each list whether it can be read. A list that cannot
-/// is a fault where it is mentioned; where that is a shared file, the file is left out.
-#[must_use]
-pub fn check_with(
-    files: &[(SourceFile, Trust)],
-    readable: impl FnMut(&ListUse) -> Result<(), String>,
-) -> (CheckedPolicy, Vec<Diagnostic>) {
-    let _ = (files, readable);
-    (CheckedPolicy::default(), Vec::new())
 }
