@@ -1,5 +1,7 @@
 //! The real binary: what a bad start looks like, and that it destroys nothing; what a good one does.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail a test as the tests themselves do")]
+
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
@@ -94,9 +96,8 @@ impl Home {
     }
 
     fn rule(&self, name: &str, list: &str) {
-        let text = format!(
-            "{name}: {{\n    match-domain-list: ../lists/{list}\n    action: deny\n}}\n"
-        );
+        let text =
+            format!("{name}: {{\n    match-domain-list: ../lists/{list}\n    action: deny\n}}\n");
         self.write(&format!("rules.d/{name}.policy"), &text, 0o640);
     }
 
@@ -187,7 +188,7 @@ fn help_and_version_leave_with_two() {
 fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     let home = Home::new();
     home.configure("[global]\nthread = 2\n");
-    let parts = ["engine.conf:20:1: unknown key `thread` in `[global]`", "`threads`"];
+    let parts = ["engine.conf:21:1: unknown key `thread` in `[global]`", "`threads`"];
     home.refused(&[], &parts);
     home.refused(&["--check"], &parts);
 }

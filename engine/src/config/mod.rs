@@ -7,15 +7,15 @@
 mod args;
 mod load;
 
-mod file;
-mod env;
-mod settings;
-mod table;
-mod settle;
 mod connectors;
-mod secret;
-mod notices;
+mod env;
 mod fault;
+mod file;
+mod notices;
+mod secret;
+mod settings;
+mod settle;
+mod table;
 mod types;
 
 pub mod v1;

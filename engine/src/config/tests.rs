@@ -12,9 +12,7 @@ const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// The least that a configuration needs, with `extra` at its end.
 fn least(extra: &str) -> String {
-    format!(
-        "[connectors.squid]\nkey = \"{KEY}\"\n[captive_portal]\nsecret = \"{SECRET}\"\n{extra}"
-    )
+    format!("[connectors.squid]\nkey = \"{KEY}\"\n[captive_portal]\nsecret = \"{SECRET}\"\n{extra}")
 }
 
 fn read(text: &str) -> Result<Loaded, ConfigFaults> {
@@ -83,13 +81,19 @@ fn wrong_values_are_refused_with_their_line() {
     for (extra, expected) in [
         ("[global]\nthreads = 0\n", ":6:1: `threads` is 0; it must be 1 to 256"),
         ("[control]\nport = 70000\n", ":6:1: `port` is 70000; it must be 1 to 65535"),
-        ("[control]\nip = \"localhost\"\n", ":6:1: `ip` is `localhost`, which is not an IP address"),
+        (
+            "[control]\nip = \"localhost\"\n",
+            ":6:1: `ip` is `localhost`, which is not an IP address",
+        ),
         (
             "[policy]\ndefault_action = \"allow\"\n",
             ":6:1: `default_action` is `allow`; it must be `permit`, `deny`, `warn`, `aup`",
         ),
         ("[policy]\npath = \"\"\n", ":6:1: `path` in `[policy]` must not be empty"),
-        ("[policy]\ntime_window_tz = \"Mars/Olympus\"\n", ":6:1: `time_window_tz` is `Mars/Olympus`"),
+        (
+            "[policy]\ntime_window_tz = \"Mars/Olympus\"\n",
+            ":6:1: `time_window_tz` is `Mars/Olympus`",
+        ),
         ("[policy]\nshrink_guard_percent = 101\n", "it must be 0 to 100"),
         ("[metrics]\nlisten = \"9100\"\n", ":6:1: `listen` is `9100`"),
         ("[logging]\ntype = \"syslog\"\n", ":6:1: `syslog` is not in this version"),
@@ -118,7 +122,10 @@ fn connectors_need_a_key_and_peers() {
         ("key = \"short\"\n", "at least 16"),
         ("key_file = \"/nowhere\"\n", "cannot read `/nowhere`"),
         ("key = \"0123456789abcdef\"\nkey_file = \"k\"\n", "both given"),
-        ("key = \"0123456789abcdef\"\nip = \"0.0.0.0\"\n", "`peers` is required in `[connectors.a]`"),
+        (
+            "key = \"0123456789abcdef\"\nip = \"0.0.0.0\"\n",
+            "`peers` is required in `[connectors.a]`",
+        ),
         ("key = \"0123456789abcdef\"\npeers = []\n", "`peers` is empty"),
         ("key = \"0123456789abcdef\"\npeers = [\"localhost\"]\n", "neither an address nor a CIDR"),
         ("key = \"0123456789abcdef\"\nnet = \"socket\"\n", "not in this version"),
@@ -139,7 +146,10 @@ fn the_portal_secret_is_exactly_one() {
         ("", "is required in `[captive_portal]`"),
         ("secret = \"abc\"\n", "secret"),
         ("secret = \"MDEyMzQ1Njc4OWFiY2RlZg==\"\n", "32"),
-        ("secret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\nsecret_file = \"s\"\n", "both given"),
+        (
+            "secret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\nsecret_file = \"s\"\n",
+            "both given",
+        ),
         ("secret_file = \"/nowhere\"\n", "cannot read `/nowhere`"),
     ] {
         let found = fault(&format!("[connectors.a]\nkey = \"{KEY}\"\n[captive_portal]\n{table}"));
@@ -155,11 +165,10 @@ fn what_has_no_effect_yet_is_named_and_what_weakens_too() {
                  sync_ms = 0\n[cluster]\nurl = \"redis://x\"\n";
     let config = read(&least(extra)).unwrap().config;
     assert_eq!(config.not_yet, ["[audit] sync_ms", "[cluster] url", "[policy] watch"]);
-    assert_eq!(weakenings(&config), [
-        Weakening::AuditMayFail,
-        Weakening::NothingRecorded,
-        Weakening::QueriesRecorded
-    ]);
+    assert_eq!(
+        weakenings(&config),
+        [Weakening::AuditMayFail, Weakening::NothingRecorded, Weakening::QueriesRecorded]
+    );
 }
 
 #[test]
@@ -182,7 +191,9 @@ fn the_shipped_file_is_right() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = repository().join("packaging/config/engine.conf");
     let text = fs::read_to_string(shipped).unwrap();
-    for (name, content, mode) in [("connector.key", KEY, 0o400), ("captive-portal-secret", SECRET, 0o640)] {
+    for (name, content, mode) in
+        [("connector.key", KEY, 0o400), ("captive-portal-secret", SECRET, 0o640)]
+    {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();

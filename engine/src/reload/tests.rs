@@ -28,7 +28,8 @@ impl Site {
 
     /// A policy file with one rule on one list.
     fn rule(&self, folder: &str, name: &str) {
-        let text = format!("{name}: {{\n  match-domain-list: ../lists/{name}\n  action: deny\n}}\n");
+        let text =
+            format!("{name}: {{\n  match-domain-list: ../lists/{name}\n  action: deny\n}}\n");
         self.write(&format!("{folder}/{name}.policy"), &text);
     }
 
