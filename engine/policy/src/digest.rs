@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "zz", &"é".repeat(32), &"+f".repeat(32)[..63]] {
+        for text in ["", "zz", &"\u{e9}".repeat(32), &"+f".repeat(32), &"f".repeat(63)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }
