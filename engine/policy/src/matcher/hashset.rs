@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_header_that_lies_about_lengths_is_refused() {
-        for at in (24..72).step_by(8).filter(|at| *at != 24 && *at != 40) {
+        // All numbers but those of names and depths say how long something is.
+        for at in [32_usize, 48, 56, 64] {
             let mut lying = file();
             lying[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             let fault = DomainIndex::open(lying).unwrap_err();
