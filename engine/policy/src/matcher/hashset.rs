@@ -288,7 +288,7 @@ mod tests {
         for length in [0, 7, 8, 127, 128, file.len() - 1] {
             assert!(DomainIndex::open(file[..length].to_vec()).is_err(), "{length} bytes");
         }
-        let mut grown = file.clone();
+        let mut grown = file;
         grown.push(0);
         let found = grown.len() as u64;
         let fault = IndexFault::Length { found, expected: found - 1 };
