@@ -288,7 +288,7 @@ mod tests {
         for length in [0, 7, 8, 127, 128, file.len() - 1] {
             assert!(DomainIndex::open(file[..length].to_vec()).is_err(), "{length} bytes");
         }
-        let mut grown = file.clone();
+        let mut grown = file;
         grown.push(0);
         let found = grown.len() as u64;
         let fault = IndexFault::Length { found, expected: found - 1 };
@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_header_that_lies_about_lengths_is_refused() {
-        for at in (24..72).step_by(8).filter(|at| *at != 24 && *at != 40) {
+        // All numbers but those of names and depths say how long something is.
+        for at in [32_usize, 48, 56, 64] {
             let mut lying = file();
             lying[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             let fault = DomainIndex::open(lying).unwrap_err();

@@ -135,11 +135,11 @@ fn walk_hits(names: &HashSet<String>, host: &str) -> bool {
 }
 
 /// Compares the verdict on every URI with a walk of the sets, and both with a walk of the raw lines.
-fn count<'t>(tier: &Tier, uris: impl Iterator<Item = &'t str>) -> Count {
+fn count(tier: &Tier, uris: &[&str]) -> Count {
     let mut scratch = Scratch::new(&tier.ruleset);
     let mut count = Count::default();
     let mut buffer = UriBuffer::default();
-    for raw in uris {
+    for raw in uris.iter().copied() {
         let host = plain_host(raw);
         let plain = walk_hits(&tier.lines, &host);
         if plain {
@@ -185,9 +185,9 @@ fn check(name: &str, requests_expected: (usize, usize), umbrella_expected: usize
     ));
     let requests = text(&data.join("urls/requests.tsv.gz"));
     let uris = requests.lines().filter_map(|row| row.split('\t').next());
-    let requests = count(&tier, uris);
+    let requests = count(&tier, &uris.collect::<Vec<_>>());
     let umbrella = text(&data.join("topsites/umbrella-top-100k.txt.gz"));
-    let umbrella = count(&tier, umbrella.lines());
+    let umbrella = count(&tier, &umbrella.lines().collect::<Vec<_>>());
     for (what, count) in [("requests", &requests), ("umbrella", &umbrella)] {
         let Count { rows, malformed, left_out, .. } = count;
         say(&format!(
