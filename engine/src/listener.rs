@@ -397,4 +397,5 @@ impl Front {
 }
 
 #[cfg(test)]
+#[path = "wire_tests.rs"]
 mod tests;

@@ -248,7 +248,7 @@ mod tests {
     fn a_key_of_another_length_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("query.key");
-        std::fs::write(&path, b"short").unwrap();
+        fs::write(&path, b"short").unwrap();
         assert_eq!(QueryKey::open(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
