@@ -92,7 +92,7 @@ impl<'s> SetBuilder<'s> {
             match DomainIndex::open(bytes) {
                 Ok(index) if index.sets() == policy.domain_sets() => return Ok(index),
                 Ok(_) => {
-                    self.notes.push("the index was of other lists and is made again".to_owned())
+                    self.notes.push("the index was of other lists and is made again".to_owned());
                 }
                 Err(fault) => self.notes.push(format!("the index is made again: {fault}")),
             }
