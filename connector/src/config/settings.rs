@@ -8,12 +8,13 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use eg_proto::hello::{ConnectorName, SharedKey};
-use eg_proto::query::Inspect;
+use eg_proto::limits::KEY_BITS_MIN_UNPINNED;
+use eg_proto::{ConnectorName, Inspect, KeyFault, SharedKey};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::server::ParsedCertificate;
 use toml::de::DeTable;
+use zeroize::Zeroizing;
 
 use super::reader::{ConfigFaults, Fault, Placed, Reader, Table};
 
@@ -23,8 +24,6 @@ const ENGINE_PORT: u16 = 11224;
 const ANSWER_TIMEOUT_MS: u32 = 2_000;
 /// Below 50 ms a busy machine would refuse everything; above 30 s no browser waits any more.
 const ANSWER_TIMEOUT_MS_RANGE: std::ops::RangeInclusive<u32> = 50..=30_000;
-/// What a key must be worth where the engine's certificate is not pinned (SPEC 6).
-const UNPINNED_KEY_BITS_MIN: u32 = 128;
 
 /// The whole configuration of a connector.
 #[derive(Debug)]
@@ -341,13 +340,13 @@ fn read_engine(
     let key = read_key(reader, &name, table, folder, read_file);
     let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(ENGINE_PORT);
     let key = key?;
-    if matches!(pin, PinSetting::Absent) && key.value.estimated_bits() < UNPINNED_KEY_BITS_MIN {
+    if matches!(pin, PinSetting::Absent) && key.value.estimated_bits() < KEY_BITS_MIN_UNPINNED {
         let bits = key.value.estimated_bits();
         reader.fault(
             key.at,
             format!(
                 "the key is worth about {bits} bits; without `cert` it needs \
-                 {UNPINNED_KEY_BITS_MIN}: set `cert` to the engine's certificate, or use a \
+                 {KEY_BITS_MIN_UNPINNED}: set `cert` to the engine's certificate, or use a \
                  random key of 32 characters"
             ),
         );
@@ -395,42 +394,45 @@ fn read_key(
     folder: &Path,
     read_file: ReadFile<'_>,
 ) -> Option<Placed<SharedKey>> {
-    let (text, at) = match (reader.text(table, "key"), reader.text(table, "key_file")) {
-        (Some(key), None) => (zeroize::Zeroizing::new(key.value), key.at),
+    let (parsed, at) = match (reader.text(table, "key"), reader.text(table, "key_file")) {
+        (Some(key), None) => (SharedKey::parse(&Zeroizing::new(key.value)), key.at),
         (None, Some(file)) => {
-            let path = folder.join(&file.value);
-            let bytes = match read_file(&path) {
-                Ok(bytes) => zeroize::Zeroizing::new(bytes),
-                Err(fault) => {
-                    let path = path.display();
-                    reader.fault(file.at, format!("cannot read `key_file` `{path}`: {fault}"));
+            let text = match read_key_file(&folder.join(&file.value), read_file) {
+                Ok(text) => text,
+                Err(why) => {
+                    reader.fault(file.at, why);
                     return None;
                 }
             };
-            let Ok(text) = std::str::from_utf8(&bytes) else {
-                reader.fault(file.at, "the key in `key_file` is not UTF-8");
-                return None;
-            };
-            (zeroize::Zeroizing::new(text.trim_end().to_owned()), file.at)
+            (SharedKey::parse_file(&text), file.at)
         }
         (Some(_), Some(file)) => {
             reader.fault(file.at, "`key` and `key_file` are both set; keep one of them");
             return None;
         }
         (None, None) => {
-            reader.fault(
-                table.at(),
-                format!("[engine.{name}] has no key; set `key_file` or `key`"),
-            );
+            let message = format!("[engine.{name}] has no key; set `key_file` or `key`");
+            reader.fault(table.at(), message);
             return None;
         }
     };
-    match SharedKey::parse(&text) {
+    match parsed {
         Ok(value) => Some(Placed { value, at }),
         Err(fault) => {
+            let fault: KeyFault = fault;
             reader.fault(at, fault.to_string());
             None
         }
+    }
+}
+
+fn read_key_file(path: &Path, read_file: ReadFile<'_>) -> Result<Zeroizing<String>, String> {
+    let bytes = read_file(path)
+        .map(Zeroizing::new)
+        .map_err(|fault| format!("cannot read `key_file` `{}`: {fault}", path.display()))?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(format!("the key in `{}` is not UTF-8", path.display())),
     }
 }
 
