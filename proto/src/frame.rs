@@ -96,6 +96,9 @@ pub enum FrameFault {
     /// The body ends before what it announces, or goes on behind it.
     #[error("the body of a frame does not have the length that it says")]
     BadLength,
+    /// The body of a message holds what it must not.
+    #[error("the body of a frame cannot be read")]
+    Unreadable,
     /// More records than a batch may have, or none.
     #[error("a batch of {0} records is empty or larger than allowed")]
     BadCount(u32),
@@ -238,11 +241,6 @@ impl<'o> FrameWriter<'o> {
         if let Some(place) = self.out.get_mut(at..at + 2) {
             place.copy_from_slice(&value.to_be_bytes());
         }
-    }
-
-    /// Cuts the body back to this length.
-    pub(crate) fn truncate_body(&mut self, length: usize) {
-        self.out.truncate(self.start + FRAME_HEAD_BYTES + length);
     }
 
     /// Writes the length into the head.

@@ -21,6 +21,8 @@ pub mod key;
 
 pub mod hello;
 
+mod greeting;
+
 pub mod handshake;
 
 pub mod session;
@@ -43,8 +45,8 @@ pub use handshake::{
     HandshakeFault,
 };
 pub use hello::{
-    Challenge, FailureCause, FailureToken, Hello, Inspect, Proof, Refused, RefusedReason, Report,
-    Routes, RunId, Terms, Welcome,
+    BadTerms, Challenge, FailureCause, FailureToken, Hello, Inspect, Proof, Refused, RefusedReason,
+    Report, Routes, RunId, Terms, Welcome,
 };
 pub use key::{ConnectorName, KeyFault, NameFault, SharedKey};
 pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE, redirect_url};

@@ -64,6 +64,9 @@ pub const TEXT_BYTES_MAX: usize = 512;
 /// The most failure tokens in one welcome: one a cause, with room for causes to come.
 pub const FAILURE_TOKENS_MAX: usize = 16;
 
+/// The longest of these tokens; they hold no URL.
+pub const FAILURE_TOKEN_BYTES_MAX: usize = 2_048;
+
 /// The longest sealed token, in characters of base64url.
 pub const TOKEN_BYTES_MAX: usize = 7_000;
 

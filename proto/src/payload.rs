@@ -1,5 +1,10 @@
-//! What a redirect carries to the portal (SPEC 12). How it is sealed stands in `seal`.
+//! What a redirect carries to the portal (SPEC 12), and its JSON. How it is sealed stands in `seal`.
+//!
+//! The engine writes from borrowed parts, the portal reads into `Payload`; keys have one letter,
+//! since the whole has to fit into an address. Keys that a reader does not know are skipped.
 
+use std::fmt;
+use std::io::Write;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -88,7 +93,7 @@ pub struct PayloadRef<'a> {
     pub ack_token: Option<&'a str>,
 }
 
-impl<'a> PayloadRef<'a> {
+impl PayloadRef<'_> {
     /// The payload of a connector's own failure.
     #[must_use]
     pub const fn unavailable(cause: FailureCause, at: i64, expires: i64) -> Self {
@@ -130,6 +135,156 @@ impl Payload {
             ack_token: self.ack_token.as_deref(),
         }
     }
+}
+
+/// How much of a payload is kept so that its token stays below the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// All of it.
+    Nothing,
+    /// URLs without path and query.
+    Urls,
+    /// Every text, to a length at which the whole fits in any case.
+    Texts,
+}
+
+impl Cut {
+    pub(crate) const ALL: &'static [Self] = &[Self::Nothing, Self::Urls, Self::Texts];
+
+    /// How many bytes a text may take in JSON.
+    const fn budget(self, tight: usize) -> usize {
+        match self {
+            Self::Nothing | Self::Urls => usize::MAX,
+            Self::Texts => tight,
+        }
+    }
+}
+
+/// The budgets of `Cut::Texts`; their sum, with names, numbers and the acknowledgement token, is far
+/// below what a token holds (a test adds them up).
+const RULE_BYTES_TIGHT: usize = 768;
+const REASON_BYTES_TIGHT: usize = 1_024;
+const WORD_BYTES_TIGHT: usize = 256;
+const URL_BYTES_TIGHT: usize = 800;
+
+impl PayloadRef<'_> {
+    /// Appends the JSON that `Payload` reads back.
+    pub(crate) fn write_json(&self, cut: Cut, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"r\":");
+        put_text(out, self.rule, cut.budget(RULE_BYTES_TIGHT));
+        put(out, format_args!(",\"a\":\"{}\",\"c\":{}", self.action, self.action.code()));
+        put(out, format_args!(",\"t\":{},\"e\":{}", self.at, self.expires));
+        out.extend_from_slice(b",\"m\":");
+        put_text(out, self.reason, cut.budget(REASON_BYTES_TIGHT));
+        if !self.decision.is_empty() {
+            out.extend_from_slice(b",\"d\":");
+            put_text(out, self.decision, cut.budget(WORD_BYTES_TIGHT));
+        }
+        if let Some(id) = self.rule_id {
+            put(out, format_args!(",\"i\":{id}"));
+        }
+        if let Some(category) = self.category {
+            out.extend_from_slice(b",\"g\":");
+            put_text(out, category, cut.budget(WORD_BYTES_TIGHT));
+        }
+        if let Some(client) = self.client {
+            put(out, format_args!(",\"p\":\"{client}\""));
+        }
+        if let Some(user) = self.user {
+            out.extend_from_slice(b",\"s\":");
+            match std::str::from_utf8(user) {
+                Ok(user) => put_text(out, user, cut.budget(WORD_BYTES_TIGHT)),
+                Err(_) => put_bytes(out, user, cut.budget(WORD_BYTES_TIGHT)),
+            }
+        }
+        for (key, url) in [(b",\"u\":", self.url), (b",\"n\":", self.canonical)] {
+            let url = match cut {
+                Cut::Nothing => url,
+                Cut::Urls | Cut::Texts => origin_of(url),
+            };
+            // A host cut in the middle is another host, so it is all or nothing.
+            if !url.is_empty() && url.len().saturating_mul(3) < cut.budget(URL_BYTES_TIGHT) {
+                out.extend_from_slice(key);
+                put_bytes(out, url, usize::MAX);
+            }
+        }
+        if let Some(token) = self.ack_token {
+            out.extend_from_slice(b",\"k\":");
+            put_text(out, token, usize::MAX);
+        }
+        out.push(b'}');
+    }
+}
+
+/// Scheme and host of a URL as sent, without user info; of `host:port` the whole.
+fn origin_of(url: &[u8]) -> &[u8] {
+    let host_at = url.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
+    let rest = url.get(host_at..).unwrap_or_default();
+    let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+    let host_bytes = rest.iter().position(ends).unwrap_or(rest.len());
+    let origin = url.get(..host_at + host_bytes).unwrap_or_default();
+    // Leaving user info out would need a copy; a URL that is too long and has some is left out.
+    if origin.contains(&b'@') { &[] } else { origin }
+}
+
+/// Appends formatted text; a `Vec` takes all of it.
+fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+/// Appends a JSON string, cut to so many bytes between its quotes.
+fn put_text(out: &mut Vec<u8>, text: &str, budget: usize) {
+    out.push(b'"');
+    let end = out.len().saturating_add(budget);
+    // PERF: what needs no escape goes in one piece.
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.len() <= budget && text.bytes().all(plain) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    for letter in text.chars() {
+        let before = out.len();
+        match letter {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', u8::try_from(letter).unwrap_or(b'?')]),
+            '\0'..='\u{1f}' => put(out, format_args!("\\u{:04x}", u32::from(letter))),
+            _ => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        if out.len() > end {
+            out.truncate(before);
+            break;
+        }
+    }
+    out.push(b'"');
+}
+
+/// Appends a JSON string of bytes: what is not printable ASCII is percent-encoded.
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], budget: usize) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    out.push(b'"');
+    let end = out.len().saturating_add(budget);
+    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"' && *byte != b'\\';
+    if bytes.len() <= budget && bytes.iter().all(plain) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
+    for byte in bytes {
+        let before = out.len();
+        if plain(byte) {
+            out.push(*byte);
+        } else if matches!(byte, b'"' | b'\\') {
+            out.extend_from_slice(&[b'\\', *byte]);
+        } else {
+            let digit = |four: u8| HEX.get(usize::from(four & 15)).copied().unwrap_or(b'0');
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(*byte)]);
+        }
+        if out.len() > end {
+            out.truncate(before);
+            break;
+        }
+    }
+    out.push(b'"');
 }
 
 /// The address that a client is sent to.
