@@ -185,7 +185,11 @@ mod tests {
         let (bare, late) =
             ("OK eg_verdict_=deny eg_token_=-\n", "OK eg_verdict_=deny eg_token_=late\n");
         for &cause in FailureCause::ALL {
-            check(FailAction::Deny, cause, if cause == FailureCause::Timeout { late } else { bare });
+            check(
+                FailAction::Deny,
+                cause,
+                if cause == FailureCause::Timeout { late } else { bare },
+            );
         }
     }
 

@@ -139,8 +139,10 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
 
 fn link(config: Config) -> Result<Link, RunFault> {
     let mut run = [0_u8; 16];
-    getrandom::fill(&mut run)
-        .map_err(|cause| RunFault::Start { what: "get random bytes", cause: cause.into() })?;
+    getrandom::fill(&mut run).map_err(|cause| RunFault::Start {
+        what: "get random bytes",
+        cause: io::Error::other(cause.to_string()),
+    })?;
     let identity = Identity {
         connector: config.connector.name,
         run: RunId(u128::from_be_bytes(run)),
@@ -167,11 +169,9 @@ impl Loop {
             self.pipeline.take_lines(now);
             self.link.tick(now, self.load());
             self.sync_link();
+            let over = self.is_over(input, now)?;
             self.send(now);
-            if write_answers(output, &mut self.pipeline)? == Output::Gone {
-                return Ok(());
-            }
-            if self.is_over(input, now)? {
+            if write_answers(output, &mut self.pipeline)? == Output::Gone || over {
                 return Ok(());
             }
             self.wait_and_read(signals, input, now)?;
@@ -327,11 +327,12 @@ impl Loop {
         match self.phase {
             Phase::Serving | Phase::Draining { .. } => Ok(false),
             Phase::Ending => {
+                self.pipeline.take_lines(now);
+                // Only where no line is left that waits for room.
                 if self.pipeline.wants_input() {
-                    self.pipeline.take_lines(now);
                     self.pipeline.end_input(now);
                 }
-                Ok(self.pipeline.outstanding() == 0 && self.pipeline.output().is_empty())
+                Ok(self.pipeline.outstanding() == 0)
             }
         }
     }
@@ -379,7 +380,10 @@ fn wait(fds: &mut [PollFd<'_>], wake: Option<Instant>, now: Instant) -> Result<(
         // Rounded up: waking a little late beats spinning until the moment has come.
         let wait = wake.saturating_duration_since(now);
         let millis = wait.as_millis() + u128::from(!wait.is_zero());
-        i32::try_from(millis).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+        i32::try_from(millis)
+            .ok()
+            .and_then(|ms| PollTimeout::try_from(ms).ok())
+            .unwrap_or(PollTimeout::MAX)
     });
     match poll(fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),

@@ -15,7 +15,9 @@ use eg_proto::{
 };
 use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, connect, socket,
+};
 use rustls::ClientConfig;
 
 use super::resolve::{Resolution, Resolved, resolve};
@@ -245,7 +247,11 @@ impl Link {
             State::Resolving { until, .. }
             | State::Connecting { until, .. }
             | State::Proving { until, .. } => {
-                if *until <= now { Err(LinkFault::Slow(self.attempt_max)) } else { Ok(()) }
+                if *until <= now {
+                    Err(LinkFault::Slow(self.attempt_max))
+                } else {
+                    Ok(())
+                }
             }
             State::Up { session, since } => {
                 let back = self.rotation.return_at(*since);
@@ -472,7 +478,11 @@ fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
     };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(family, SockType::Stream, flags, None)?;
-    match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
+    let connected = match address {
+        SocketAddr::V4(address) => connect(socket.as_raw_fd(), &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => connect(socket.as_raw_fd(), &SockaddrIn6::from(address)),
+    };
+    match connected {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from(socket)),
         Err(fault) => Err(fault.into()),
     }

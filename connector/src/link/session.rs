@@ -257,10 +257,7 @@ impl Session {
         }
         let dead = Some(self.heard_at + self.dead_after());
         let stalled = self.owed_bytes.map(|since| since + self.patience.stalled);
-        let mute = self
-            .owed_bytes
-            .and(self.owed_answers)
-            .map(|since| since + self.patience.mute);
+        let mute = self.owed_bytes.and(self.owed_answers).map(|since| since + self.patience.mute);
         [dead, stalled, mute, self.ping_at()].into_iter().flatten().min()
     }
 
@@ -303,15 +300,8 @@ fn begin_proof(
 ) -> Result<ConnectorHandshake, LinkFault> {
     let exporter = tls.export_keying_material([0_u8; 32], EXPORTER_LABEL, None)?;
     let mut nonce = [0_u8; 32];
-    getrandom::fill(&mut nonce).map_err(|fault| LinkFault::Connect(io::Error::other(fault)))?;
+    getrandom::fill(&mut nonce)
+        .map_err(|fault| LinkFault::Connect(io::Error::other(fault.to_string())))?;
     let Identity { connector, run, inspect } = identity;
-    Ok(ConnectorHandshake::start(
-        &engine.key,
-        connector,
-        *run,
-        *inspect,
-        nonce,
-        exporter,
-        out,
-    )?)
+    Ok(ConnectorHandshake::start(&engine.key, connector, *run, *inspect, nonce, exporter, out)?)
 }

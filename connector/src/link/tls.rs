@@ -3,6 +3,7 @@
 //! No authority signs an engine's certificate. With a pin, its public key must be the pinned one;
 //! without, any certificate is taken, since the mutual proof is bound to this very connection.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -34,18 +35,13 @@ pub(super) fn client_config(pin: Option<Pin>) -> Result<Arc<ClientConfig>, Error
 }
 
 /// What TLS wants to be told; no name is sent and none is compared.
-pub(super) const fn server_name() -> ServerName<'static> {
-    ServerName::IpAddress(rustls::pki_types::IpAddr::V4(rustls::pki_types::Ipv4Addr::from([
-        0, 0, 0, 0,
-    ])))
+pub(super) fn server_name() -> ServerName<'static> {
+    ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Whether this error means another public key than the pinned one.
 pub(super) fn is_wrong_pin(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
-    )
+    matches!(error, Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
 }
 
 #[derive(Debug)]

@@ -33,7 +33,9 @@ pub enum BadLine {
     #[error("the line holds a control byte")]
     Control,
     /// It has more or fewer fields than either form.
-    #[error("the line has a wrong number of fields; compare `url_rewrite_extras` with --squid-conf")]
+    #[error(
+        "the line has a wrong number of fields; compare `url_rewrite_extras` with --squid-conf"
+    )]
     FieldCount,
     /// The client's address is none.
     #[error("the client's address cannot be read")]
@@ -147,7 +149,7 @@ impl RewriteRequest {
         self.uri = self.keep(uri);
         let first = words.clone().next().ok_or(BadLine::FieldCount)?;
         // Ours begins with a bare address, Squid's default with `address/name`.
-        if first.contains(&b'/') { self.read_default(words) } else { self.read_ours(words) }
+        if first.contains(&b'/') { self.read_default(&mut words) } else { self.read_ours(&mut words) }
     }
 
     /// The question as it goes on the wire.
@@ -218,7 +220,7 @@ impl RewriteRequest {
         u32::try_from(self.text.len()).unwrap_or_default()
     }
 
-    fn read_ours<'l>(&mut self, mut words: impl Iterator<Item = &'l [u8]>) -> Result<(), BadLine> {
+    fn read_ours(&mut self, words: &mut dyn Iterator<Item = &[u8]>) -> Result<(), BadLine> {
         let mut hello = Hello::NotSeen;
         let mut sni = None;
         for field in FIELDS {
@@ -248,9 +250,7 @@ impl RewriteRequest {
         (self.phase, self.sni) = match (self.at(self.method) == b"CONNECT", hello, sni) {
             (true, Hello::NotSeen, None) => (Phase::Connect, SniSpan::Unknown),
             // A name without a ClientHello cannot be; it is believed, since it can only add denials.
-            (true, Hello::NotSeen | Hello::Seen, Some(name)) => {
-                (Phase::Hello, SniSpan::Name(name))
-            }
+            (true, Hello::NotSeen | Hello::Seen, Some(name)) => (Phase::Hello, SniSpan::Name(name)),
             (true, Hello::Seen, None) => (Phase::Hello, SniSpan::Absent),
             (false, Hello::NotSeen | Hello::Seen, Some(name)) => {
                 (Phase::Request, SniSpan::Name(name))
@@ -262,17 +262,16 @@ impl RewriteRequest {
     }
 
     /// `ip/fqdn ident method`, then any number of `key=value`.
-    fn read_default<'l>(
-        &mut self,
-        mut words: impl Iterator<Item = &'l [u8]>,
-    ) -> Result<(), BadLine> {
+    fn read_default(&mut self, words: &mut dyn Iterator<Item = &[u8]>) -> Result<(), BadLine> {
         let mut next = || match words.next() {
             Some(word) if !word.is_empty() => Ok(word),
             Some(_) | None => Err(BadLine::FieldCount),
         };
         let (client, user, method) = (next()?, next()?, next()?);
-        if !words.all(|word| word.contains(&b'=')) {
-            return Err(BadLine::FieldCount);
+        for word in words {
+            if !word.contains(&b'=') {
+                return Err(BadLine::FieldCount);
+            }
         }
         let bare = client.split(|&byte| byte == b'/').next().unwrap_or_default();
         self.client = address(bare)?;
