@@ -236,7 +236,7 @@ impl<'a> Answer<'a> {
         let run = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         let decision = DecisionId::new(run, reader.u64().ok_or(SHORT)?);
         let mut answer = Self { id, action, decision, token: &[], tag: &[] };
-        while let Some(field) = reader.field().ok_or(SHORT)? {
+        while let Some(field) = reader.field().map_err(|_| SHORT)? {
             answer.take(field)?;
         }
         if action == Action::Permit && !answer.token.is_empty() {
@@ -317,3 +317,7 @@ impl<'a> Iterator for Answers<'a> {
 pub fn answers(body: &[u8]) -> Result<Answers<'_>, FrameFault> {
     Ok(Answers { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+#[path = "tests/answer.rs"]
+mod tests;

@@ -383,4 +383,5 @@ pub fn refuse(reason: RefusedReason, out: &mut Vec<u8>) -> HandshakeFault {
 }
 
 #[cfg(test)]
+#[path = "tests/handshake.rs"]
 mod tests;

@@ -338,7 +338,7 @@ impl<'a> Query<'a> {
             referer,
             tag,
         };
-        while let Some(field) = reader.field().ok_or(SHORT)? {
+        while let Some(field) = reader.field().map_err(|_| SHORT)? {
             query.take(field)?;
         }
         Ok(query)
@@ -418,3 +418,7 @@ impl<'a> Iterator for Queries<'a> {
 pub fn queries(body: &[u8]) -> Result<Queries<'_>, FrameFault> {
     Ok(Queries { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+#[path = "tests/query.rs"]
+mod tests;

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::answer::Route;
 use crate::limits::{ACK_TOKEN_BYTES_MAX, SEALS_MAX, SEALS_WORN, TOKEN_BYTES_MAX};
 use crate::payload::{Cut, Payload, PayloadRef};
+use crate::wire::is_base64url;
 
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
@@ -113,9 +114,9 @@ const fn bound_to(route: Route) -> &'static [u8] {
 /// Why nothing was sealed; `out` is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealFault {
-    /// The acknowledgement token is longer than its bound.
-    #[error("the acknowledgement token has {0} bytes, more than a payload may carry")]
-    AckTokenTooLong(usize),
+    /// The acknowledgement token is longer than its bound or holds other letters than base64url.
+    #[error("the acknowledgement token of {0} bytes is too long or not base64url")]
+    BadAckToken(usize),
     /// The salt has been used too often.
     #[error("too many tokens were sealed under one salt; renew it")]
     Worn,
@@ -183,9 +184,10 @@ impl Sealer {
         nonce: [u8; 12],
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
-        let ack_bytes = payload.ack_token.map_or(0, str::len);
-        if ack_bytes > ACK_TOKEN_BYTES_MAX {
-            return Err(SealFault::AckTokenTooLong(ack_bytes));
+        if let Some(ack_token) = payload.ack_token
+            && (ack_token.len() > ACK_TOKEN_BYTES_MAX || !is_base64url(ack_token.as_bytes()))
+        {
+            return Err(SealFault::BadAckToken(ack_token.len()));
         }
         if self.sealed.fetch_add(1, Ordering::Relaxed) >= SEALS_MAX {
             return Err(SealFault::Worn);
@@ -329,4 +331,5 @@ fn open_with(secret: &PortalSecret, route: Route, token: &[u8]) -> Result<Vec<u8
 }
 
 #[cfg(test)]
+#[path = "tests/seal.rs"]
 mod tests;

@@ -74,6 +74,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The bytes end inside a field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndsEarly;
+
 /// One field at the end of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
@@ -82,19 +86,19 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next field; `Some(None)` at the end, `None` where the bytes do not fit.
-    pub(crate) fn field(&mut self) -> Option<Option<Field<'a>>> {
+    /// The next field; `None` at the end.
+    pub(crate) fn field(&mut self) -> Result<Option<Field<'a>>, EndsEarly> {
         if self.is_empty() {
-            return Some(None);
+            return Ok(None);
         }
-        let tag = self.u8()?;
-        let value = self.long()?;
-        Some(Some(Field { tag, value }))
+        let tag = self.u8().ok_or(EndsEarly)?;
+        let value = self.long().ok_or(EndsEarly)?;
+        Ok(Some(Field { tag, value }))
     }
 
     /// Whether all that is left are fields that may be skipped.
     pub(crate) fn skip_fields(&mut self) -> Option<()> {
-        while let Some(field) = self.field()? {
+        while let Some(field) = self.field().ok()? {
             if field.tag < FIELD_SKIPPABLE {
                 return None;
             }
