@@ -127,7 +127,7 @@ fn single_refusals() {
         ("[connector]\nname=\"s\"\n".to_owned(), "0:0 no engine"),
         ("[engine]\nhost=\"h\"\n[connector]\nname=\"s\"\n".to_owned(), "key of no table"),
         (with("name = \"again\"\n"), "duplicate key"),
-        (with("x = \n"), "7:"),
+        (with("x = \n"), "6:5"),
     ] {
         let faults = parse(&text).unwrap_err();
         assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected}: {faults:#?}");

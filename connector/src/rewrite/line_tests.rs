@@ -118,7 +118,7 @@ fn refuses_what_squid_never_writes() {
         ("", BadLine::Empty),
         (" ", BadLine::FieldCount),
         ("http://a/", BadLine::FieldCount),
-        ("http://a/ ", BadLine::Client),
+        ("http://a/ ", BadLine::FieldCount),
         ("http://a/ b 192.0.2.7 1 - GET - - - - -", BadLine::Client),
         ("http://a/  192.0.2.7 1 - GET - - - - -", BadLine::FieldCount),
         ("http://a/ 192.0.2.7 1 - GET - - - -", BadLine::FieldCount),
