@@ -3,6 +3,8 @@
 //! The engine speaks real TLS and the real proof; what it answers is each test's script. No test
 //! sleeps: each waits for a line or for a message of its engine, with a bound on both.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is test; what fails here fails a test")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,7 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eg_proto::handshake::EXPORTER_LABEL;
-use eg_proto::limits::FRAME_HEAD_BYTES;
 use eg_proto::{
     Action, Admission, Answer, AnswerWriter, DecisionId, EngineHandshake, EngineProgress,
     FailureCause, FailureToken, FrameBuffer, FrameKind, Hello, RefusedReason, Retry, Routes,
@@ -145,10 +146,8 @@ fn welcome(stream: &mut Tls, keys: &Keys) -> Result<FrameBuffer, String> {
     let mut frames = FrameBuffer::new();
     loop {
         let mut out = Vec::new();
-        let progress = match frames.next().map_err(|fault| fault.to_string())? {
-            Some(frame) => Some(handshake.feed(frame, keys, &mut out)),
-            None => None,
-        };
+        let next = frames.next().map_err(|fault| fault.to_string())?;
+        let progress = next.map(|frame| handshake.feed(frame, keys, &mut out));
         stream.write_all(&out).and_then(|()| stream.flush()).map_err(|fault| fault.to_string())?;
         match progress {
             Some(Ok(EngineProgress::Done(_))) => return Ok(frames),
@@ -201,7 +200,6 @@ fn serve(stream: &mut Tls, mut frames: FrameBuffer, script: &mut Script) {
 }
 
 fn write_answers(out: &mut Vec<u8>, answers: &[(u64, Action, &'static str)]) {
-    assert!(FRAME_HEAD_BYTES > 0);
     let mut writer = AnswerWriter::begin(out);
     for &(id, action, token) in answers {
         let decision = DecisionId::new(1, id);
