@@ -223,6 +223,25 @@ impl Diagnostic {
     }
 }
 
+/// The catalogue of all codes as a page of the manual.
+#[must_use]
+pub fn catalogue() -> String {
+    let mut page = String::from(
+        "# Faults in policy files\n\n\
+         `egpolicy check`, `enforcegate-engine --check` and every reload report these. A code keeps its\n\
+         number for ever. An error in the operator's files refuses the whole set; in a file below the\n\
+         shared path every fault is a warning, and an error leaves that file out.\n\n\
+         This page is made by `egpolicy diagnostics`; a test fails when the two differ.\n\n\
+         | code | severity | what is wrong | what to do |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let advice = code.advice().replace('|', "\\|");
+        let (id, word, title) = (code.id(), code.severity().word(), code.title());
+        page.push_str(&format!("| {id} | {word} | {title} | {advice} |\n"));
+    }
+    page
+}
+
 /// How many faults are kept; the rest are counted.
 pub const FAULTS_MAX: usize = 1_000;
 
@@ -397,6 +416,13 @@ mod tests {
         let ids: Vec<&str> = Code::ALL.iter().map(|code| code.id()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
         assert!(ids.iter().all(|id| id.len() == 6 && id.starts_with("EGP")));
+    }
+
+    #[test]
+    fn the_manual_has_the_catalogue() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/manual/diagnostics.md");
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == catalogue(), "run `egpolicy diagnostics > docs/manual/diagnostics.md`");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod values;
 
 pub use address::{AddressFault, parse_range};
 pub use attributes::{Attribute, Support};
-pub use files::{check, check_with};
+pub use files::{check, check_with, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Application, CheckedPolicy, CheckedRule,
     Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, Trust,
