@@ -30,6 +30,10 @@ pub fn parse_address(raw: &[u8]) -> Option<Result<IpAddr, Malformed>> {
 /// Whether the last label is a number, so that the whole can only be an address.
 pub(super) fn ends_in_number(name: &str) -> bool {
     let bytes = name.as_bytes();
+    // PERF: most names are told by their last byte.
+    if !bytes.last().is_some_and(|last| matches!(last, b'x' | b'X') || last.is_ascii_hexdigit()) {
+        return false;
+    }
     let label = bytes.iter().rposition(|byte| *byte == b'.').map_or(bytes, |dot| {
         let (_, label) = bytes.split_at(dot);
         label.strip_prefix(b".").unwrap_or(label)

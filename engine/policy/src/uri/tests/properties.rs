@@ -2,6 +2,9 @@
 
 use proptest::prelude::*;
 
+use crate::uri::aggressive::{self, Scratch};
+use crate::uri::path::Sent;
+use crate::uri::request::{split_authority, split_scheme};
 use crate::uri::{
     CanonicalUri, Domain, Form, Malformed, UriBuffer, UriPrefix, View, parse_address,
 };
@@ -51,6 +54,18 @@ proptest! {
                 let authority = view.text().len() - view.rest().len();
                 prop_assert_eq!(&view.text()[..authority], &uri.text()[..authority]);
             }
+        }
+    }
+
+    #[test]
+    fn no_view_is_left_out(raw in requests()) {
+        let mut buffer = UriBuffer::default();
+        if let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, &raw) {
+            let (_, after) = split_scheme(&raw).unwrap();
+            let (_, rest) = split_authority(after);
+            let mut text = Vec::new();
+            aggressive::append(Sent::cut(rest), &mut text, &mut Scratch::default()).unwrap();
+            prop_assert!(uri.views().any(|view| view.rest() == text), "{}", text.escape_ascii());
         }
     }
 
