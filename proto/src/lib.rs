@@ -1,1 +1,63 @@
-//! proto
+//! The wire between EnforceGate's programs: bytes to typed messages and back.
+//!
+//! Two protocols live here. **Defendr** is spoken by a connector and the engine over TLS 1.3: frames
+//! (`frame`), a mutual proof of one shared key (`key`, `hello`, `handshake`), then queries and
+//! answers in batches (`query`, `answer`, `decision`) and what keeps a session honest (`session`).
+//! The **portal's payload** is sealed by the engine and opened by the portal (`payload`, `seal`).
+//! `docs/defendr.md` describes the first byte for byte.
+//!
+//! Left out on purpose: sockets, TLS, clocks, randomness and policy. Nonces, the exporter and the
+//! time come in as arguments.
+//!
+//! INVARIANT: no function here panics or reads past its input, whatever bytes it is given, and every
+//! length that a peer announces is compared with `limits` before anything is kept.
+
+pub mod limits;
+
+mod wire;
+
+pub mod frame;
+pub mod key;
+
+pub mod hello;
+
+pub mod handshake;
+
+pub mod session;
+
+pub mod decision;
+
+pub mod query;
+
+pub mod answer;
+
+pub mod payload;
+
+pub mod seal;
+
+pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
+pub use decision::{DecisionId, DecisionText};
+pub use frame::{Frame, FrameBuffer, FrameFault, FrameKind, FrameWriter};
+pub use handshake::{
+    Admission, ConnectorHandshake, ConnectorProgress, EngineHandshake, EngineProgress,
+    HandshakeFault,
+};
+pub use hello::{
+    Challenge, FailureCause, FailureToken, Hello, Inspect, Proof, Refused, RefusedReason, Report,
+    Routes, RunId, Terms, Welcome,
+};
+pub use key::{ConnectorName, KeyFault, NameFault, SharedKey};
+pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE, redirect_url};
+pub use query::{
+    BadQuery, Phase, Pushed, Queries, Query, QueryWriter, Retry, Role, Sni, TooLong, queries,
+};
+pub use seal::{
+    Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
+};
+pub use session::{Close, CloseReason};
+
+/// The one version of Defendr that this code speaks.
+pub const DEFENDR_VERSION: u16 = 1;
+
+/// The versions that this code speaks, best first.
+pub const DEFENDR_VERSIONS: &[u16] = &[DEFENDR_VERSION];
