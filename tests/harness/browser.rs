@@ -7,9 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, StreamOwned};
 
@@ -171,8 +169,7 @@ impl Browser {
         let IpAddr::V4(proxy) = self.proxy.ip() else {
             anyhow::bail!("the harness speaks IPv4 on loopback only");
         };
-        let socket =
-            socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         let fd = socket.as_raw_fd();
         let source = SockaddrIn::from(std::net::SocketAddrV4::new(self.source, 0));
         bind(fd, &source).with_context(|| format!("cannot ask from {}", self.source))?;

@@ -90,7 +90,8 @@ pub fn squid_user() -> Result<(Uid, Gid)> {
     if !geteuid().is_root() {
         return Ok((geteuid(), nix::unistd::getegid()));
     }
-    let user = User::from_name("proxy")?.context("there is no user `proxy`: is Squid installed?")?;
+    let user =
+        User::from_name("proxy")?.context("there is no user `proxy`: is Squid installed?")?;
     Ok((user.uid, user.gid))
 }
 

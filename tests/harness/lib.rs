@@ -12,18 +12,18 @@
 //! trail, showcase               what was decided, and a table of requests with what is due
 //! ```
 
-pub mod wait;
-pub mod interrupt;
+pub mod browser;
 pub mod folder;
-pub mod programs;
-pub mod process;
+pub mod installation;
+pub mod interrupt;
+pub mod lines;
 pub mod material;
 pub mod origin;
-pub mod squid;
-pub mod installation;
-pub mod browser;
-pub mod tls;
-pub mod lines;
-pub mod trail;
-pub mod showcase;
+pub mod process;
+pub mod programs;
 pub mod shared;
+pub mod showcase;
+pub mod squid;
+pub mod tls;
+pub mod trail;
+pub mod wait;

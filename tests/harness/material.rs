@@ -19,7 +19,8 @@ pub struct Authority {
     pub certificate_pem: String,
     /// Its private key as PEM.
     pub key_pem: String,
-    issuer: Issuer<'static, KeyPair>,
+    /// What it signs with.
+    pub issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate for a server, and its key.

@@ -36,12 +36,9 @@ pub enum Seen {
 /// A running origin with a plain and a TLS port on loopback.
 #[derive(Debug)]
 pub struct Origin {
-    /// Its plain port.
-    pub http: SocketAddr,
-    /// Its TLS port.
-    pub https: SocketAddr,
-    /// What it shows there.
-    pub leaf: Leaf,
+    http: SocketAddr,
+    https: SocketAddr,
+    leaf: Leaf,
     seen: Arc<Mutex<Vec<Seen>>>,
     ending: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -68,6 +65,24 @@ impl Origin {
         origin.accept(plain, None);
         origin.accept(secure, Some(config));
         Ok(origin)
+    }
+
+    /// Its plain port.
+    #[must_use]
+    pub const fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Its TLS port.
+    #[must_use]
+    pub const fn https(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// What it shows there.
+    #[must_use]
+    pub const fn leaf(&self) -> &Leaf {
+        &self.leaf
     }
 
     /// All that came so far, in order.

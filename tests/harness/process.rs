@@ -75,7 +75,8 @@ impl Process {
             }
             Ok(None)
         });
-        waited.with_context(|| format!("{} does not get ready; its log:\n{}", self.name, self.tail()))
+        waited
+            .with_context(|| format!("{} does not get ready; its log:\n{}", self.name, self.tail()))
     }
 
     /// Whether it has ended, and how.

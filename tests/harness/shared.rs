@@ -35,7 +35,10 @@ pub fn data(path: &str) -> Option<PathBuf> {
 pub fn data_or_skip(test: &str, path: &str) -> Option<PathBuf> {
     let found = data(path);
     if found.is_none() {
-        skip(test, &format!("`../shared/data/{path}` is not there ({FOLDER_VARIABLE} names another)"));
+        skip(
+            test,
+            &format!("`../shared/data/{path}` is not there ({FOLDER_VARIABLE} names another)"),
+        );
     }
     found
 }

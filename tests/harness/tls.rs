@@ -48,8 +48,7 @@ pub struct Curious {
 /// If the provider knows no protocol version.
 pub fn curious_client() -> Result<(Arc<ClientConfig>, Arc<Curious>)> {
     let provider = provider();
-    let curious =
-        Arc::new(Curious { provider: Arc::clone(&provider), seen: Mutex::new(None) });
+    let curious = Arc::new(Curious { provider: Arc::clone(&provider), seen: Mutex::new(None) });
     let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(&curious) as _;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

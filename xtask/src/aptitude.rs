@@ -14,7 +14,8 @@ use crate::steps;
 
 /// Debian asks this program before a package starts a service; 101 means "do not".
 const POLICY_RC_D: &str = "/usr/sbin/policy-rc.d";
-const POLICY: &str = "#!/bin/sh\n# put here by `cargo xtask setup` while it installs; safe to remove\nexit 101\n";
+const POLICY: &str =
+    "#!/bin/sh\n# put here by `cargo xtask setup` while it installs; safe to remove\nexit 101\n";
 
 /// Whether a package is installed.
 pub(crate) fn is_installed(package: &str) -> bool {
@@ -73,7 +74,8 @@ fn as_root(program: &str) -> Result<Command> {
 
 /// Whether this process may do anything, as its status file says.
 fn is_root() -> Result<bool> {
-    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let status =
+        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     Ok(ids.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0"))
 }

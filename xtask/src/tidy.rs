@@ -86,7 +86,10 @@ fn edge_faults(root: &Path) -> Result<Vec<String>> {
     for package in &metadata.packages {
         let row = EDGES.iter().find(|(name, _)| *name == package.name);
         let Some((_, allowed)) = row else {
-            faults.push(format!("`{}` is not in the table of edges (xtask/src/tidy.rs)", package.name));
+            faults.push(format!(
+                "`{}` is not in the table of edges (xtask/src/tidy.rs)",
+                package.name
+            ));
             continue;
         };
         let ours = package.dependencies.iter().filter(|dependency| dependency.path.is_some());
@@ -118,7 +121,8 @@ fn file_faults(text: &str) -> Vec<String> {
     }
     let code_lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
     if code_lines > LINES_MAX {
-        faults.push(format!(":{LINES_MAX}: {code_lines} lines without its tests; split it by idea"));
+        faults
+            .push(format!(":{LINES_MAX}: {code_lines} lines without its tests; split it by idea"));
     }
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -127,7 +131,8 @@ fn file_faults(text: &str) -> Vec<String> {
         }
         let attribute = line.trim_start();
         if attribute.starts_with("#[allow(") || attribute.starts_with("#![allow(") {
-            faults.push(format!(":{number}: say #[expect(..., reason = \"...\")] instead of allow"));
+            faults
+                .push(format!(":{number}: say #[expect(..., reason = \"...\")] instead of allow"));
         }
         if let Some((_, rest)) = line.split_once(concat!("TO", "DO"))
             && line.contains("//")
