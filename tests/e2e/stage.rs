@@ -7,17 +7,17 @@ use eg_tests::programs::Programs;
 use eg_tests::showcase::{Case, Examiner};
 
 /// The whole chain with the rules of the demo.
-pub fn site() -> Result<Site> {
+pub(crate) fn site() -> Result<Site> {
     Site::start(Folder::temporary()?, &Programs::beside_this_one()?, &Plan::demo())
 }
 
 /// Engine and portal with the rules of the demo, without a Squid.
-pub fn installation(plan: &Plan) -> Result<Installation> {
+pub(crate) fn installation(plan: &Plan) -> Result<Installation> {
     Installation::prepare(Folder::temporary()?, &Programs::beside_this_one()?, plan)
 }
 
 /// Makes the requests and fails with every row that is not as expected.
-pub fn check(site: &Site, cases: &[Case]) -> Result<()> {
+pub(crate) fn check(site: &Site, cases: &[Case]) -> Result<()> {
     let mut examiner = Examiner::new(site)?;
     let mut bad = Vec::new();
     for case in cases {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use eg_proto::{Opener, PortalSecret};
+use nix::unistd::Pid;
 
 use crate::folder::{self, Folder};
 use crate::material::{self, Authority, Leaf};
@@ -239,6 +240,12 @@ impl Installation {
     /// If it was not started.
     pub fn engine(&mut self) -> Result<&mut Process> {
         self.engine.as_mut().context("the engine was not started")
+    }
+
+    /// The running engine's process id.
+    #[must_use]
+    pub fn engine_pid(&self) -> Option<Pid> {
+        self.engine.as_ref().map(Process::pid)
     }
 
     /// Stops what runs, the portal first, and says if one did not end by itself.
