@@ -26,6 +26,10 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("xtask", &["eg-benches", "eg-tests"]),
 ];
 
+/// TLS stacks that must not be part of a program: rustls with aws-lc-rs is the only one, and panics
+/// where it has to choose. Build scripts may have their own.
+const STRANGERS: [&str; 3] = ["ring", "openssl-sys", "native-tls"];
+
 /// Runs all checks and prints every fault.
 pub(crate) fn run() -> Result<ExitCode> {
     let faults = faults()?;
@@ -51,6 +55,7 @@ pub(crate) fn check() -> Result<()> {
 fn faults() -> Result<Vec<String>> {
     let root = paths::root()?;
     let mut faults = edge_faults(&root)?;
+    faults.extend(stranger_faults(&root)?);
     for path in source_files(&root)? {
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -101,6 +106,17 @@ fn edge_faults(root: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(faults)
+}
+
+fn stranger_faults(root: &Path) -> Result<Vec<String>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--workspace", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    let tree = steps::output(cargo.current_dir(root))?;
+    let tree = String::from_utf8_lossy(&tree).into_owned();
+    let found = |name: &&str| tree.lines().any(|line| line.split(' ').next() == Some(*name));
+    let say =
+        |name| format!("`{name}` is linked into a program: aws-lc-rs is the one TLS provider");
+    Ok(STRANGERS.iter().filter(|name| found(name)).map(say).collect())
 }
 
 /// All `.rs` files that git knows or would take.
@@ -162,7 +178,7 @@ mod tests {
         check("fn main() {}\n", &["does not open"]);
         check("//! x\n#[allow(dead_code)]\nfn f() {}\n", &["expect"]);
         check("//! x\n// TODO(#3): more\n", &[]);
-        check("//! x\n// TODO: more\n", &["number of its issue"]);
+        check(concat!("//! x\n// TO", "DO: more\n"), &["number of its issue"]);
         check("//! \u{e4}\n", &["ASCII"]);
         check("//! x\n#[cfg(test)]\n// \u{e4}\n", &[]);
         check(&format!("//! x\n{}", "//\n".repeat(600)), &["601 lines"]);
