@@ -1,4 +1,7 @@
-//! What the engine answers: one of four actions, and batches of them.
+//! What the engine answers: one of four actions, and batches of them; encode and decode side by side.
+//!
+//! INVARIANT: token and tag of an answer that was read are base64url, so that whatever an engine
+//! sends, it cannot write a second word into a line for Squid.
 
 use std::fmt;
 
@@ -6,7 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::DecisionId;
 use crate::frame::{FrameFault, FrameKind, FrameWriter};
+use crate::limits::{BATCH_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::query::{Pushed, TooLong};
+use crate::wire::{FIELD_SKIPPABLE, Field, Reader, Records, field_bytes, is_base64url, put_field};
+
+/// The tag of `token` on the wire.
+pub(crate) const FIELD_TOKEN: u8 = 1;
+/// The tag of `tag` on the wire.
+pub(crate) const FIELD_TAG: u8 = 2;
+/// Id, code, run and count.
+const RECORD_BYTES_FIXED: usize = 8 + 2 + 5 + 8;
 
 /// What the connector must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,7 +134,8 @@ pub struct Answer<'a> {
     pub decision: DecisionId,
     /// The sealed token, base64url; empty for a permit.
     pub token: &'a [u8],
-    /// What the connector is to be told again on this client connection; empty for nothing.
+    /// What the engine wants to be told again on this client connection, base64url; empty for
+    /// nothing.
     pub tag: &'a [u8],
 }
 
@@ -136,14 +149,26 @@ pub struct AnswerWriter<'o> {
 impl<'o> AnswerWriter<'o> {
     /// Begins a frame behind what `out` holds.
     pub fn begin(out: &'o mut Vec<u8>) -> Self {
-        Self { frame: FrameWriter::begin(out, FrameKind::Answers), count: 0 }
+        let mut frame = FrameWriter::begin(out, FrameKind::Answers);
+        frame.body().extend_from_slice(&[0, 0]);
+        Self { frame, count: 0 }
     }
 
     /// Appends an answer.
     ///
     /// # Errors
     /// When token or tag are longer than the wire can carry; nothing is appended.
-    pub fn push(&mut self, _answer: &Answer<'_>) -> Result<Pushed, TooLong> {
+    pub fn push(&mut self, answer: &Answer<'_>) -> Result<Pushed, TooLong> {
+        let record = answer.record_bytes()?;
+        let whole = self.frame.body_len() + 4 + record;
+        let Ok(length) = u32::try_from(record) else { return Ok(Pushed::Full) };
+        if usize::from(self.count) >= BATCH_MAX || whole > FRAME_BYTES_MAX {
+            return Ok(Pushed::Full);
+        }
+        let body = self.frame.body();
+        body.reserve(4 + record);
+        body.extend_from_slice(&length.to_be_bytes());
+        answer.write(body);
         self.count += 1;
         Ok(Pushed::Taken)
     }
@@ -154,13 +179,94 @@ impl<'o> AnswerWriter<'o> {
         self.count
     }
 
-    /// Ends the frame; an empty one leaves nothing.
+    /// Ends the frame and gives the number of its answers; an empty one leaves nothing.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
-    pub fn finish(self) -> Result<u16, FrameFault> {
+    pub fn finish(mut self) -> Result<u16, FrameFault> {
+        if self.count == 0 {
+            return Ok(0);
+        }
+        self.frame.patch_u16(0, self.count);
         self.frame.finish()?;
         Ok(self.count)
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// How long the record will be.
+    const fn record_bytes(&self) -> Result<usize, TooLong> {
+        let (token, tag) = (self.token.len(), self.tag.len());
+        if token > TOKEN_BYTES_MAX {
+            return Err(TooLong { what: "token", bytes: token, allowed: TOKEN_BYTES_MAX });
+        }
+        if tag > FIELD_BYTES_MAX {
+            return Err(TooLong { what: "tag", bytes: tag, allowed: FIELD_BYTES_MAX });
+        }
+        let mut whole = RECORD_BYTES_FIXED;
+        if token > 0 {
+            whole += field_bytes(self.token);
+        }
+        if tag > 0 {
+            whole += field_bytes(self.tag);
+        }
+        Ok(whole)
+    }
+
+    /// Appends the record, whose lengths were checked.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.to_be_bytes());
+        out.extend_from_slice(&self.action.code().to_be_bytes());
+        let [_, _, _, run @ ..] = self.decision.run().to_be_bytes();
+        out.extend_from_slice(&run);
+        out.extend_from_slice(&self.decision.count().to_be_bytes());
+        if !self.token.is_empty() {
+            put_field(out, FIELD_TOKEN, self.token);
+        }
+        if !self.tag.is_empty() {
+            put_field(out, FIELD_TAG, self.tag);
+        }
+    }
+
+    /// Reads a record behind its id.
+    fn read(id: u64, mut reader: Reader<'a>) -> Result<Self, &'static str> {
+        const SHORT: &str = "it ends too early";
+        let action = Action::from_code(reader.u16().ok_or(SHORT)?).ok_or("unknown code")?;
+        let [a, b, c, d, e] = reader.array::<5>().ok_or(SHORT)?;
+        let run = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        let decision = DecisionId::new(run, reader.u64().ok_or(SHORT)?);
+        let mut answer = Self { id, action, decision, token: &[], tag: &[] };
+        while let Some(field) = reader.field().map_err(|_| SHORT)? {
+            answer.take(field)?;
+        }
+        if action == Action::Permit && !answer.token.is_empty() {
+            return Err("a permit with a token contradicts itself");
+        }
+        Ok(answer)
+    }
+
+    /// Takes one optional field. What it holds goes into a line for Squid, so its alphabet is
+    /// checked here, once.
+    fn take(&mut self, field: Field<'a>) -> Result<(), &'static str> {
+        if field.tag >= FIELD_SKIPPABLE {
+            return Ok(());
+        }
+        let (place, allowed) = match field.tag {
+            FIELD_TOKEN => (&mut self.token, TOKEN_BYTES_MAX),
+            FIELD_TAG => (&mut self.tag, FIELD_BYTES_MAX),
+            _ => return Err("it holds a field that this version does not know"),
+        };
+        if !place.is_empty() {
+            return Err("a field comes twice");
+        }
+        if field.value.is_empty() || field.value.len() > allowed {
+            return Err("a field is empty or too long");
+        }
+        if !is_base64url(field.value) {
+            return Err("a field is not base64url");
+        }
+        *place = field.value;
+        Ok(())
     }
 }
 
@@ -177,15 +283,30 @@ pub struct BadAnswer {
 /// The answers of one frame.
 #[derive(Debug, Clone)]
 pub struct Answers<'a> {
-    rest: &'a [u8],
+    records: Records<'a>,
+}
+
+impl Answers<'_> {
+    /// How many are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.records.left()
+    }
 }
 
 impl<'a> Iterator for Answers<'a> {
     type Item = Result<Answer<'a>, BadAnswer>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest = &[];
-        None
+        let mut reader = Reader::new(self.records.next()?);
+        let Some(id) = reader.u64() else {
+            return Some(Err(BadAnswer { id: None, what: "it has no id" }));
+        };
+        Some(Answer::read(id, reader).map_err(|what| BadAnswer { id: Some(id), what }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
     }
 }
 
@@ -194,5 +315,9 @@ impl<'a> Iterator for Answers<'a> {
 /// # Errors
 /// When the body's own lengths do not fit; then nothing in it can be trusted.
 pub fn answers(body: &[u8]) -> Result<Answers<'_>, FrameFault> {
-    Ok(Answers { rest: body })
+    Ok(Answers { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+#[path = "tests/answer.rs"]
+mod tests;

@@ -96,6 +96,9 @@ pub enum FrameFault {
     /// The body ends before what it announces, or goes on behind it.
     #[error("the body of a frame does not have the length that it says")]
     BadLength,
+    /// The body of a message holds what it must not.
+    #[error("the body of a frame cannot be read")]
+    Unreadable,
     /// More records than a batch may have, or none.
     #[error("a batch of {0} records is empty or larger than allowed")]
     BadCount(u32),
@@ -240,11 +243,6 @@ impl<'o> FrameWriter<'o> {
         }
     }
 
-    /// Cuts the body back to this length.
-    pub(crate) fn truncate_body(&mut self, length: usize) {
-        self.out.truncate(self.start + FRAME_HEAD_BYTES + length);
-    }
-
     /// Writes the length into the head.
     ///
     /// # Errors
@@ -271,6 +269,145 @@ impl Drop for FrameWriter<'_> {
     fn drop(&mut self) {
         if self.stage == Stage::Open {
             self.out.truncate(self.start);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(kind: FrameKind, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut frame = FrameWriter::begin(&mut out, kind);
+        frame.body().extend_from_slice(body);
+        frame.finish().unwrap();
+        out
+    }
+
+    /// Feeds the bytes in pieces of these sizes, round and round, and collects what comes out.
+    fn fed(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(FrameKind, Vec<u8>)>, FrameFault> {
+        let mut buffer = FrameBuffer::new();
+        let mut found = Vec::new();
+        let mut rest = bytes;
+        for piece in pieces.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let spare = buffer.spare();
+            assert!(!spare.is_empty(), "there is always room for the next bytes");
+            let count = spare.len().min(rest.len()).min(*piece);
+            spare[..count].copy_from_slice(&rest[..count]);
+            rest = &rest[count..];
+            buffer.filled(count);
+            while let Some(frame) = buffer.next()? {
+                found.push((frame.kind, frame.body.to_vec()));
+            }
+            assert!(buffer.bytes.len() <= FRAME_HEAD_BYTES + FRAME_BYTES_MAX);
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn kinds_and_numbers_agree() {
+        for kind in FrameKind::ALL {
+            assert_eq!(FrameKind::from_number(kind.number()), Some(*kind));
+        }
+        let known = (0..=u8::MAX).filter(|number| FrameKind::from_number(*number).is_some());
+        assert_eq!(known.count(), FrameKind::ALL.len());
+    }
+
+    #[test]
+    fn the_bytes_of_a_frame() {
+        assert_eq!(written(FrameKind::Ping, b"12345678"), b"\0\0\0\x08\x2012345678");
+        assert_eq!(written(FrameKind::Close, b""), b"\0\0\0\0\x22");
+    }
+
+    #[test]
+    fn the_longest_frame_passes_and_a_longer_one_does_not() {
+        let body = vec![7; FRAME_BYTES_MAX];
+        let whole = written(FrameKind::Queries, &body);
+        for piece in [1_000, 16_384, 1 << 21] {
+            assert_eq!(fed(&whole, &[piece]), Ok(vec![(FrameKind::Queries, body.clone())]));
+        }
+        let mut out = b"kept".to_vec();
+        let mut frame = FrameWriter::begin(&mut out, FrameKind::Queries);
+        frame.body().resize(4 + FRAME_HEAD_BYTES + FRAME_BYTES_MAX + 1, 0);
+        assert!(matches!(frame.finish(), Err(FrameFault::TooLong { .. })));
+        assert_eq!(out, b"kept", "a frame that is too long leaves nothing");
+    }
+
+    #[test]
+    fn a_long_announcement_is_a_fault_at_once() {
+        let mut buffer = FrameBuffer::new();
+        let mut head = written(FrameKind::Queries, b"");
+        head[..4].copy_from_slice(&(u32::try_from(FRAME_BYTES_MAX).unwrap() + 1).to_be_bytes());
+        buffer.spare()[..head.len()].copy_from_slice(&head);
+        buffer.filled(head.len());
+        assert_eq!(
+            buffer.next(),
+            Err(FrameFault::TooLong { announced: 1_048_577, allowed: 1_048_576 })
+        );
+        assert!(buffer.bytes.len() <= FRAME_BUFFER_BYTES_START, "an announcement takes no memory");
+    }
+
+    #[test]
+    fn a_stranger_gets_little() {
+        let mut buffer = FrameBuffer::for_handshake();
+        let mut head = written(FrameKind::Hello, b"");
+        let length = u32::try_from(HANDSHAKE_FRAME_BYTES_MAX).unwrap() + 1;
+        head[..4].copy_from_slice(&length.to_be_bytes());
+        buffer.spare()[..head.len()].copy_from_slice(&head);
+        buffer.filled(head.len());
+        assert!(matches!(buffer.next(), Err(FrameFault::TooLong { .. })));
+        buffer.widen();
+        assert_eq!(buffer.next(), Ok(None));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_a_fault() {
+        assert_eq!(fed(b"\0\0\0\0\x63", &[5]), Err(FrameFault::UnknownKind(99)));
+    }
+
+    #[test]
+    fn an_unfinished_frame_leaves_nothing() {
+        let mut out = b"kept".to_vec();
+        let mut frame = FrameWriter::begin(&mut out, FrameKind::Queries);
+        frame.body().extend_from_slice(b"lost");
+        assert_eq!(frame.body_len(), 4);
+        drop(frame);
+        assert_eq!(out, b"kept");
+    }
+
+    #[test]
+    fn more_than_all_is_all() {
+        let mut buffer = FrameBuffer::new();
+        buffer.filled(10);
+        assert_eq!(buffer.held(), 0);
+        let room = buffer.spare().len();
+        buffer.filled(usize::MAX);
+        assert_eq!(buffer.held(), room);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_may_be_split_at_any_byte(
+            bodies in prop::collection::vec((0..11_usize, prop::collection::vec(any::<u8>(), 0..3_000)), 0..20),
+            pieces in prop::collection::vec(1..5_000_usize, 1..8),
+        ) {
+            let frames: Vec<(FrameKind, Vec<u8>)> =
+                bodies.into_iter().map(|(kind, body)| (FrameKind::ALL[kind], body)).collect();
+            let bytes: Vec<u8> =
+                frames.iter().flat_map(|(kind, body)| written(*kind, body)).collect();
+            prop_assert_eq!(fed(&bytes, &pieces), Ok(frames.clone()));
+            prop_assert_eq!(fed(&bytes, &[1]), Ok(frames));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_survived(bytes: Vec<u8>, pieces in prop::collection::vec(1..50_usize, 1..4)) {
+            let _ = fed(&bytes, &pieces);
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The messages before the first query: who speaks, what is agreed, and what a connector needs when
-//! it is alone. The proof itself is made in `handshake`.
+//! it is alone. Their bytes are written and read in `greeting`, the proof is made in `handshake`.
 
 use std::fmt;
 
 use crate::answer::Route;
 use crate::key::ConnectorName;
+use crate::limits::{
+    BASE_URL_BYTES_MAX, ENGINE_BYTES_MAX, FAILURE_TOKEN_BYTES_MAX, FAILURE_TOKENS_MAX,
+    ROUTE_BYTES_MAX,
+};
+use crate::wire::{is_base64url, plain_text};
 
 /// A number drawn at random when a connector starts; with a query's id it names one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +31,29 @@ pub enum Inspect {
     Peek,
     /// Tunnels are decrypted, and their requests are asked about.
     Bump,
+}
+
+impl Inspect {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::Peek => 1,
+            Self::Bump => 2,
+        }
+    }
+
+    /// What this number means.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Off,
+            1 => Self::Peek,
+            2 => Self::Bump,
+            _ => return None,
+        })
+    }
 }
 
 /// What a connector says first.
@@ -76,6 +104,58 @@ pub struct Terms {
     pub in_flight_max: u32,
     /// Sealed tokens for the connector's own failures.
     pub tokens: Vec<FailureToken>,
+}
+
+/// Terms that no connector could use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the terms for connectors cannot be sent: {0}")]
+pub struct BadTerms(pub &'static str);
+
+impl Terms {
+    /// Whether a connector can use these: both ends ask, since they go into lines for Squid.
+    ///
+    /// # Errors
+    /// Says which part cannot be used.
+    pub fn check(&self) -> Result<(), BadTerms> {
+        let scheme = self.base_url.starts_with("http://") || self.base_url.starts_with("https://");
+        if !scheme || self.base_url.len() > BASE_URL_BYTES_MAX || !is_address(&self.base_url) {
+            return Err(BadTerms("base_url is no http or https URL of at most 400 bytes"));
+        }
+        for route in Route::ALL {
+            let path = self.routes.path(*route);
+            if !path.starts_with('/') || path.len() > ROUTE_BYTES_MAX || !is_address(path) {
+                return Err(BadTerms("a route is no path of at most 64 bytes"));
+            }
+        }
+        if !matches!(self.redirect_status, 302 | 303 | 307) {
+            return Err(BadTerms("redirect_status is none of 302, 303 and 307"));
+        }
+        if plain_text(self.engine.as_bytes(), ENGINE_BYTES_MAX).is_none() {
+            return Err(BadTerms("the engine's version is longer than 64 bytes or not plain"));
+        }
+        if self.keepalive_ms == 0 || self.in_flight_max == 0 {
+            return Err(BadTerms("keepalive and in-flight bound must not be 0"));
+        }
+        let fits = |token: &FailureToken| {
+            let bytes = token.token.as_bytes();
+            !bytes.is_empty() && bytes.len() <= FAILURE_TOKEN_BYTES_MAX && is_base64url(bytes)
+        };
+        if self.tokens.len() > FAILURE_TOKENS_MAX || !self.tokens.iter().all(fits) {
+            return Err(BadTerms("a failure token is empty, too long or not base64url"));
+        }
+        Ok(())
+    }
+
+    /// The token for a cause, where the engine sent one.
+    #[must_use]
+    pub fn token(&self, cause: FailureCause) -> Option<&str> {
+        self.tokens.iter().find(|token| token.cause == cause).map(|token| token.token.as_str())
+    }
+}
+
+/// Whether a text can stand in a URL and in a line for Squid as it is.
+fn is_address(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>'))
 }
 
 /// The portal's pages as paths below `base_url`.
@@ -296,22 +376,4 @@ pub struct Report {
     pub asked_again: u64,
     /// How many answers came after their deadline.
     pub late: u64,
-}
-
-impl Report {
-    /// Appends the whole frame.
-    ///
-    /// # Errors
-    /// Never in practice; the frame's bound.
-    pub fn write(&self, _out: &mut Vec<u8>) -> Result<(), crate::frame::FrameFault> {
-        Ok(())
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// When the body is not a report.
-    pub fn read(_body: &[u8]) -> Result<Self, crate::frame::FrameFault> {
-        Ok(Self::default())
-    }
 }

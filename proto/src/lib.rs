@@ -13,26 +13,21 @@
 //! length that a peer announces is compared with `limits` before anything is kept.
 
 pub mod limits;
-
 mod wire;
 
+// Defendr. To read first: `frame`, `hello`, `handshake`, `query`, `answer`.
+pub mod answer;
+pub mod decision;
 pub mod frame;
-pub mod key;
-
-pub mod hello;
-
+mod greeting;
 pub mod handshake;
-
+pub mod hello;
+pub mod key;
+pub mod query;
 pub mod session;
 
-pub mod decision;
-
-pub mod query;
-
-pub mod answer;
-
+// What the engine tells the portal through the browser.
 pub mod payload;
-
 pub mod seal;
 
 pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
@@ -43,8 +38,8 @@ pub use handshake::{
     HandshakeFault,
 };
 pub use hello::{
-    Challenge, FailureCause, FailureToken, Hello, Inspect, Proof, Refused, RefusedReason, Report,
-    Routes, RunId, Terms, Welcome,
+    BadTerms, Challenge, FailureCause, FailureToken, Hello, Inspect, Proof, Refused, RefusedReason,
+    Report, Routes, RunId, Terms, Welcome,
 };
 pub use key::{ConnectorName, KeyFault, NameFault, SharedKey};
 pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE, redirect_url};
@@ -55,6 +50,9 @@ pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
 };
 pub use session::{Close, CloseReason};
+
+#[cfg(test)]
+mod document;
 
 /// The one version of Defendr that this code speaks.
 pub const DEFENDR_VERSION: u16 = 1;

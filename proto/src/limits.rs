@@ -33,10 +33,10 @@ pub const BATCH_MAX: usize = 4_096;
 /// The most queries of one session that may be without an answer; past it the engine stops reading.
 pub const IN_FLIGHT_MAX: u32 = 8_192;
 
-/// The shortest shared key, in characters [S].
+/// The shortest shared key, in characters (SPEC 2).
 pub const KEY_CHARS_MIN: usize = 16;
 
-/// The longest shared key, in characters [S].
+/// The longest shared key, in characters (SPEC 2).
 pub const KEY_CHARS_MAX: usize = 128;
 
 /// What a key must be worth where the engine's certificate is not pinned: an active attacker could
@@ -63,6 +63,9 @@ pub const TEXT_BYTES_MAX: usize = 512;
 
 /// The most failure tokens in one welcome: one a cause, with room for causes to come.
 pub const FAILURE_TOKENS_MAX: usize = 16;
+
+/// The longest of these tokens; they hold no URL.
+pub const FAILURE_TOKEN_BYTES_MAX: usize = 2_048;
 
 /// The longest sealed token, in characters of base64url.
 pub const TOKEN_BYTES_MAX: usize = 7_000;

@@ -1,8 +1,27 @@
-//! What a connector asks: one query, and batches of them.
+//! What a connector asks: one query, and batches of them; encode and decode side by side.
+//!
+//! The texts are bytes as Squid had them and are borrowed on both sides: neither writing nor reading
+//! a query allocates once the caller's buffers have grown.
+//!
+//! INVARIANT: a record that cannot be read spoils no other one, and where its id can be read it is
+//! reported with it, so that every query gets an answer.
 
 use std::net::IpAddr;
 
 use crate::frame::{FrameFault, FrameKind, FrameWriter};
+use crate::limits::{BATCH_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, METHOD_BYTES_MAX, URI_BYTES_MAX};
+use crate::wire::{FIELD_SKIPPABLE, Field, Reader, Records, field_bytes, put_field, put_short};
+
+/// The tag of `user` on the wire.
+pub(crate) const FIELD_USER: u8 = 1;
+/// The tag of `sni`; an empty value says that it is known to be absent.
+pub(crate) const FIELD_SNI: u8 = 2;
+/// The tag of `user_agent`.
+pub(crate) const FIELD_USER_AGENT: u8 = 3;
+/// The tag of `referer`.
+pub(crate) const FIELD_REFERER: u8 = 4;
+/// The tag of `tag`.
+pub(crate) const FIELD_TAG: u8 = 5;
 
 /// Which of Squid's two questions this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +30,27 @@ pub enum Role {
     Rewrite,
     /// What is to be done with this TLS connection?
     Acl,
+}
+
+impl Role {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Rewrite => 0,
+            Self::Acl => 1,
+        }
+    }
+
+    /// What this number means.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Rewrite,
+            1 => Self::Acl,
+            _ => return None,
+        })
+    }
 }
 
 /// When Squid asks.
@@ -24,6 +64,29 @@ pub enum Phase {
     Request,
 }
 
+impl Phase {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Connect => 0,
+            Self::Hello => 1,
+            Self::Request => 2,
+        }
+    }
+
+    /// What this number means.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Connect,
+            1 => Self::Hello,
+            2 => Self::Request,
+            _ => return None,
+        })
+    }
+}
+
 /// Whether this query was asked before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
@@ -33,6 +96,27 @@ pub enum Retry {
     Again,
 }
 
+impl Retry {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::First => 0,
+            Self::Again => 1,
+        }
+    }
+
+    /// What this number means.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::First,
+            1 => Self::Again,
+            _ => return None,
+        })
+    }
+}
+
 /// The server name of the `ClientHello`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sni<'a> {
@@ -40,7 +124,7 @@ pub enum Sni<'a> {
     Unknown,
     /// There was a `ClientHello` and it names nobody.
     Absent,
-    /// As sent.
+    /// As sent; an empty one is as good as absent and arrives as such.
     Name(&'a [u8]),
 }
 
@@ -106,14 +190,26 @@ pub struct QueryWriter<'o> {
 impl<'o> QueryWriter<'o> {
     /// Begins a frame behind what `out` holds.
     pub fn begin(out: &'o mut Vec<u8>) -> Self {
-        Self { frame: FrameWriter::begin(out, FrameKind::Queries), count: 0 }
+        let mut frame = FrameWriter::begin(out, FrameKind::Queries);
+        frame.body().extend_from_slice(&[0, 0]);
+        Self { frame, count: 0 }
     }
 
     /// Appends a query.
     ///
     /// # Errors
     /// When a field is longer than the wire can carry; nothing is appended.
-    pub fn push(&mut self, _query: &Query<'_>) -> Result<Pushed, TooLong> {
+    pub fn push(&mut self, query: &Query<'_>) -> Result<Pushed, TooLong> {
+        let record = query.record_bytes()?;
+        let whole = self.frame.body_len() + 4 + record;
+        let Ok(length) = u32::try_from(record) else { return Ok(Pushed::Full) };
+        if usize::from(self.count) >= BATCH_MAX || whole > FRAME_BYTES_MAX {
+            return Ok(Pushed::Full);
+        }
+        let body = self.frame.body();
+        body.reserve(4 + record);
+        body.extend_from_slice(&length.to_be_bytes());
+        query.write(body);
         self.count += 1;
         Ok(Pushed::Taken)
     }
@@ -124,13 +220,154 @@ impl<'o> QueryWriter<'o> {
         self.count
     }
 
-    /// Ends the frame; an empty one leaves nothing.
+    /// Ends the frame and gives the number of its queries; an empty one leaves nothing.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
-    pub fn finish(self) -> Result<u16, FrameFault> {
+    pub fn finish(mut self) -> Result<u16, FrameFault> {
+        if self.count == 0 {
+            return Ok(0);
+        }
+        self.frame.patch_u16(0, self.count);
         self.frame.finish()?;
         Ok(self.count)
+    }
+}
+
+impl<'a> Query<'a> {
+    /// The optional fields with their tags.
+    fn fields(&self) -> [(u8, &'static str, Option<&'a [u8]>); 5] {
+        let sni = match self.sni {
+            Sni::Unknown => None,
+            Sni::Absent => Some(&[][..]),
+            Sni::Name(name) => Some(name),
+        };
+        [
+            (FIELD_USER, "user", self.user),
+            (FIELD_SNI, "SNI", sni),
+            (FIELD_USER_AGENT, "user agent", self.user_agent),
+            (FIELD_REFERER, "referer", self.referer),
+            (FIELD_TAG, "tag", self.tag),
+        ]
+    }
+
+    /// How long the record will be.
+    fn record_bytes(&self) -> Result<usize, TooLong> {
+        let bounded = |what, bytes: &[u8], allowed| {
+            if bytes.len() <= allowed {
+                Ok(bytes.len())
+            } else {
+                Err(TooLong { what, bytes: bytes.len(), allowed })
+            }
+        };
+        let address = match self.client {
+            IpAddr::V4(_) => 4,
+            IpAddr::V6(_) => 16,
+        };
+        let fixed = 8 + 3 + 1 + address + 2 + 1 + 4;
+        let method = bounded("method", self.method, METHOD_BYTES_MAX)?;
+        let mut whole = fixed + method + bounded("URI", self.uri, URI_BYTES_MAX)?;
+        for (_, what, value) in self.fields() {
+            if let Some(value) = value {
+                bounded(what, value, FIELD_BYTES_MAX)?;
+                whole += field_bytes(value);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Appends the record, whose lengths were checked.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.to_be_bytes());
+        out.extend_from_slice(&[self.retry.number(), self.role.number(), self.phase.number()]);
+        match self.client {
+            IpAddr::V4(address) => {
+                out.push(4);
+                out.extend_from_slice(&address.octets());
+            }
+            IpAddr::V6(address) => {
+                out.push(6);
+                out.extend_from_slice(&address.octets());
+            }
+        }
+        out.extend_from_slice(&self.client_port.to_be_bytes());
+        put_short(out, self.method);
+        let uri_bytes = u32::try_from(self.uri.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&uri_bytes.to_be_bytes());
+        out.extend_from_slice(self.uri);
+        for (tag, _, value) in self.fields() {
+            if let Some(value) = value {
+                put_field(out, tag, value);
+            }
+        }
+    }
+
+    /// Reads a record behind its id.
+    fn read(id: u64, mut reader: Reader<'a>) -> Result<Self, &'static str> {
+        const SHORT: &str = "it ends too early";
+        let retry = Retry::from_number(reader.u8().ok_or(SHORT)?).ok_or("unknown retry mark")?;
+        let role = Role::from_number(reader.u8().ok_or(SHORT)?).ok_or("unknown role")?;
+        let phase = Phase::from_number(reader.u8().ok_or(SHORT)?).ok_or("unknown phase")?;
+        let client = match reader.u8().ok_or(SHORT)? {
+            4 => IpAddr::from(reader.array::<4>().ok_or(SHORT)?),
+            6 => IpAddr::from(reader.array::<16>().ok_or(SHORT)?),
+            _ => return Err("unknown family of the client's address"),
+        };
+        let client_port = reader.u16().ok_or(SHORT)?;
+        let method = reader.short().ok_or(SHORT)?;
+        if method.len() > METHOD_BYTES_MAX {
+            return Err("the method is too long");
+        }
+        let uri = reader.vast().ok_or(SHORT)?;
+        if uri.len() > URI_BYTES_MAX {
+            return Err("the URI is too long");
+        }
+        let (user, user_agent, referer, tag, sni) = (None, None, None, None, Sni::Unknown);
+        let mut query = Self {
+            id,
+            retry,
+            role,
+            phase,
+            method,
+            uri,
+            client,
+            client_port,
+            user,
+            sni,
+            user_agent,
+            referer,
+            tag,
+        };
+        while let Some(field) = reader.field().map_err(|_| SHORT)? {
+            query.take(field)?;
+        }
+        Ok(query)
+    }
+
+    /// Takes one optional field.
+    fn take(&mut self, field: Field<'a>) -> Result<(), &'static str> {
+        if field.tag >= FIELD_SKIPPABLE {
+            return Ok(());
+        }
+        if field.value.len() > FIELD_BYTES_MAX {
+            return Err("a field is too long");
+        }
+        let place = match field.tag {
+            FIELD_USER => &mut self.user,
+            FIELD_SNI => {
+                if self.sni != Sni::Unknown {
+                    return Err("a field comes twice");
+                }
+                self.sni =
+                    if field.value.is_empty() { Sni::Absent } else { Sni::Name(field.value) };
+                return Ok(());
+            }
+            FIELD_USER_AGENT => &mut self.user_agent,
+            FIELD_REFERER => &mut self.referer,
+            FIELD_TAG => &mut self.tag,
+            _ => return Err("it holds a field that this version does not know"),
+        };
+        if place.replace(field.value).is_some() { Err("a field comes twice") } else { Ok(()) }
     }
 }
 
@@ -147,15 +384,30 @@ pub struct BadQuery {
 /// The queries of one frame.
 #[derive(Debug, Clone)]
 pub struct Queries<'a> {
-    rest: &'a [u8],
+    records: Records<'a>,
+}
+
+impl Queries<'_> {
+    /// How many are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.records.left()
+    }
 }
 
 impl<'a> Iterator for Queries<'a> {
     type Item = Result<Query<'a>, BadQuery>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest = &[];
-        None
+        let mut reader = Reader::new(self.records.next()?);
+        let Some(id) = reader.u64() else {
+            return Some(Err(BadQuery { id: None, what: "it has no id" }));
+        };
+        Some(Query::read(id, reader).map_err(|what| BadQuery { id: Some(id), what }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
     }
 }
 
@@ -164,5 +416,9 @@ impl<'a> Iterator for Queries<'a> {
 /// # Errors
 /// When the body's own lengths do not fit; then nothing in it can be trusted.
 pub fn queries(body: &[u8]) -> Result<Queries<'_>, FrameFault> {
-    Ok(Queries { rest: body })
+    Ok(Queries { records: Records::check(body)? })
 }
+
+#[cfg(test)]
+#[path = "tests/query.rs"]
+mod tests;

@@ -1,11 +1,53 @@
-//! Sealing and opening the portal's payload: AES-256-GCM under a key of this engine's run.
+//! Sealing and opening the portal's payload: AES-256-GCM under a key of one salt.
+//!
+//! A token is the base64url, without padding, of `salt (16) | nonce (12) | ciphertext | tag (16)`.
+//! The key is HKDF-SHA256 of the secret with that salt, so each run of an engine has its own and the
+//! portal needs nothing but the secret. The associated data is the page's path with `?v=1`: a token
+//! opens on the page that it was made for and on no other.
+//!
+//! INVARIANT: no token is longer than `TOKEN_BYTES_MAX`, whatever the payload holds, and a fault
+//! leaves the caller's bytes as they were.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::answer::Route;
-use crate::payload::{Payload, PayloadRef};
+use crate::limits::{ACK_TOKEN_BYTES_MAX, SEALS_MAX, SEALS_WORN, TOKEN_BYTES_MAX};
+use crate::payload::{Cut, Payload, PayloadRef};
+use crate::wire::is_base64url;
+
+const SALT_BYTES: usize = 16;
+const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
+
+/// What the key is for, so that the same secret can serve another purpose under another word.
+const KEY_PURPOSE: &[u8] = b"EnforceGate portal payload 1";
+
+/// The longest text that still fits into a token.
+const PLAIN_BYTES_MAX: usize = TOKEN_BYTES_MAX * 3 / 4 - SALT_BYTES - NONCE_BYTES - TAG_BYTES;
+
+/// Tokens: base64url, no padding, and one spelling only.
+const TOKEN_TEXT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// Secrets are written by hand or by a tool: with padding or without.
+const SECRET_TEXT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The secret that engine and portal share: 32 bytes.
 #[derive(Clone)]
@@ -21,10 +63,12 @@ impl fmt::Debug for PortalSecret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFault {
     /// Not base64.
-    #[error("the secret is not base64")]
+    #[error("the portal secret is not base64; `openssl rand -base64 32` makes one")]
     NotBase64,
     /// Another length.
-    #[error("the secret has {0} bytes; it must have 32, in base64")]
+    #[error(
+        "the portal secret has {0} bytes and must have 32; `openssl rand -base64 32` makes one"
+    )]
     Length(usize),
 }
 
@@ -33,8 +77,12 @@ impl PortalSecret {
     ///
     /// # Errors
     /// When it is not 32 bytes in base64.
-    pub fn parse(_text: &str) -> Result<Self, SecretFault> {
-        Err(SecretFault::NotBase64)
+    pub fn parse(text: &str) -> Result<Self, SecretFault> {
+        let bytes = SECRET_TEXT.decode(text.trim_ascii()).map_err(|_| SecretFault::NotBase64)?;
+        let bytes = Zeroizing::new(bytes);
+        let secret: &[u8; 32] =
+            bytes.as_slice().try_into().map_err(|_| SecretFault::Length(bytes.len()))?;
+        Ok(Self(Zeroizing::new(*secret)))
     }
 
     /// Takes the bytes.
@@ -43,17 +91,32 @@ impl PortalSecret {
         Self(Zeroizing::new(bytes))
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    /// The cipher for what is sealed under this salt.
+    fn cipher(&self, salt: &[u8; SALT_BYTES]) -> Aes256Gcm {
+        let mut key = Zeroizing::new([0; 32]);
+        #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes (RFC 5869)")]
+        Hkdf::<Sha256>::new(Some(salt), self.0.as_slice())
+            .expand(KEY_PURPOSE, key.as_mut_slice())
+            .expect("32 bytes are not too many");
+        Aes256Gcm::new((&*key).into())
+    }
+}
+
+/// What a token is bound to besides its key.
+const fn bound_to(route: Route) -> &'static [u8] {
+    match route {
+        Route::Blocked => b"/blocked?v=1",
+        Route::Warned => b"/warned?v=1",
+        Route::Aup => b"/aup?v=1",
     }
 }
 
 /// Why nothing was sealed; `out` is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealFault {
-    /// The acknowledgement token is longer than its bound.
-    #[error("the acknowledgement token has {0} bytes, more than a payload may carry")]
-    AckTokenTooLong(usize),
+    /// The acknowledgement token is longer than its bound or holds other letters than base64url.
+    #[error("the acknowledgement token of {0} bytes is too long or not base64url")]
+    BadAckToken(usize),
     /// The salt has been used too often.
     #[error("too many tokens were sealed under one salt; renew it")]
     Worn,
@@ -72,31 +135,45 @@ pub enum Wear {
 }
 
 /// Seals payloads under one salt; the key schedule is made once.
-#[derive(Debug)]
 pub struct Sealer {
     secret: PortalSecret,
-    salt: [u8; 16],
+    salt: [u8; SALT_BYTES],
+    cipher: Aes256Gcm,
+    sealed: AtomicU64,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("sealed", &self.sealed).finish_non_exhaustive()
+    }
 }
 
 impl Sealer {
-    /// A sealer with this salt, drawn at random once a run.
+    /// A sealer with this salt, drawn at random. One a thread, each with a salt of its own, share
+    /// nothing.
     #[must_use]
     pub fn new(secret: &PortalSecret, salt: [u8; 16]) -> Self {
-        Self { secret: secret.clone(), salt }
+        let cipher = secret.cipher(&salt);
+        Self { secret: secret.clone(), salt, cipher, sealed: AtomicU64::new(0) }
     }
 
-    /// Takes a new salt.
+    /// Takes a new salt; what was sealed before still opens.
     pub fn renew(&mut self, salt: [u8; 16]) {
+        self.cipher = self.secret.cipher(&salt);
         self.salt = salt;
+        self.sealed = AtomicU64::new(0);
     }
 
-    /// Whether it is time for that.
+    /// Whether it is time for that: after `SEALS_WORN` tokens, long before `SEALS_MAX`, where `seal`
+    /// refuses, since random nonces would begin to repeat.
     #[must_use]
     pub fn wear(&self) -> Wear {
-        Wear::Good
+        if self.sealed.load(Ordering::Relaxed) < SEALS_WORN { Wear::Good } else { Wear::Worn }
     }
 
     /// Appends the token to `out`, at most `TOKEN_BYTES_MAX` bytes of base64url. `nonce` is random.
+    ///
+    /// Where the payload is too long, its URLs are cut to scheme and host, and then its texts.
     ///
     /// # Errors
     /// When nothing could be sealed; `out` is as it was.
@@ -107,7 +184,59 @@ impl Sealer {
         nonce: [u8; 12],
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
-        let _ = (route, payload, nonce, out, self.secret.as_bytes());
+        if let Some(ack_token) = payload.ack_token
+            && (ack_token.len() > ACK_TOKEN_BYTES_MAX || !is_base64url(ack_token.as_bytes()))
+        {
+            return Err(SealFault::BadAckToken(ack_token.len()));
+        }
+        if self.sealed.fetch_add(1, Ordering::Relaxed) >= SEALS_MAX {
+            return Err(SealFault::Worn);
+        }
+        let start = out.len();
+        let sealed = self.seal_behind(route, payload, nonce, out);
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        sealed
+    }
+
+    // PERF: the plain text, the sealed bytes and their base64 all lie behind the caller's bytes, so
+    // nothing is allocated once `out` has grown.
+    fn seal_behind(
+        &self,
+        route: Route,
+        payload: &PayloadRef<'_>,
+        nonce: [u8; NONCE_BYTES],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealFault> {
+        let start = out.len();
+        out.extend_from_slice(&self.salt);
+        out.extend_from_slice(&nonce);
+        let plain_at = out.len();
+        for cut in Cut::ALL {
+            out.truncate(plain_at);
+            payload.write_json(*cut, out);
+            if out.len() - plain_at <= PLAIN_BYTES_MAX {
+                break;
+            }
+        }
+        if out.len() - plain_at > PLAIN_BYTES_MAX {
+            return Err(SealFault::Cipher);
+        }
+        let plain = out.get_mut(plain_at..).ok_or(SealFault::Cipher)?;
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(&Nonce::from(nonce), bound_to(route), InOutBuf::from(plain))
+            .map_err(|_| SealFault::Cipher)?;
+        out.extend_from_slice(&tag);
+        let text_at = out.len();
+        let text_bytes = ((text_at - start) * 4).div_ceil(3);
+        out.resize(text_at + text_bytes, 0);
+        let (sealed, text) = out.split_at_mut_checked(text_at).ok_or(SealFault::Cipher)?;
+        let sealed = sealed.get(start..).ok_or(SealFault::Cipher)?;
+        let written = TOKEN_TEXT.encode_slice(sealed, text).map_err(|_| SealFault::Cipher)?;
+        out.copy_within(text_at..text_at + written, start);
+        out.truncate(start + written);
         Ok(())
     }
 }
@@ -155,7 +284,7 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// An opener; the previous secret counts while a secret is changed.
+    /// An opener; the previous secret counts too while a secret is changed.
     #[must_use]
     pub const fn new(current: PortalSecret, previous: Option<PortalSecret>) -> Self {
         Self { current, previous }
@@ -166,7 +295,41 @@ impl Opener {
     /// # Errors
     /// When the token is not authentic for this page.
     pub fn open(&self, route: Route, token: &str, now: i64) -> Result<Opened, OpenFault> {
-        let _ = (route, token, now, self.current.as_bytes(), &self.previous);
-        Err(OpenFault::Malformed)
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(OpenFault::TooLong);
+        }
+        let bytes = TOKEN_TEXT.decode(token).map_err(|_| OpenFault::Malformed)?;
+        let plain = open_with(&self.current, route, &bytes);
+        let plain = match (plain, &self.previous) {
+            (Err(OpenFault::Unauthentic), Some(previous)) => open_with(previous, route, &bytes)?,
+            (plain, _) => plain?,
+        };
+        let payload: Payload = serde_json::from_slice(&plain).map_err(|_| OpenFault::Contents)?;
+        if payload.action.route() != Some(route) || payload.code != payload.action.code() {
+            return Err(OpenFault::Contents);
+        }
+        let freshness = if now < payload.expires { Freshness::Fresh } else { Freshness::Expired };
+        Ok(Opened { payload, freshness })
     }
 }
+
+fn open_with(secret: &PortalSecret, route: Route, token: &[u8]) -> Result<Vec<u8>, OpenFault> {
+    let (salt, rest) = token.split_first_chunk::<SALT_BYTES>().ok_or(OpenFault::Malformed)?;
+    let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenFault::Malformed)?;
+    let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(OpenFault::Malformed)?;
+    let mut plain = sealed.to_vec();
+    secret
+        .cipher(salt)
+        .decrypt_inout_detached(
+            &Nonce::from(*nonce),
+            bound_to(route),
+            InOutBuf::from(plain.as_mut_slice()),
+            &Tag::from(*tag),
+        )
+        .map_err(|_| OpenFault::Unauthentic)?;
+    Ok(plain)
+}
+
+#[cfg(test)]
+#[path = "tests/seal.rs"]
+mod tests;
