@@ -205,7 +205,7 @@ fn the_small_lists_of_the_clone() -> Result<()> {
     let lists = data.join("demo/rules.d/lists");
     let lists = ["demo", "scam-sample"]
         .map(|name| (name.to_owned(), lists.join(Path::new(name).with_extension("list"))));
-    let urls = std::fs::read_to_string(data.join("urls.txt"))?;
+    let urls = std::fs::read_to_string(data.join("requests.txt"))?;
     let urls: Vec<String> = urls.lines().map(str::to_owned).collect();
     compare("real_lists::the_small_lists_of_the_clone", &lists, &urls)
 }
