@@ -7,18 +7,18 @@
 //!
 //! INVARIANT: nothing here does I/O, reads a clock or knows the wire.
 
-pub mod digest;
-pub mod uri;
-pub mod client;
-pub mod moment;
-pub mod diagnostic;
-pub mod syntax;
-pub mod lists;
-pub mod sources;
-pub mod check;
-pub mod compile;
 pub mod build;
-pub mod ruleset;
-pub mod matcher;
+pub mod check;
+pub mod client;
+pub mod compile;
 pub mod decide;
+pub mod diagnostic;
+pub mod digest;
+pub mod lists;
+pub mod matcher;
+pub mod moment;
+pub mod ruleset;
+pub mod sources;
+pub mod syntax;
+pub mod uri;
 pub mod verdict;

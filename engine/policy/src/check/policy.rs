@@ -1,7 +1,7 @@
-//! `Ast` to `CheckedPolicy`: keys known, values parsed, names unique, ids in load order.
+//! What a check gives: rules whose every value has its canonical form.
 //!
-//! The types here are what the rest of the crate and the store work on: a rule whose every value has
-//! its canonical form. They serialise, since the store keeps them as they are.
+//! The types here are what the rest of the crate and the store work on.
+//! They serialise, since the store keeps them as they are.
 
 use std::net::IpAddr;
 
@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId};
+
+/// Who wrote a policy file, and so what a fault in it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trust {
+    /// The operator: a fault refuses the whole set.
+    Operator,
+    /// A machine: a faulty file is left out with warnings.
+    Shared,
+}
 
 /// Every rule of a policy, checked, and the lists that they name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

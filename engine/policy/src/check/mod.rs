@@ -1,0 +1,23 @@
+//! `Ast` to `CheckedPolicy`: keys known, values parsed, names unique, ids in load order.
+//!
+//! A rule that is checked holds canonical values only. Nothing is guessed: what is not understood is
+//! a fault, and the one mild case, an unknown action, denies.
+
+mod address;
+mod attributes;
+mod files;
+mod policy;
+mod rule;
+mod values;
+
+pub use address::{AddressFault, parse_range};
+pub use attributes::{Attribute, Support};
+pub use files::{check, check_with};
+pub use policy::{
+    AddressClass, AddressPattern, AddressRange, Application, CheckedPolicy, CheckedRule,
+    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, Trust,
+};
+pub use rule::{RULES_MAX, VALUES_MAX};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! One block to one rule.
+
+use super::attributes::{Attribute, Support, is_match, nearest_key};
+use super::files::ListTable;
+use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind};
+use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
+use crate::diagnostic::{Code, Faults, quote};
+use crate::syntax::ast::{Attribute as Written, Block, Word};
+use crate::syntax::span::{Lines, Span};
+use crate::syntax::{Shape, is_forbidden};
+use crate::verdict::{Action, RuleId};
+
+/// A policy has at most this many rules; ids and candidate sets are sized for it.
+pub const RULES_MAX: usize = 1_000_000;
+
+/// A rule has at most this many values; more belong in a list.
+pub const VALUES_MAX: usize = 100_000;
+
+/// What became of a block.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A rule, whose id is given later.
+    Rule(CheckedRule),
+    /// `enabled: false`: looked at, and takes no part.
+    Disabled,
+}
+
+/// Checks one block; what is wrong goes to `faults`.
+pub(super) fn check_block(
+    block: &Block,
+    lines: &Lines<'_>,
+    faults: &mut Faults,
+    lists: &mut ListTable<'_>,
+) -> Outcome {
+    let rule = CheckedRule {
+        id: RuleId(0),
+        name: block.name.text.clone(),
+        file: lines.file().to_owned(),
+        line: lines.number(block.name.span.start),
+        action: Action::Deny,
+        description: None,
+        category: None,
+        conditions: Conditions::default(),
+    };
+    let mut reader = Reader {
+        lines,
+        faults,
+        lists,
+        rule,
+        breadth: Breadth::Narrow,
+        enabled: Enabled::Yes,
+        domains: Domains::Named,
+        seen: Vec::new(),
+        values: 0,
+    };
+    reader.name(&block.name);
+    reader.switches(block);
+    block.attributes().for_each(|attribute| reader.attribute(attribute));
+    reader.finish(block)
+}
+
+/// Whether the rule takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enabled {
+    Yes,
+    No,
+}
+
+/// Whether the domain attributes name everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Domains {
+    Named,
+    Everything,
+}
+
+struct Reader<'r, 't, 'l> {
+    lines: &'r Lines<'t>,
+    faults: &'r mut Faults,
+    lists: &'r mut ListTable<'l>,
+    rule: CheckedRule,
+    breadth: Breadth,
+    enabled: Enabled,
+    domains: Domains,
+    seen: Vec<Attribute>,
+    values: usize,
+}
+
+impl Reader<'_, '_, '_> {
+    fn fault(&mut self, code: Code, span: Span, message: String, help: Option<String>) {
+        self.faults.report(self.lines, code, span, message, help);
+    }
+
+    fn refuse(&mut self, span: Span, refusal: Refusal) {
+        self.fault(refusal.code, span, refusal.message, refusal.help);
+    }
+
+    fn name(&mut self, name: &Word) {
+        if let Err(refusal) = values::name(&name.text) {
+            self.refuse(name.span, refusal);
+        }
+    }
+
+    /// What changes how other attributes are read comes first, wherever it stands.
+    fn switches(&mut self, block: &Block) {
+        for attribute in block.attributes() {
+            let value = attribute.value.words().next().map(|word| word.text.as_str());
+            match (attribute.key.text.as_str(), value) {
+                ("allow-broad", Some("true")) => self.breadth = Breadth::Any,
+                ("enabled", Some("false")) => self.enabled = Enabled::No,
+                (_, Some(_) | None) => {}
+            }
+        }
+    }
+
+    fn attribute(&mut self, written: &Written) {
+        let key = &written.key;
+        match Support::of(&key.text) {
+            Support::Evaluated(attribute) => self.evaluated(attribute, written),
+            Support::Later => {
+                let message = format!("{} is not in this version yet", quote(&key.text));
+                self.fault(Code::NotInThisVersion, key.span, message, None);
+            }
+            Support::Unknown => {
+                let message = format!("unknown attribute {}", quote(&key.text));
+                let help = nearest_key(&key.text).map(|near| format!("did you mean `{near}`?"));
+                self.fault(Code::UnknownAttribute, key.span, message, help);
+            }
+        }
+    }
+
+    fn evaluated(&mut self, attribute: Attribute, written: &Written) {
+        match attribute {
+            Attribute::MatchUri => self.each(written, Self::match_uri),
+            Attribute::MatchDomainList => self.each(written, Self::match_domain_list),
+            Attribute::MatchDomain => self.each(written, Self::match_domain),
+            Attribute::MatchSni => self.each(written, Self::match_sni),
+            Attribute::MatchSource => self.each(written, Self::match_source),
+            Attribute::MatchDestination => self.each(written, Self::match_destination),
+            Attribute::MatchUserAgent => self.each(written, Self::match_user_agent),
+            Attribute::Application
+            | Attribute::Action
+            | Attribute::Description
+            | Attribute::Category
+            | Attribute::AllowBroad
+            | Attribute::Enabled => self.single(attribute, written),
+        }
+    }
+
+    /// Hands each value of an attribute that takes several to `read`.
+    fn each(&mut self, written: &Written, read: fn(&mut Self, &str, Span)) {
+        let shape = Shape::of(&written.key.text);
+        let (mut texts, mut found) = (0_usize, 0_usize);
+        for word in written.value.words() {
+            texts = texts.saturating_add(1);
+            if !self.is_clean(word) {
+                found = found.saturating_add(1);
+                continue;
+            }
+            for (text, span) in pieces(word, shape) {
+                found = found.saturating_add(1);
+                self.values = self.values.saturating_add(1);
+                if self.values == VALUES_MAX.saturating_add(1) {
+                    let message = format!("the rule has more than {VALUES_MAX} values");
+                    self.fault(Code::TooManyValues, span, message, None);
+                }
+                if self.values <= VALUES_MAX {
+                    read(self, text, span);
+                }
+            }
+        }
+        // A text that is empty outright has its fault already; `","` has none.
+        let is_silent = written.value.words().all(|word| !word.text.is_empty());
+        if texts > 0 && found == 0 && is_silent {
+            let message = format!("{} has no value", quote(&written.key.text));
+            self.fault(Code::EmptyValue, written.key.span, message, None);
+        }
+    }
+
+    /// Whether a value has no line ends or control characters; the parser sees those that are not
+    /// written as escapes.
+    fn is_clean(&mut self, word: &Word) -> bool {
+        let bad =
+            word.text.chars().any(|letter| matches!(letter, '\n' | '\r') || is_forbidden(letter));
+        let is_escaped = word.text.len() != word.span.end.saturating_sub(word.span.start);
+        if bad && is_escaped {
+            let message = "a value has no line ends and no control characters".to_owned();
+            self.fault(Code::ControlCharacter, word.span, message, None);
+        }
+        !bad
+    }
+
+    fn match_uri(&mut self, text: &str, span: Span) {
+        match values::uri(text, self.breadth) {
+            Ok(prefix) => self.rule.conditions.uri.push(prefix),
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
+    fn match_domain(&mut self, text: &str, span: Span) {
+        match values::domain(text, Names::Hosts, self.breadth) {
+            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.domains.push(pattern),
+            Ok(DomainValue::Everything) => self.domains = Domains::Everything,
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
+    fn match_sni(&mut self, text: &str, span: Span) {
+        match values::domain(text, Names::Sni, self.breadth) {
+            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.sni.push(pattern),
+            // An SNI that may be anything is refused by `values`.
+            Ok(DomainValue::Everything) => {}
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
+    fn match_domain_list(&mut self, text: &str, span: Span) {
+        if let Some(list) = self.list(text, ListKind::Domains, span) {
+            self.rule.conditions.domain_lists.push(list);
+        }
+    }
+
+    fn match_source(&mut self, text: &str, span: Span) {
+        if let Some(pattern) = self.address(text, Side::Source, span) {
+            self.rule.conditions.sources.push(pattern);
+        }
+    }
+
+    fn match_destination(&mut self, text: &str, span: Span) {
+        if let Some(pattern) = self.address(text, Side::Destination, span) {
+            self.rule.conditions.destinations.push(pattern);
+        }
+    }
+
+    fn address(&mut self, text: &str, side: Side, span: Span) -> Option<AddressPattern> {
+        match values::address(text, side) {
+            Ok(AddressValue::Range(range)) => Some(AddressPattern::Range(range)),
+            Ok(AddressValue::Class(class)) => Some(AddressPattern::Class(class)),
+            Ok(AddressValue::Path) => {
+                self.list(text, ListKind::Addresses, span).map(AddressPattern::List)
+            }
+            Err(refusal) => {
+                self.refuse(span, refusal);
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, text: &str, kind: ListKind, span: Span) -> Option<ListIndex> {
+        let path = match values::list_path(text, self.lines.file()) {
+            Ok(path) => path,
+            Err(refusal) => {
+                self.refuse(span, refusal);
+                return None;
+            }
+        };
+        if self.enabled == Enabled::No {
+            return None;
+        }
+        let (index, answer) = self.lists.mention(&path, kind, || self.lines.place(span));
+        if let Err(reason) = answer {
+            let message = format!("the list {} cannot be read: {reason}", quote(&path));
+            self.fault(Code::UnreadableList, span, message, None);
+        }
+        Some(index)
+    }
+
+    fn match_user_agent(&mut self, text: &str, span: Span) {
+        match values::text(text) {
+            Ok(text) => self.rule.conditions.user_agents.push(text.to_ascii_lowercase()),
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
+    /// An attribute that takes one value.
+    fn single(&mut self, attribute: Attribute, written: &Written) {
+        let mut words = written.value.words();
+        let word = words.next();
+        if self.seen.contains(&attribute) || words.next().is_some() {
+            let message = format!("{} takes one value", quote(&written.key.text));
+            self.fault(Code::RepeatedAttribute, written.key.span, message, None);
+            return;
+        }
+        self.seen.push(attribute);
+        let Some(word) = word.filter(|word| !word.text.is_empty()) else {
+            return;
+        };
+        if !self.is_clean(word) {
+            return;
+        }
+        if let Err(refusal) = self.set(attribute, &word.text) {
+            self.refuse(word.span, refusal);
+        }
+    }
+
+    fn set(&mut self, attribute: Attribute, text: &str) -> Result<(), Refusal> {
+        match attribute {
+            Attribute::Application => self.rule.conditions.application = values::application(text)?,
+            Attribute::Action => self.rule.action = values::action(text)?,
+            Attribute::Description => self.rule.description = Some(values::text(text)?),
+            Attribute::Category => self.rule.category = Some(values::category(text)?),
+            Attribute::AllowBroad | Attribute::Enabled => drop(values::boolean(text)?),
+            Attribute::MatchUri
+            | Attribute::MatchDomainList
+            | Attribute::MatchDomain
+            | Attribute::MatchSni
+            | Attribute::MatchSource
+            | Attribute::MatchDestination
+            | Attribute::MatchUserAgent => {}
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, block: &Block) -> Outcome {
+        if !block.attributes().any(|attribute| is_match(&attribute.key.text)) {
+            let message = format!("the rule {} matches nothing", quote(&block.name.text));
+            self.fault(Code::NoMatch, block.name.span, message, None);
+        }
+        if self.domains == Domains::Everything {
+            self.rule.conditions.domains.clear();
+            self.rule.conditions.domain_lists.clear();
+        }
+        match self.enabled {
+            Enabled::Yes => Outcome::Rule(self.rule),
+            Enabled::No => Outcome::Disabled,
+        }
+    }
+}
+
+/// The values in a text, each with its place.
+fn pieces(word: &Word, shape: Shape) -> impl Iterator<Item = (&str, Span)> {
+    let is_exact = word.text.len() == word.span.end.saturating_sub(word.span.start);
+    let mut at = word.span.start;
+    let parts = word.text.split(move |letter| letter == ',' && shape == Shape::Commas);
+    parts.filter_map(move |part| {
+        let lead = part.len().saturating_sub(part.trim_start().len());
+        let start = at.saturating_add(lead);
+        at = at.saturating_add(part.len()).saturating_add(1);
+        let text = part.trim();
+        let span = match is_exact {
+            true => Span::new(start, start.saturating_add(text.len())),
+            false => word.span,
+        };
+        (!text.is_empty()).then_some((text, span))
+    })
+}

@@ -1,0 +1,256 @@
+//! What each attribute takes and refuses, what a fault does to its file, and how faults are drawn.
+
+use super::*;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::sources::SourceFile;
+
+fn one(text: &str) -> (CheckedPolicy, Vec<Diagnostic>) {
+    check(&[(SourceFile::new("rules.d/10-test.policy", text), Trust::Operator)])
+}
+
+fn codes(faults: &[Diagnostic]) -> Vec<&'static str> {
+    faults.iter().map(|fault| fault.code.id()).collect()
+}
+
+/// The only rule of a block with these lines.
+#[track_caller]
+fn rule(lines: &str) -> CheckedRule {
+    let (policy, faults) = one(&format!("a: {{\n{lines}\n}}\n"));
+    assert_eq!(codes(&faults), Vec::<&str>::new(), "{lines}");
+    policy.rules.into_iter().next().unwrap()
+}
+
+#[track_caller]
+fn refused(lines: &str, expected: &[&str]) {
+    let (_, faults) = one(&format!("a: {{\n{lines}\n}}\n"));
+    assert_eq!(codes(&faults), expected, "{lines}");
+}
+
+fn tree(name: &str) -> DomainPattern {
+    DomainPattern { name: name.to_owned(), scope: Scope::Tree }
+}
+
+fn host(name: &str) -> DomainPattern {
+    DomainPattern { name: name.to_owned(), scope: Scope::Host }
+}
+
+#[test]
+fn domains_become_canonical() {
+    let domains = |lines| rule(lines).conditions.domains;
+    let two = vec![tree("a.example"), tree("b.example")];
+    assert_eq!(domains("match-domain: A.Example., *.b.example"), two);
+    assert_eq!(domains("match-domain: .a.example\nmatch-domain: b.example"), two);
+    assert_eq!(domains("match-domain: [\n a.example # c\n b.example,\n]"), two);
+    assert_eq!(domains("match-domain: =a.example"), [host("a.example")]);
+    assert_eq!(domains("match-domain: b\u{fc}cher.example"), [tree("xn--bcher-kva.example")]);
+    assert_eq!(domains("match-domain: 192.0.2.1"), [host("192.0.2.1")]);
+    assert_eq!(domains("match-domain: blogspot.com"), [tree("blogspot.com")]);
+    assert_eq!(domains("match-domain: =co.uk"), [host("co.uk")]);
+    assert_eq!(rule("match-sni: a.example").conditions.sni, [tree("a.example")]);
+}
+
+#[test]
+fn what_is_broad_must_say_so() {
+    for lines in [
+        "match-domain: com",
+        "match-domain: *.co.uk",
+        "match-domain: *",
+        "match-sni: com",
+        "match-uri: https://co.uk/",
+        "match-sni: *",
+    ] {
+        refused(lines, &["EGP034"]);
+    }
+    let broad = |lines: &str| rule(&format!("{lines}\nallow-broad: true")).conditions;
+    assert_eq!(broad("match-domain: com").domains, [tree("com")]);
+    assert_eq!(broad("match-domain: *, a.example"), Conditions::default());
+    refused("match-sni: *\nallow-broad: true", &["EGP034"]);
+    refused("match-domain: com\nallow-broad: false", &["EGP034"]);
+}
+
+#[test]
+fn domains_that_are_none() {
+    for text in [
+        "a..example",
+        "http://a.example",
+        "a.example:80",
+        "a b",
+        "a_%41.example",
+        "-",
+        "=*.a.example",
+        "1.2.3.300",
+        "a*.example",
+    ] {
+        if text == "-" {
+            continue;
+        }
+        refused(&format!("match-domain: {text}"), &["EGP029"]);
+    }
+    refused("match-sni: 192.0.2.1", &["EGP029"]);
+    refused("match-domain: \",\"", &["EGP009"]);
+    refused("match-domain: \"a.example\\u0000\"", &["EGP011"]);
+}
+
+#[test]
+fn addresses_ranges_classes_and_lists() {
+    let (policy, faults) =
+        one("a: {\n match-source: 10.0.0.0/8, 192.0.2.1-192.0.2.9, lists/office.txt\n\
+        match-destination: loopback, any-literal\n match-destination: [2001:db8::1]\n}");
+    assert_eq!(codes(&faults), Vec::<&str>::new());
+    let conditions = &policy.rules[0].conditions;
+    assert_eq!(conditions.sources.len(), 3);
+    assert_eq!(conditions.sources[2], AddressPattern::List(ListIndex(0)));
+    assert_eq!(policy.lists[0].path, "rules.d/lists/office.txt");
+    assert_eq!(policy.lists[0].kind, ListKind::Addresses);
+    assert_eq!(policy.lists[0].mention.line, 2);
+    assert_eq!(policy.lists[0].mention.column, 52);
+    assert_eq!(conditions.destinations[0], AddressPattern::Class(AddressClass::Loopback));
+    assert_eq!(conditions.destinations.len(), 3);
+    for lines in [
+        "match-source: loopback",
+        "match-source: 10.0.0.300",
+        "match-source: office",
+        "match-source: 010.0.0.1",
+        "match-destination: loopbak",
+        "match-source: 10.0.0.0/99",
+    ] {
+        refused(lines, &["EGP030"]);
+    }
+}
+
+#[test]
+fn texts_and_words() {
+    let found = rule(
+        "match-user-agent: Curl/8, and more\napplication: https\naction: warn\n\
+        description: why, in # words\ncategory: tools",
+    );
+    assert_eq!(found.conditions.user_agents, ["curl/8, and more"]);
+    assert_eq!(found.conditions.application, Application::Https);
+    assert_eq!(found.action, crate::verdict::Action::Warn);
+    assert_eq!(found.description.as_deref(), Some("why, in"));
+    assert_eq!(found.category.as_deref(), Some("tools"));
+    refused("match-domain: a.example\napplication: htps", &["EGP031"]);
+    refused("match-domain: a.example\ncategory: two words", &["EGP033"]);
+    refused("match-domain: a.example\nenabled: no", &["EGP032"]);
+    refused("match-domain: a.example\naction: deny\naction: permit", &["EGP026"]);
+    refused("match-domain: a.example\naction: [deny\n permit]", &["EGP007"]);
+    refused("match-domain: a.example\naction: [\ndeny\n permit ]", &["EGP026"]);
+    refused(&format!("match-user-agent: {}", "x".repeat(2_001)), &["EGP042"]);
+}
+
+#[test]
+fn actions_and_a_mistyped_one() {
+    use crate::verdict::Action;
+    for (word, action) in [
+        ("permit", Action::Permit),
+        ("accept", Action::Permit),
+        ("deny", Action::Deny),
+        ("block", Action::Deny),
+        ("warn", Action::Warn),
+        ("aup", Action::Aup),
+    ] {
+        assert_eq!(rule(&format!("match-domain: a.example\naction: {word}")).action, action);
+    }
+    assert_eq!(rule("match-domain: a.example").action, Action::Deny);
+    let (policy, faults) = one("a: {\n match-domain: a.example\n action: alow\n}");
+    assert_eq!(policy.rules[0].action, Action::Deny);
+    assert_eq!((codes(&faults), faults[0].severity), (vec!["EGP027"], Severity::Warning));
+}
+
+#[test]
+fn keys() {
+    refused("match-domian: a.example", &["EGP020"]);
+    refused("colour: red", &["EGP020", "EGP022"]);
+    refused("action: deny", &["EGP022"]);
+    refused("", &["EGP022"]);
+    for (key, support) in attributes::table() {
+        match support {
+            Support::Evaluated(_) => {}
+            Support::Later => refused(&format!("match-domain: a.example\n{key}: x"), &["EGP021"]),
+            Support::Unknown => panic!("{key} is in the table and unknown"),
+        }
+    }
+    refused("match-domain: a.example\nexcept-source: 10.0.0.0/8", &["EGP021"]);
+    refused("match-domain-list: x.txt as hosts", &["EGP021"]);
+    refused("match-domain-list: x.txt as hots", &["EGP035"]);
+}
+
+#[test]
+fn names() {
+    let named = |name: &str| codes(&one(&format!("{name}: {{\n match-domain: a.example\n}}")).1);
+    assert_eq!(named("A-b_c.9"), Vec::<&str>::new());
+    assert_eq!(named(&"x".repeat(129)), ["EGP023"]);
+    assert_eq!(named("\"a b\""), ["EGP023"]);
+    assert_eq!(named("\"\""), ["EGP023"]);
+    for name in
+        ["default-deny", "default-x", "invalid-request", "audit-unavailable", "engine-unavailable"]
+    {
+        assert_eq!(named(name), ["EGP024"], "{name}");
+    }
+    let (_, faults) = one("a: {\n match-domain: a.example\n}\na: {\n match-domain: b.example\n}");
+    assert_eq!(codes(&faults), ["EGP025"]);
+}
+
+#[test]
+fn ids_follow_the_load_order_and_disabled_rules_hold_none() {
+    let text = "a: {\n match-domain: a.example\n}\nb: {\n match-domain-list: missing\n enabled: false\n}\nc: {\n match-domain: a.example\n}";
+    let files = [(SourceFile::new("1", text), Trust::Operator)];
+    let (policy, faults) = check_with(&files, |_| Err("not there".to_owned()));
+    assert_eq!(codes(&faults), Vec::<&str>::new());
+    let ids: Vec<_> = policy.rules.iter().map(|rule| (rule.id.0, rule.name.as_str())).collect();
+    assert_eq!(ids, [(1, "a"), (2, "c")]);
+    // A disabled rule is checked all the same.
+    refused("match-domain: a..example\nenabled: false", &["EGP029"]);
+}
+
+#[test]
+fn a_faulty_shared_file_is_left_out_whole() {
+    let good = |name: &str| format!("{name}: {{\n match-domain-list: lists/{name}\n}}\n");
+    let files = [
+        (SourceFile::new("own/1.policy", good("a")), Trust::Operator),
+        (SourceFile::new("shared/1.policy", good("b") + &good("a")), Trust::Shared),
+        (SourceFile::new("shared/2.policy", good("gone") + &good("c")), Trust::Shared),
+        (SourceFile::new("shared/3.policy", good("b") + &good("d")), Trust::Shared),
+        (
+            SourceFile {
+                fault: Some("no UTF-8".to_owned()),
+                ..SourceFile::new("shared/4.policy", "")
+            },
+            Trust::Shared,
+        ),
+    ];
+    let mut asked = Vec::new();
+    let (policy, faults) = check_with(&files, |list| {
+        asked.push(list.path.clone());
+        if list.path.ends_with("gone") { Err("no such file".to_owned()) } else { Ok(()) }
+    });
+    let names: Vec<_> = policy.rules.iter().map(|rule| (rule.id.0, rule.name.as_str())).collect();
+    assert_eq!(names, [(1, "a"), (2, "b"), (3, "d")]);
+    let lists: Vec<_> = policy.lists.iter().map(|list| list.path.as_str()).collect();
+    assert_eq!(lists, ["own/lists/a", "shared/lists/b", "shared/lists/d"]);
+    assert_eq!(policy.rules[2].conditions.domain_lists, [ListIndex(2)]);
+    assert!(faults.iter().all(|fault| fault.severity == Severity::Warning));
+    assert_eq!(codes(&faults), ["EGP025", "EGP039", "EGP036", "EGP039", "EGP013", "EGP039"]);
+    assert_eq!(asked.iter().filter(|path| path.ends_with("/b")).count(), 1);
+}
+
+#[test]
+fn a_fault_of_the_operator_is_an_error() {
+    let files = [(SourceFile::new("1", "a: {\n match-domain-list: /x\n}"), Trust::Operator)];
+    let (_, faults) = check_with(&files, |_| Err("no such file".to_owned()));
+    assert_eq!((codes(&faults), faults[0].severity), (vec!["EGP036"], Severity::Error));
+}
+
+#[test]
+fn list_paths_start_at_the_policy_file() {
+    let path = |text: &str| {
+        let (policy, _) = one(&format!("a: {{\n match-domain-list: {text}\n}}"));
+        policy.lists.first().map(|list| list.path.clone())
+    };
+    assert_eq!(path("lists/a.txt").as_deref(), Some("rules.d/lists/a.txt"));
+    assert_eq!(path("./lists/a.txt").as_deref(), Some("rules.d/lists/a.txt"));
+    assert_eq!(path("../x/a.txt").as_deref(), Some("rules.d/../x/a.txt"));
+    assert_eq!(path("/srv/a, b.txt").as_deref(), Some("/srv/a, b.txt"));
+    assert_eq!(path("/srv/a.txt as plain").as_deref(), Some("/srv/a.txt"));
+    assert_eq!(path("/srv/"), None);
+}
