@@ -65,3 +65,41 @@ pub struct Request<'a> {
     /// Who.
     pub client: Client<'a>,
 }
+
+/// What an attribute counts for that the phase cannot know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The verdict waits for the inner requests, where everything is known.
+    Defers,
+    /// It does not hold: nobody will ask again.
+    Fails,
+}
+
+impl<'a> Request<'a> {
+    /// The SNI, as far as this phase knows it: never before the `ClientHello`.
+    #[must_use]
+    pub const fn sni(&self) -> Known<Domain<'a>> {
+        match self.phase {
+            Phase::Connect => Known::Unknown,
+            Phase::Hello | Phase::Request => self.client.sni,
+        }
+    }
+
+    /// The User-Agent, as far as this phase knows it: it is lost between CONNECT and request.
+    #[must_use]
+    pub const fn user_agent(&self) -> Known<&'a [u8]> {
+        match self.phase {
+            Phase::Hello => Known::Unknown,
+            Phase::Connect | Phase::Request => self.client.user_agent,
+        }
+    }
+
+    /// What an unknown counts for here (SPEC 4).
+    #[must_use]
+    pub const fn unknown(&self) -> Unknown {
+        match (self.phase, self.tunnel) {
+            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => Unknown::Defers,
+            (Phase::Connect | Phase::Hello, Tunnel::Opaque) | (Phase::Request, _) => Unknown::Fails,
+        }
+    }
+}

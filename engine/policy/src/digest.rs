@@ -26,6 +26,7 @@ impl Digest {
     /// The digest of several parts; each is preceded by its length, so that parts cannot flow into
     /// each other.
     #[must_use]
+    #[expect(single_use_lifetimes, reason = "an elided lifetime inside `impl Trait` is not stable")]
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -33,6 +34,12 @@ impl Digest {
             hasher.update(part);
         }
         Self(hasher.finalize().into())
+    }
+
+    /// The digest that these 32 bytes are.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// The 32 bytes.

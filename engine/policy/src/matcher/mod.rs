@@ -1,1 +1,42 @@
 //! One request to its candidate rules.
+//!
+//! ```text
+//! table.rs    names to groups of sets        hashset.rs  the file of a table: every name of every list
+//! prefix.rs   literal prefixes of URIs       network.rs  addresses
+//! agent.rs    texts in a User-Agent          runs.rs     sorted numbers, and their merge
+//! tables.rs   all of them, of one policy     plan.rs     a rule as numbers in them
+//! anchor.rs   the rules that each key finds  lookup.rs   Matcher: asks each table once
+//! naive.rs    the slow twin of everything
+//! ```
+
+mod runs;
+mod table;
+mod hashset;
+mod prefix;
+mod network;
+mod agent;
+mod tables;
+mod plan;
+mod anchor;
+mod lookup;
+#[cfg(any(test, feature = "naive"))]
+pub mod naive;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sentences;
+#[cfg(test)]
+mod real;
+
+pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
+
+pub(crate) use agent::AgentTable;
+pub(crate) use lookup::{Findings, Matcher, Names, Second, origin};
+pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
+pub(crate) use plan::{Networks, Plan, Sni};
+pub(crate) use prefix::{Fit, PrefixTable};
+pub(crate) use runs::{Candidates, Run, Runs};
+pub(crate) use table::{Entry, Hit, Item, NameTable};
+pub(crate) use tables::Tables;

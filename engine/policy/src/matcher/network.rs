@@ -1,0 +1,223 @@
+//! Addresses of clients and destinations: which CIDRs hold an address, by one binary search.
+//!
+//! A range is cut into CIDRs, since two of those are disjoint or one holds the other. Sorted by first
+//! address, the wider first, each knows the narrowest one around it; the CIDRs that hold an address are
+//! then the last one that does not begin after it, or ancestors of it, at most 33 or 129.
+
+use std::net::IpAddr;
+
+use super::runs::{Run, Runs};
+use crate::check::{AddressClass, AddressRange};
+
+/// Distinct CIDRs of a policy and of its lists.
+#[derive(Debug, Default)]
+pub(crate) struct NetworkTable {
+    v4: Family,
+    v6: Family,
+}
+
+/// The CIDRs of one family, as numbers.
+#[derive(Debug, Default)]
+struct Family {
+    firsts: Vec<u128>,
+    nodes: Vec<Node>,
+    /// The number of the first node.
+    base: u32,
+}
+
+#[derive(Debug)]
+struct Node {
+    last: u128,
+    /// The place of the narrowest other node that holds this one.
+    parent: Option<u32>,
+    lists: Run,
+}
+
+/// A block of addresses of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cidr {
+    family: Version,
+    first: u128,
+    last: u128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    /// The bits of an address.
+    const fn bits(self) -> u32 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+}
+
+/// What an address was found in.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    /// The numbers of the CIDRs that hold it.
+    pub(crate) nodes: Vec<u32>,
+    /// The runs of lists that name one of them.
+    pub(crate) lists: Vec<Run>,
+}
+
+impl Holders {
+    /// Makes room for as many as there can be: one for each length of a prefix.
+    pub(crate) fn reserve(&mut self) {
+        self.clear();
+        self.nodes.reserve(129);
+        self.lists.reserve(129);
+    }
+
+    /// Forgets the request before.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.lists.clear();
+    }
+}
+
+/// Cuts a range into the fewest CIDRs; none where it has two families or ends before it begins.
+pub(crate) fn cidrs(range: AddressRange, found: &mut Vec<Cidr>) {
+    let (family, first) = split(range.first);
+    let (other, last) = split(range.last);
+    if family != other {
+        return;
+    }
+    let mut next = Some(first);
+    while let Some(first) = next.filter(|first| *first <= last) {
+        let aligned = first.trailing_zeros().min(family.bits());
+        let length = (last - first).checked_add(1);
+        let fitting = length.map_or(128, |length| 127 - length.leading_zeros());
+        let mask = match aligned.min(fitting) {
+            128 => u128::MAX,
+            bits => (1 << bits) - 1,
+        };
+        found.push(Cidr { family, first, last: first | mask });
+        next = (first | mask).checked_add(1);
+    }
+}
+
+/// The CIDRs of a class (SPEC 3).
+pub(crate) fn class(class: AddressClass, found: &mut Vec<Cidr>) {
+    let texts: &[(&str, &str)] = match class {
+        AddressClass::Loopback => {
+            &[("127.0.0.0", "127.255.255.255"), ("0.0.0.0", "0.255.255.255"), ("::", "::1")]
+        }
+        AddressClass::Private => &[
+            ("10.0.0.0", "10.255.255.255"),
+            ("172.16.0.0", "172.31.255.255"),
+            ("192.168.0.0", "192.168.255.255"),
+            ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ],
+        AddressClass::LinkLocal => &[
+            ("169.254.0.0", "169.254.255.255"),
+            ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ],
+        AddressClass::AnyLiteral => &[
+            ("0.0.0.0", "255.255.255.255"),
+            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ],
+    };
+    for (first, last) in texts {
+        if let (Ok(first), Ok(last)) = (first.parse(), last.parse()) {
+            cidrs(AddressRange { first, last }, found);
+        }
+    }
+}
+
+/// Family and number of an address; a mapped IPv4 address is an IPv4 address.
+fn split(address: IpAddr) -> (Version, u128) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => (Version::V4, u128::from(address.to_bits())),
+        IpAddr::V6(address) => (Version::V6, address.to_bits()),
+    }
+}
+
+impl NetworkTable {
+    /// The table of `cidrs`, each with the number of the list that names it, if one does.
+    pub(crate) fn new(mut cidrs: Vec<(Cidr, Option<u32>)>, runs: &mut Runs) -> Self {
+        // The wider of two with the same first address comes first.
+        cidrs.sort_unstable_by_key(|(cidr, list)| {
+            (cidr.family, cidr.first, std::cmp::Reverse(cidr.last), *list)
+        });
+        let v6_from = cidrs.partition_point(|(cidr, _)| cidr.family == Version::V4);
+        let (v4, v6) = cidrs.split_at(v6_from);
+        let v4 = Family::new(v4, 0, runs);
+        let v6 = Family::new(v6, number(v4.nodes.len()), runs);
+        Self { v4, v6 }
+    }
+
+    /// How many distinct CIDRs there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.v4.nodes.len() + self.v6.nodes.len()
+    }
+
+    /// The number of a CIDR that the table was made with.
+    pub(crate) fn find(&self, cidr: Cidr) -> Option<u32> {
+        let family = match cidr.family {
+            Version::V4 => &self.v4,
+            Version::V6 => &self.v6,
+        };
+        let start = family.firsts.partition_point(|first| *first < cidr.first);
+        let mut same = family.nodes.get(start..)?.iter().zip(family.firsts.get(start..)?);
+        let at = same.position(|(node, first)| *first == cidr.first && node.last == cidr.last)?;
+        Some(family.base + number(start + at))
+    }
+
+    /// Finds every CIDR that holds `address`.
+    pub(crate) fn lookup(&self, address: IpAddr, found: &mut Holders) {
+        match split(address) {
+            (Version::V4, address) => self.v4.lookup(address, found),
+            (Version::V6, address) => self.v6.lookup(address, found),
+        }
+    }
+}
+
+impl Family {
+    fn new(cidrs: &[(Cidr, Option<u32>)], base: u32, runs: &mut Runs) -> Self {
+        let mut family = Self { base, ..Self::default() };
+        let mut open: Vec<u32> = Vec::new();
+        for same in cidrs.chunk_by(|(one, _), (other, _)| one == other) {
+            let Some((cidr, _)) = same.first() else { continue };
+            while open.last().is_some_and(|last| family.last_of(*last) < cidr.first) {
+                open.pop();
+            }
+            let lists: Vec<u32> = same.iter().filter_map(|(_, list)| *list).collect();
+            let parent = open.last().copied();
+            open.push(number(family.nodes.len()));
+            family.firsts.push(cidr.first);
+            family.nodes.push(Node { last: cidr.last, parent, lists: runs.add(lists) });
+        }
+        family
+    }
+
+    fn last_of(&self, node: u32) -> u128 {
+        self.nodes.get(node as usize).map_or(0, |node| node.last)
+    }
+
+    fn lookup(&self, address: u128, found: &mut Holders) {
+        let not_after = self.firsts.partition_point(|first| *first <= address);
+        let mut next = not_after.checked_sub(1).map(number);
+        while let Some((place, node)) =
+            next.and_then(|place| Some((place, self.nodes.get(place as usize)?)))
+        {
+            if address <= node.last {
+                found.nodes.push(self.base + place);
+                if !node.lists.is_empty() {
+                    found.lists.push(node.lists);
+                }
+            }
+            next = node.parent;
+        }
+    }
+}
+
+/// A place as a number; lists are bounded far below this.
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}

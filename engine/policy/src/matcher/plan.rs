@@ -1,0 +1,46 @@
+//! What a rule asks for, as numbers in the tables of the matcher.
+
+use super::runs::Run;
+use crate::check::Application;
+use crate::verdict::Action;
+
+/// One rule, ready to be compared with what was found. A kind that the rule does not ask for is `None`
+/// and always holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// What it asks for; it says which views have to agree.
+    pub(crate) action: Action,
+    /// The protocol.
+    pub(crate) application: Application,
+    /// Prefixes, by their numbers.
+    pub(crate) uri: Option<Run>,
+    /// The sets of its lists of names; the names that it holds itself are found by its own number.
+    pub(crate) domains: Option<Run>,
+    /// The TLS SNI; its names are found by the rule's own number.
+    pub(crate) sni: Sni,
+    /// Where clients are.
+    pub(crate) sources: Option<Networks>,
+    /// Where requests go.
+    pub(crate) destinations: Option<Networks>,
+    /// Texts, by their numbers.
+    pub(crate) agents: Option<Run>,
+}
+
+/// Whether a rule asks for an SNI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sni {
+    /// Every one, and none at all.
+    Any,
+    /// One of the rule's names.
+    Named,
+}
+
+/// Addresses that a rule asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Networks {
+    /// CIDRs, by their numbers.
+    pub(crate) nodes: Run,
+    /// Lists, by their numbers.
+    pub(crate) lists: Run,
+}
+

@@ -1,0 +1,179 @@
+//! Small policies for tests: rules written in a line, both twins built from one policy.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::naive::{NaivePolicy, NaiveSets};
+use super::{DomainIndex, write_index};
+use crate::build::{BuildFault, Loaded, build};
+use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Scope};
+use crate::client::{Client, Known, Phase, Request, Tunnel};
+use crate::compile::{CompiledList, CompiledPolicy};
+use crate::digest::Digest;
+use crate::lists::{AddressList, NameList, read_addresses, read_names};
+use crate::ruleset::Ruleset;
+use crate::uri::{CanonicalUri, Domain, Form, UriBuffer, UriPrefix};
+use crate::verdict::{Action, RuleId};
+
+/// A policy on its way: rules, and lists as text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sketch {
+    pub(crate) rules: Vec<(Action, Conditions)>,
+    pub(crate) lists: Vec<(ListKind, String)>,
+    pub(crate) default_action: Option<Action>,
+}
+
+/// Both twins.
+pub(crate) struct Twins {
+    pub(crate) compiled: CompiledPolicy,
+    pub(crate) ruleset: Ruleset,
+    pub(crate) naive: NaivePolicy,
+}
+
+impl Sketch {
+    pub(crate) fn rule(mut self, action: Action, conditions: Conditions) -> Self {
+        self.rules.push((action, conditions));
+        self
+    }
+
+    pub(crate) fn list(mut self, kind: ListKind, text: &str) -> Self {
+        self.lists.push((kind, text.to_owned()));
+        self
+    }
+
+    pub(crate) fn build(&self) -> Twins {
+        self.try_build().unwrap()
+    }
+
+    pub(crate) fn try_build(&self) -> Result<Twins, BuildFault> {
+        let rules = (1..).zip(&self.rules).map(|(id, (action, conditions))| CheckedRule {
+            id: RuleId(id),
+            name: format!("rule-{id}"),
+            file: "test.policy".into(),
+            line: id,
+            action: *action,
+            description: None,
+            category: None,
+            conditions: conditions.clone(),
+        });
+        let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (kind, text)) in self.lists.iter().enumerate() {
+            let set = Digest::of(format!("{kind:?} {text}").as_bytes());
+            match kind {
+                ListKind::Domains => names.push((set, name_list(text))),
+                ListKind::Addresses => addresses.push((set, address_list(text))),
+            }
+            let path = format!("lists/list-{number}.txt");
+            let source = Digest::of(text.as_bytes());
+            lists.push(CompiledList { path, kind: *kind, source, set, entries: 0 });
+        }
+        let default_action = self.default_action.unwrap_or(Action::Permit);
+        let compiled = CompiledPolicy { rules: rules.collect(), lists, default_action };
+        names.sort_by_key(|(set, _)| *set);
+        names.dedup_by_key(|(set, _)| *set);
+        let mut sets = NaiveSets::default();
+        names.iter().for_each(|(set, names)| sets.add_names(*set, names));
+        addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
+        let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
+        let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
+        let ruleset = build(&compiled, Loaded { index, addresses })?;
+        let naive = NaivePolicy::new(compiled.clone(), sets);
+        Ok(Twins { compiled, ruleset, naive })
+    }
+}
+
+fn name_list(text: &str) -> NameList {
+    read_names(text.as_bytes()).unwrap().0
+}
+
+fn address_list(text: &str) -> AddressList {
+    read_addresses(text.as_bytes()).unwrap().0
+}
+
+/// `=name` for the host alone, else the name and those below it.
+pub(crate) fn domains(texts: &[&str]) -> Vec<DomainPattern> {
+    let pattern = |text: &&str| match text.strip_prefix('=') {
+        Some(name) => DomainPattern { name: name.into(), scope: Scope::Host },
+        None => DomainPattern { name: (*text).into(), scope: Scope::Tree },
+    };
+    texts.iter().map(pattern).collect()
+}
+
+pub(crate) fn prefixes(texts: &[&str]) -> Vec<UriPrefix> {
+    texts.iter().map(|text| UriPrefix::parse(text).unwrap()).collect()
+}
+
+/// What a test says of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) phase: Phase,
+    pub(crate) tunnel: Tunnel,
+    pub(crate) uri: String,
+    pub(crate) client: IpAddr,
+    pub(crate) sni: Known<String>,
+    pub(crate) user_agent: Known<String>,
+}
+
+impl Ask {
+    /// A plain request: everything is known.
+    pub(crate) fn get(uri: &str) -> Self {
+        Self {
+            phase: Phase::Request,
+            tunnel: Tunnel::Opaque,
+            uri: uri.into(),
+            client: IpAddr::from([10, 0, 0, 7]),
+            sni: Known::Absent,
+            user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
+        }
+    }
+
+    /// A CONNECT before the `ClientHello`.
+    pub(crate) fn connect(authority: &str, tunnel: Tunnel) -> Self {
+        Self { phase: Phase::Connect, tunnel, sni: Known::Unknown, ..Self::get(authority) }
+    }
+
+    /// The same tunnel after the `ClientHello`.
+    pub(crate) fn hello(authority: &str, tunnel: Tunnel, sni: Known<&str>) -> Self {
+        let sni = match sni {
+            Known::Unknown => Known::Unknown,
+            Known::Absent => Known::Absent,
+            Known::Is(name) => Known::Is(name.to_owned()),
+        };
+        let user_agent = Known::Unknown;
+        Self { phase: Phase::Hello, tunnel, sni, user_agent, ..Self::get(authority) }
+    }
+
+    /// Gives the request to `judge`; nothing where it is malformed.
+    pub(crate) fn with<T>(&self, judge: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
+        let form = if self.uri.contains("://") { Form::Absolute } else { Form::Connect };
+        let (mut buffer, mut name) = (UriBuffer::default(), String::new());
+        let uri = CanonicalUri::parse(&mut buffer, form, self.uri.as_bytes()).ok()?;
+        let sni = match &self.sni {
+            Known::Unknown => Known::Unknown,
+            Known::Absent => Known::Absent,
+            Known::Is(raw) => Known::Is(Domain::parse(&mut name, raw.as_bytes()).ok()?),
+        };
+        let user_agent = match &self.user_agent {
+            Known::Unknown => Known::Unknown,
+            Known::Absent => Known::Absent,
+            Known::Is(header) => Known::Is(header.as_bytes()),
+        };
+        let client = Client { address: self.client, user: None, sni, user_agent };
+        let (phase, tunnel) = (self.phase, self.tunnel);
+        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client }))
+    }
+}
+
+impl Ruleset {
+    /// How many rules are looked at for a request that none of them holds for.
+    pub(crate) fn candidates(&self, ask: &Ask) -> usize {
+        let mut findings = super::Findings::default();
+        findings.fit(&self.matcher);
+        let mut candidates = super::Candidates::default();
+        ask.with(|request| {
+            self.matcher.gather(request, &mut findings, &mut candidates);
+            std::iter::from_fn(|| candidates.next(self.matcher.runs())).count()
+        })
+        .unwrap_or(0)
+    }
+}
