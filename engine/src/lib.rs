@@ -1,1 +1,33 @@
-//! engine
+//! The daemon `enforcegate-engine`: everything of it that touches the world.
+//!
+//! The pure half, rules and verdicts, is `eg-policy`; the wire is `eg-proto`. This crate alone knows
+//! both, and in it only `convert` names both.
+//!
+//! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
+
+pub mod start;
+pub mod daemon;
+pub mod config;
+pub mod process;
+pub mod log;
+pub mod tls;
+
+// -- the data plane, in the order in which a request meets it
+pub mod listener;
+mod worker;
+mod link;
+pub mod handshake;
+mod session;
+mod answer;
+mod convert;
+pub mod view;
+pub mod audit;
+pub mod portal_link;
+pub mod refusals;
+
+// -- the policy's life cycle
+pub mod sources;
+pub mod reload;
+
+// -- state at rest
+pub mod store;

@@ -1,0 +1,250 @@
+//! One entry of the trail as a JSON line: its fields and their order (SPEC 11).
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use eg_policy::moment::Moment;
+use eg_policy::verdict::Verdict;
+use eg_proto::DecisionId;
+use serde::{Serialize, Serializer};
+
+use super::redact::{self, QueryKey, Readable, Shown};
+use crate::config::RedactQuery;
+
+/// Whether a query comes for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It does.
+    First,
+    /// The connector asks once more, since it saw no answer.
+    Again,
+}
+
+/// What the trail keeps of a request, beside its verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The connector's number for the query.
+    pub query: u64,
+    /// Whether it was asked before.
+    pub asked: Asked,
+    /// The phase's word; empty where the query could not be read.
+    pub phase: &'static str,
+    /// The client behind the proxy, where it could be read.
+    pub client: Option<IpAddr>,
+    /// The user that the proxy authenticated.
+    pub user: Option<&'a [u8]>,
+    /// The method as sent.
+    pub method: &'a [u8],
+    /// The canonical URL, or the bytes as sent where there is none.
+    pub url: &'a [u8],
+    /// When its batch arrived.
+    pub received: Instant,
+}
+
+/// The session that a request came through.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionRef<'a> {
+    /// The connector's name.
+    pub connector: &'a str,
+    /// The session's number in this run of the engine.
+    pub number: u64,
+    /// The connector's run.
+    pub run: u128,
+}
+
+/// What the trail keeps that is no verdict.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The engine serves.
+    Start {
+        /// Its version.
+        version: &'a str,
+        /// The digest of the ruleset it serves.
+        ruleset: &'a str,
+    },
+    /// The engine ends.
+    Stop,
+    /// Another ruleset is live, or a reload failed.
+    Reload {
+        /// The digest of what is live afterwards.
+        ruleset: &'a str,
+        /// What came of it.
+        outcome: &'a str,
+    },
+    /// A setting weakens the gate or the record.
+    Weakening {
+        /// The setting.
+        setting: &'a str,
+    },
+    /// Somebody was not let in.
+    Refused {
+        /// The address that tried.
+        peer: SocketAddr,
+        /// The name that it gave, where it came so far.
+        connector: Option<&'a str>,
+        /// Why.
+        reason: &'a str,
+        /// How many more like it were not written one by one.
+        others: u64,
+    },
+}
+
+/// Serialises what can be displayed, without a copy.
+struct Text<D>(D);
+
+impl<D: fmt::Display> Serialize for Text<D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct SessionField<'a> {
+    connector: &'a str,
+    number: u64,
+}
+
+#[derive(Serialize)]
+struct VerdictLine<'a> {
+    kind: &'static str,
+    id: Text<DecisionId>,
+    time: Text<jiff::Timestamp>,
+    client: Option<IpAddr>,
+    user: Option<Text<Readable<'a>>>,
+    phase: &'static str,
+    method: Text<Readable<'a>>,
+    url: Text<Shown<'a>>,
+    query_hash: Option<Text<redact::Hash>>,
+    code: u16,
+    action: &'static str,
+    rule_id: Option<u32>,
+    rule: &'a str,
+    list: Option<&'a str>,
+    ruleset: &'a str,
+    reason: &'a str,
+    status: Option<u16>,
+    latency_us: u64,
+    session: SessionField<'a>,
+}
+
+/// Everything that an entry is made of.
+pub(super) struct Source<'a> {
+    pub(super) id: DecisionId,
+    pub(super) verdict: &'a Verdict<'a>,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) session: &'a SessionRef<'a>,
+    pub(super) ruleset: &'a str,
+    pub(super) now: Moment,
+    pub(super) key: &'a QueryKey,
+    pub(super) redact: RedactQuery,
+    /// The status of a redirect; what a blocked client gets.
+    pub(super) redirect_status: u16,
+}
+
+/// Appends the entry of a verdict to `out`.
+pub(super) fn verdict_line(out: &mut Vec<u8>, source: &Source<'_>) -> io::Result<()> {
+    let Source { verdict, facts, key, .. } = source;
+    let parts = redact::parts(facts.url);
+    let kept_query = match source.redact {
+        RedactQuery::Hash => None,
+        RedactQuery::Keep => parts.query,
+    };
+    let line = VerdictLine {
+        kind: "verdict",
+        id: Text(source.id),
+        time: Text(timestamp(source.now)),
+        client: facts.client,
+        user: facts.user.map(|user| Text(Readable(user))),
+        phase: facts.phase,
+        method: Text(Readable(facts.method)),
+        url: Text(Shown { parts, key, kept_query }),
+        query_hash: parts.query.map(|query| Text(key.hash(query))),
+        code: verdict.action.code(),
+        action: verdict.action.word(),
+        rule_id: verdict.rule_id().map(|id| id.0),
+        rule: verdict.rule_name(),
+        list: verdict.list(),
+        ruleset: source.ruleset,
+        reason: verdict.reason(),
+        status: verdict.action.blocks().then_some(source.redirect_status),
+        latency_us: u64::try_from(facts.received.elapsed().as_micros()).unwrap_or(u64::MAX),
+        session: SessionField {
+            connector: source.session.connector,
+            number: source.session.number,
+        },
+    };
+    finish(out, &line)
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    kind: &'static str,
+    time: Text<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ruleset: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<u64>,
+}
+
+/// Appends the entry of an event to `out`.
+pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> io::Result<()> {
+    let mut line = EventLine {
+        kind: "",
+        time: Text(timestamp(now)),
+        version: None,
+        ruleset: None,
+        setting: None,
+        peer: None,
+        connector: None,
+        outcome: None,
+        others: None,
+    };
+    match *event {
+        Event::Start { version, ruleset } => {
+            line.kind = "start";
+            line.version = Some(version);
+            line.ruleset = Some(ruleset);
+        }
+        Event::Stop => line.kind = "stop",
+        Event::Reload { ruleset, outcome } => {
+            line.kind = "reload";
+            line.ruleset = Some(ruleset);
+            line.outcome = Some(outcome);
+        }
+        Event::Weakening { setting } => {
+            line.kind = "weakening";
+            line.setting = Some(setting);
+        }
+        Event::Refused { peer, connector, reason, others } => {
+            line.kind = "refused";
+            line.peer = Some(peer);
+            line.connector = connector;
+            line.outcome = Some(reason);
+            line.others = (others > 0).then_some(others);
+        }
+    }
+    finish(out, &line)
+}
+
+fn finish(out: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.push(b'\n');
+    Ok(())
+}
+
+/// The moment as civil time; the epoch for what no calendar holds.
+fn timestamp(now: Moment) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(now.unix_micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}

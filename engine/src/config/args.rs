@@ -1,0 +1,161 @@
+//! The command line (SPEC 2). Help and version leave with status 2, as in the original.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser};
+
+/// Decides what Squid's clients may reach.
+#[derive(Debug, Parser)]
+#[command(
+    name = "enforcegate-engine",
+    version = version(),
+    disable_version_flag = true,
+    disable_help_flag = true
+)]
+struct Flags {
+    /// Print this help
+    #[arg(short = 'h', long = "help", action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: Option<bool>,
+
+    /// The configuration
+    #[arg(short, long, value_name = "PATH", default_value = "/etc/enforcegate/engine.conf")]
+    conf: PathBuf,
+
+    /// Detach from the terminal (not in this version)
+    #[arg(short = 'D', long)]
+    daemon: bool,
+
+    /// The pid file of daemon mode (not in this version)
+    #[arg(long, value_name = "PATH")]
+    pidfile: Option<PathBuf>,
+
+    /// emergency, alert, critical, error, warning, notice, info or debug
+    #[arg(long, value_name = "LEVEL")]
+    loglevel: Option<String>,
+
+    /// file, console or syslog (syslog is not in this version)
+    #[arg(long, value_name = "TYPE")]
+    logtype: Option<String>,
+
+    /// Read configuration and policy, print every fault, and leave with 0 or 1
+    #[arg(long)]
+    check: bool,
+}
+
+/// What the program was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Serve.
+    Run,
+    /// Read configuration and policy, say what is wrong, and end.
+    Check,
+}
+
+/// The arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Args {
+    /// The configuration file.
+    pub conf: PathBuf,
+    /// What to do.
+    pub mode: Mode,
+    /// `--loglevel`
+    pub log_level: Option<String>,
+    /// `--logtype`
+    pub log_type: Option<String>,
+}
+
+/// Why there are no arguments: a text to show, and where it goes. The status is 2 in every case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Help or version, for standard output.
+    Asked(String),
+    /// A fault, for standard error.
+    Fault(String),
+}
+
+/// The version in four parts: the workspace's and the number of the build.
+#[must_use]
+pub const fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), ".", env!("EG_BUILD"))
+}
+
+impl Args {
+    /// Reads the arguments, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// What to show instead, before the status 2.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Shown> {
+        let flags = Flags::try_parse_from(arguments).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Shown::Asked(error.to_string()),
+            _ => Shown::Fault(error.to_string()),
+        })?;
+        if flags.daemon || flags.pidfile.is_some() {
+            let message = "error: daemon mode (`-D`, `--pidfile`) is not in this version; let systemd \
+                 or another supervisor run the program in the foreground\n";
+            return Err(Shown::Fault(message.to_owned()));
+        }
+        Ok(Self {
+            conf: flags.conf,
+            mode: if flags.check { Mode::Check } else { Mode::Run },
+            log_level: flags.loglevel,
+            log_type: flags.logtype,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Args, Shown> {
+        let program = std::iter::once("enforcegate-engine");
+        Args::read(program.chain(arguments.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_default_is_to_serve_by_the_default_file() {
+        let args = read(&[]).unwrap();
+        assert_eq!(args.conf, PathBuf::from("/etc/enforcegate/engine.conf"));
+        assert_eq!(args.mode, Mode::Run);
+    }
+
+    #[test]
+    fn short_and_long_flags_are_one() {
+        for flags in [["-c", "a.conf"], ["--conf", "a.conf"]] {
+            assert_eq!(read(&flags).unwrap().conf, PathBuf::from("a.conf"));
+        }
+        assert_eq!(read(&["--check"]).unwrap().mode, Mode::Check);
+        assert_eq!(read(&["--loglevel", "info"]).unwrap().log_level.as_deref(), Some("info"));
+    }
+
+    #[test]
+    fn the_version_has_four_parts() {
+        for flag in ["-v", "--version"] {
+            let Err(Shown::Asked(text)) = read(&[flag]) else { panic!("{flag}") };
+            let number = text.trim().rsplit(' ').next().unwrap();
+            assert_eq!(number.split('.').count(), 4, "{text}");
+            assert!(number.split('.').all(|part| part.parse::<u32>().is_ok()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused() {
+        for flags in [&["-D"][..], &["--daemon"], &["--pidfile", "x"]] {
+            let Err(Shown::Fault(text)) = read(flags) else { panic!("{flags:?}") };
+            assert!(text.contains("not in this version"), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_flags_are_refused() {
+        assert!(matches!(read(&["--daemonize"]), Err(Shown::Fault(_))));
+        assert!(matches!(read(&["stray"]), Err(Shown::Fault(_))));
+    }
+}

@@ -1,0 +1,191 @@
+//! `[connectors.<name>]`: who may ask, with which key, from where; and that no two listeners of the
+//! configuration want the same port.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use eg_proto::{ConnectorName, SharedKey};
+use ipnet::IpNet;
+
+use super::fault::{ConfigFault, Origin};
+use super::secret::{self, Readers};
+use super::settings::Section;
+use super::settle::Settling;
+use super::table::Table;
+use super::types::{Config, ConnectorConfig, Transport};
+use super::v1::CONNECTORS;
+
+/// Where sockets lie that have no `path`.
+const SOCKET_FOLDER: &str = "/run/enforcegate";
+
+/// Settles all connectors; there is at least one.
+pub(super) fn settle(settling: &mut Settling<'_>) -> Option<Vec<ConnectorConfig>> {
+    let given = &settling.settings.connectors;
+    if given.is_empty() {
+        let message = "no connector may ask: add a table `[connectors.<name>]` with its `key_file`";
+        settling.faults.push(ConfigFault { origin: Origin::Absent, message: message.to_owned() });
+        return None;
+    }
+    let settled: Vec<Option<ConnectorConfig>> = given
+        .iter()
+        .map(|(name, section)| {
+            let mut table = Table {
+                section: CONNECTORS,
+                label: format!("[connectors.{name}]"),
+                given: Some(section),
+                folder: settling.folder,
+                faults: &mut settling.faults,
+            };
+            connector(&mut table, name, section)
+        })
+        .collect();
+    settled.into_iter().collect()
+}
+
+fn connector(table: &mut Table<'_>, name: &str, section: &Section) -> Option<ConnectorConfig> {
+    let parsed = match ConnectorName::parse(name) {
+        Ok(parsed) => Some(parsed),
+        Err(fault) => {
+            let origin = section.header.clone().unwrap_or(Origin::Absent);
+            table.faults.push(ConfigFault { origin, message: fault.to_string() });
+            None
+        }
+    };
+    let net = table.choice("net", &[("tcp", Transport::Tcp), ("socket", Transport::Socket)]);
+    if net == Some(Transport::Socket) {
+        let message = "`net` is `socket`, which is not in this version; use `tcp`";
+        table.fault("net", message.to_owned());
+    }
+    let ip = table.address("ip");
+    let port = table.number("port");
+    let path = table
+        .optional_path("path")
+        .unwrap_or_else(|| PathBuf::from(SOCKET_FOLDER).join(format!("{name}.sock")));
+    let key = key(table);
+    let peers = peers(table, ip);
+    Some(ConnectorConfig {
+        name: parsed?,
+        net: net?,
+        ip: ip?,
+        port: port?,
+        path,
+        key: key?,
+        peers: peers?,
+    })
+}
+
+/// Exactly one of `key` and `key_file`.
+fn key(table: &mut Table<'_>) -> Option<SharedKey> {
+    match (table.text("key"), table.optional_path("key_file")) {
+        (Some(text), None) => {
+            let key = SharedKey::parse(&text);
+            key.map_err(|fault| table.fault("key", fault.to_string())).ok()
+        }
+        (None, Some(path)) => {
+            let key = key_in(&path);
+            key.map_err(|message| table.fault("key_file", message)).ok()
+        }
+        (Some(_), Some(_)) => {
+            let message = "`key` and `key_file` are both given; keep one of them";
+            table.fault("key_file", message.to_owned());
+            None
+        }
+        (None, None) => {
+            let message = format!(
+                "`key_file`, or `key`, is required in `{}`: 16 to 128 characters, the same on the \
+                 connector",
+                table.label
+            );
+            table.fault("key", message);
+            None
+        }
+    }
+}
+
+fn key_in(path: &Path) -> Result<SharedKey, String> {
+    let secret = secret::read(path, Readers::Owner)?;
+    SharedKey::parse_file(&secret.text).map_err(|fault| format!("`{}`: {fault}", path.display()))
+}
+
+/// The peers as given, or loopback where the listener is bound to loopback.
+fn peers(table: &mut Table<'_>, ip: Option<IpAddr>) -> Option<Vec<IpNet>> {
+    let Some(texts) = table.list("peers") else {
+        return default_peers(table, ip?);
+    };
+    if texts.is_empty() {
+        table.fault("peers", "`peers` is empty, so that nobody could speak".to_owned());
+        return None;
+    }
+    let parsed: Vec<Option<IpNet>> = texts
+        .iter()
+        .map(|text| {
+            let network = network(text);
+            if network.is_none() {
+                let message =
+                    format!("`{text}` in `peers` is neither an address nor a CIDR range");
+                table.fault("peers", message);
+            }
+            network
+        })
+        .collect();
+    parsed.into_iter().collect()
+}
+
+fn default_peers(table: &mut Table<'_>, ip: IpAddr) -> Option<Vec<IpNet>> {
+    if !ip.is_loopback() {
+        let message = format!(
+            "`peers` is required in `{}`, since `ip` is {ip} and not loopback: name the addresses \
+             that may speak, such as `peers = [\"192.0.2.7/32\"]`",
+            table.label
+        );
+        table.fault("peers", message);
+        return None;
+    }
+    Some(["127.0.0.0/8", "::1/128"].into_iter().filter_map(|text| text.parse().ok()).collect())
+}
+
+/// An address or a CIDR range; host bits are cut off.
+fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse::<IpNet>().map(|network| network.trunc());
+    network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
+}
+
+/// A listener that the configuration asks for.
+struct Wanted {
+    label: String,
+    address: SocketAddr,
+}
+
+/// Adds a fault for each two listeners that cannot both be bound.
+pub(super) fn listeners_apart(config: &Config, faults: &mut Vec<ConfigFault>) {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for connector in &config.connectors {
+        let address = SocketAddr::new(connector.ip, connector.port);
+        // Tables with equal `ip` and `port` share one listener.
+        if !wanted.iter().any(|other| other.address == address) {
+            let label = format!("[connectors.{}]", connector.name.as_str());
+            wanted.push(Wanted { label, address });
+        }
+    }
+    wanted.push(Wanted { label: "[control]".to_owned(), address: config.control.address });
+    wanted.extend(
+        config.metrics.listen.map(|address| Wanted { label: "[metrics]".to_owned(), address }),
+    );
+    for (index, one) in wanted.iter().enumerate() {
+        for other in wanted.iter().skip(index + 1).filter(|other| clash(one.address, other.address)) {
+            let message = format!(
+                "`{}` listens on {} and `{}` on {}; give one of them another port",
+                one.label, one.address, other.label, other.address
+            );
+            faults.push(ConfigFault { origin: Origin::Absent, message });
+        }
+    }
+}
+
+/// Whether two addresses cannot both be bound.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = one.ip() == other.ip()
+        || (one.is_ipv4() == other.is_ipv4()
+            && (one.ip().is_unspecified() || other.ip().is_unspecified()));
+    one.port() == other.port() && covers
+}

@@ -1,0 +1,277 @@
+//! TOML text to settings with their places: known keys of the right type, and every fault at once.
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::fault::{ConfigFault, Origin, nearest};
+use super::settings::{Given, Raw, Section, Settings, find};
+use super::v1::{CONNECTORS, KEYS, Key, Kind};
+
+/// The table that holds the connectors.
+const CONNECTORS_TABLE: &str = "connectors";
+
+/// Reads the file's text.
+pub(super) fn read(text: &str) -> (Settings, Vec<ConfigFault>) {
+    let mut reader = Reader { text, settings: Settings::default(), faults: Vec::new() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let origin = error.span().map_or(Origin::Absent, |span| reader.origin(span.start));
+        reader.fault(origin, format!("not TOML: {}", error.message()));
+    }
+    // What a broken file seems to say is not worth a second list of faults.
+    if errors.is_empty() {
+        reader.document(document.get_ref());
+    }
+    (reader.settings, reader.faults)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    settings: Settings,
+    faults: Vec<ConfigFault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, origin: Origin, message: String) {
+        self.faults.push(ConfigFault { origin, message });
+    }
+
+    /// The place of a byte.
+    fn origin(&self, offset: usize) -> Origin {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let last = before.rsplit('\n').next().unwrap_or(before);
+        Origin::File { line, column: last.chars().count() + 1 }
+    }
+
+    fn document(&mut self, document: &DeTable<'_>) {
+        let mut top = Section::default();
+        for (name, value) in in_file_order(document) {
+            let origin = self.origin(name.span().start);
+            match value.get_ref() {
+                DeValue::Table(table) if name.get_ref() == CONNECTORS_TABLE => {
+                    self.connectors(table);
+                }
+                DeValue::Table(table) => self.section(name.get_ref(), origin, table),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => self.entry("", name, value, &mut top),
+            }
+        }
+        self.settings.sections.insert("", top);
+    }
+
+    fn section(&mut self, name: &str, origin: Origin, table: &DeTable<'_>) {
+        let known = KEYS.iter().map(|key| key.section).find(|known| {
+            *known == name && !known.is_empty() && *known != CONNECTORS
+        });
+        let Some(known) = known else {
+            let sections = KEYS
+                .iter()
+                .map(|key| if key.section == CONNECTORS { CONNECTORS_TABLE } else { key.section })
+                .filter(|section| !section.is_empty());
+            let near = near(nearest(name, sections).map(|section| format!("[{section}]")));
+            self.fault(origin, format!("unknown section `[{name}]`{near}"));
+            return;
+        };
+        let mut section = Section { header: Some(origin), ..Section::default() };
+        for (key, value) in in_file_order(table) {
+            self.entry(known, key, value, &mut section);
+        }
+        self.settings.sections.insert(known, section);
+    }
+
+    fn connectors(&mut self, table: &DeTable<'_>) {
+        for (name, value) in in_file_order(table) {
+            let origin = self.origin(name.span().start);
+            let DeValue::Table(keys) = value.get_ref() else {
+                let message = format!(
+                    "`{}` is not a table; a connector is written `[connectors.<name>]`",
+                    name.get_ref()
+                );
+                self.fault(origin, message);
+                continue;
+            };
+            let mut section = Section { header: Some(origin), ..Section::default() };
+            for (key, value) in in_file_order(keys) {
+                self.entry(CONNECTORS, key, value, &mut section);
+            }
+            self.settings.connectors.push((name.get_ref().to_string(), section));
+        }
+    }
+
+    fn entry(
+        &mut self,
+        section: &str,
+        name: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+        into: &mut Section,
+    ) {
+        let origin = self.origin(name.span().start);
+        let Some(key) = find(section, name.get_ref()) else {
+            let message = unknown_key(section, name.get_ref());
+            self.fault(origin, message);
+            return;
+        };
+        match typed(key, value.get_ref()) {
+            Ok(raw) => {
+                into.values.insert(key.name, Given { raw, origin });
+            }
+            Err(wanted) => {
+                let message = format!(
+                    "`{}` takes {wanted}, not a value of type {}",
+                    key.name,
+                    value.get_ref().type_str()
+                );
+                let origin = self.origin(value.span().start);
+                self.fault(origin, message);
+            }
+        }
+    }
+}
+
+/// The message on a key that `section` does not have.
+fn unknown_key(section: &str, name: &str) -> String {
+    let place = match section {
+        "" => "at the top".to_owned(),
+        section => format!("in `[{section}]`"),
+    };
+    let own = nearest(name, KEYS.iter().filter(|key| key.section == section).map(|key| key.name));
+    let elsewhere = KEYS.iter().find(|key| key.name == name);
+    match (own, elsewhere) {
+        (_, Some(key)) if key.section.is_empty() => {
+            format!("unknown key `{name}` {place}; it belongs to the top, before the first section")
+        }
+        (_, Some(key)) => format!("unknown key `{name}` {place}; it belongs to `[{}]`", key.section),
+        (own, None) => {
+            let near = near(own.map(str::to_owned));
+            format!("unknown key `{name}` {place}{near}")
+        }
+    }
+}
+
+/// The end of a message that names what was perhaps meant.
+fn near(word: Option<String>) -> String {
+    word.map_or_else(String::new, |word| format!("; the nearest is `{word}`"))
+}
+
+/// The value as the key's type, or what the key takes.
+fn typed(key: &Key, value: &DeValue<'_>) -> Result<Raw, &'static str> {
+    match key.kind {
+        Kind::Switch => value.as_bool().map(Raw::Switch).ok_or("`true` or `false`"),
+        Kind::Integer { .. } | Kind::Number(_) => value
+            .as_integer()
+            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok())
+            .map(Raw::Integer)
+            .ok_or("a whole number"),
+        Kind::Word(_)
+        | Kind::Path
+        | Kind::Address
+        | Kind::Listen
+        | Kind::Url
+        | Kind::Zone
+        | Kind::Text
+        | Kind::Secret => {
+            value.as_str().map(|text| Raw::Text(text.to_owned())).ok_or("a text in quotes")
+        }
+        Kind::Networks => value
+            .as_array()
+            .and_then(texts)
+            .map(Raw::List)
+            .ok_or("a list of texts such as `[\"10.0.0.0/8\"]`"),
+    }
+}
+
+/// The texts of an array that holds nothing else.
+fn texts(array: &DeArray<'_>) -> Option<Vec<String>> {
+    array.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned)).collect()
+}
+
+/// A table's entries in the order of the file; the parser sorts them by name.
+fn in_file_order<'t, 'i>(
+    table: &'t DeTable<'i>,
+) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The faults of `text`, as `line:column message`.
+    fn faults(text: &str) -> Vec<String> {
+        let (_, faults) = read(text);
+        faults
+            .into_iter()
+            .map(|fault| match fault.origin {
+                Origin::File { line, column } => format!("{line}:{column} {}", fault.message),
+                other => format!("{other:?} {}", fault.message),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_with_its_place_and_its_neighbour() {
+        for (text, expected) in [
+            ("[global]\nthread = 4\n", "2:1 unknown key `thread` in `[global]`; the nearest is `threads`"),
+            ("[globl]\nthreads = 4\n", "1:2 unknown section `[globl]`; the nearest is `[global]`"),
+            ("[zzz]\n", "1:2 unknown section `[zzz]`"),
+            ("[connector]\n", "1:2 unknown section `[connector]`; the nearest is `[connectors]`"),
+            ("threads = 4\n", "1:1 unknown key `threads` at the top; it belongs to `[global]`"),
+            (
+                "[control]\ndiagnostic_file = \"x\"\n",
+                "2:1 unknown key `diagnostic_file` in `[control]`; it belongs to the top, before the first section",
+            ),
+            (
+                "[connectors.a]\nkeyfile = \"x\"\n",
+                "2:1 unknown key `keyfile` in `[connectors.<name>]`; the nearest is `key_file`",
+            ),
+            ("[connectors]\nkey = \"x\"\n", "2:1 `key` is not a table; a connector is written `[connectors.<name>]`"),
+        ] {
+            assert_eq!(faults(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        for (text, expected) in [
+            ("[global]\nthreads = \"4\"\n", "2:11 `threads` takes a whole number, not a value of type string"),
+            ("[global]\nthreads = 4.5\n", "2:11 `threads` takes a whole number, not a value of type float"),
+            ("[policy]\nwatch = 1\n", "2:9 `watch` takes `true` or `false`, not a value of type integer"),
+            ("[policy]\npath = 1\n", "2:8 `path` takes a text in quotes, not a value of type integer"),
+            (
+                "[connectors.a]\npeers = [1]\n",
+                "2:9 `peers` takes a list of texts such as `[\"10.0.0.0/8\"]`, not a value of type array",
+            ),
+        ] {
+            assert_eq!(faults(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn all_faults_come_at_once_in_the_order_of_the_file() {
+        let found = faults("[zeta]\n[global]\nthread = 1\nthreads = true\n");
+        assert_eq!(found.len(), 3, "{found:?}");
+        let broken = faults("[global\nthreads = = 4\n");
+        assert!(broken.len() >= 2 && broken.iter().all(|line| line.contains("not TOML")), "{broken:?}");
+    }
+
+    #[test]
+    fn a_key_given_twice_is_a_fault() {
+        let found = faults("[global]\nthreads = 1\nthreads = 2\n");
+        assert!(matches!(found.as_slice(), [one] if one.starts_with("3:1 not TOML")), "{found:?}");
+    }
+
+    #[test]
+    fn connectors_keep_the_order_of_the_file() {
+        let (settings, faults) = read("[connectors.z]\n[connectors.a]\nport = 0x10\n");
+        assert_eq!(faults, []);
+        let names: Vec<_> = settings.connectors.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["z", "a"]);
+    }
+}

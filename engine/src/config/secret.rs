@@ -1,0 +1,108 @@
+//! Secrets out of files: read whole, trimmed of line ends, and checked for who else may read them.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// A secret file is a line of text; what is larger is the wrong file.
+const SECRET_FILE_BYTES_MAX: u64 = 4096;
+
+/// Who may read a secret's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Its owner alone (0400 or 0600); anything else is a fault.
+    Owner,
+    /// Its group too, since the portal reads it; the world is worth a warning.
+    Group,
+}
+
+/// A secret, and what to say about its file.
+#[derive(Debug)]
+pub(super) struct Secret {
+    pub(super) text: Zeroizing<String>,
+    pub(super) warning: Option<String>,
+}
+
+/// Reads the secret in `path`.
+///
+/// # Errors
+///
+/// What is wrong with the file, as a sentence that names it.
+pub(super) fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
+    let shown = path.display();
+    let cannot = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
+    let file = fs::File::open(path).map_err(cannot)?;
+    let facts = file.metadata().map_err(cannot)?;
+    if !facts.is_file() {
+        return Err(format!("`{shown}` is not a file"));
+    }
+    let mode = facts.permissions().mode() & 0o777;
+    let warning = match readers {
+        Readers::Owner if mode & 0o177 != 0 => {
+            return Err(format!(
+                "`{shown}` has mode {mode:04o}; only its owner may read it: `chmod 0400 {shown}`"
+            ));
+        }
+        Readers::Group if mode & 0o007 != 0 => Some(format!(
+            "`{shown}` has mode {mode:04o}, so that everybody may read the secret: `chmod o= {shown}`"
+        )),
+        Readers::Owner | Readers::Group => None,
+    };
+    let mut text = Zeroizing::new(String::new());
+    let mut bounded = file.take(SECRET_FILE_BYTES_MAX + 1);
+    let length = bounded.read_to_string(&mut text).map_err(cannot)?;
+    if length as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(format!("`{shown}` is larger than {SECRET_FILE_BYTES_MAX} bytes"));
+    }
+    let text = Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned());
+    Ok(Secret { text, warning })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str, mode: u32) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn line_ends_are_not_part_of_a_secret() {
+        for mode in [0o400, 0o600] {
+            let (_folder, path) = file("a key \r\n\n", mode);
+            assert_eq!(*read(&path, Readers::Owner).unwrap().text, "a key ");
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        for mode in [0o640, 0o444, 0o604, 0o700] {
+            let (_folder, path) = file("a key", mode);
+            let fault = read(&path, Readers::Owner).unwrap_err();
+            assert!(fault.contains(&format!("mode {mode:04o}")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_a_warning() {
+        for (mode, warns) in [(0o640, false), (0o600, false), (0o644, true)] {
+            let (_folder, path) = file("x", mode);
+            assert_eq!(read(&path, Readers::Group).unwrap().warning.is_some(), warns, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn other_things_than_small_files_are_refused() {
+        let (folder, path) = file(&"x".repeat(5000), 0o600);
+        assert!(read(&path, Readers::Owner).unwrap_err().contains("larger"));
+        assert!(read(folder.path(), Readers::Owner).unwrap_err().contains("not a file"));
+        assert!(read(&folder.path().join("none"), Readers::Owner).unwrap_err().contains("cannot read"));
+    }
+}

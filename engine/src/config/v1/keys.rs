@@ -1,0 +1,169 @@
+//! The table of keys itself.
+
+use super::{Built, CONNECTORS, Fallback, Key, Kind, Reload};
+use Fallback::{Nothing, Value};
+
+/// Every key of `engine.conf`, in the manual's order.
+#[rustfmt::skip] // a table is read by columns
+pub const KEYS: &[Key] = &[
+    // -- top
+    key("", "diagnostic_file", Kind::Path, Value("/var/lib/enforcegate/apm-last-error.json"),
+        "where the structured cause of a fatal start failure goes").later(),
+    // -- [global]
+    key("global", "threads", Kind::Integer { least: 1, most: 256 }, Value("4"),
+        "worker threads that serve connector sessions; sessions share them"),
+    // -- [connectors.<name>]
+    key(CONNECTORS, "net", Kind::Word(&["tcp", "socket"]), Value("tcp"),
+        "how the connector reaches the engine").later_but(&["tcp"]),
+    key(CONNECTORS, "ip", Kind::Address, Value("127.0.0.1"),
+        "where the listener is bound; tables with equal `ip` and `port` share one listener"),
+    key(CONNECTORS, "port", Kind::Integer { least: 1, most: 65535 }, Value("11224"),
+        "the listener's port"),
+    key(CONNECTORS, "path", Kind::Path, Nothing("`/run/enforcegate/<name>.sock`"),
+        "the UNIX socket, where `net` is `socket`").later(),
+    key(CONNECTORS, "key", Kind::Secret, Nothing("exactly one of `key` and `key_file`"),
+        "pre-shared key, 16 to 128 characters"),
+    key(CONNECTORS, "key_file", Kind::Path, Nothing("exactly one of `key` and `key_file`"),
+        "file that holds the key, mode 0400 or 0600"),
+    key(CONNECTORS, "peers", Kind::Networks, Nothing("loopback where `ip` is loopback, else required"),
+        "source addresses that may speak as this connector"),
+    // -- [license]
+    key("license", "serial", Kind::Text, Nothing("required in `[license]`"),
+        "22 characters, `XXXXX-XXXX-XXXX-XXXX-X`").later(),
+    key("license", "username", Kind::Text, Nothing("required in `[license]`"),
+        "must not be empty; sent nowhere").later(),
+    key("license", "password", Kind::Secret, Nothing("required in `[license]`"),
+        "must not be empty; sent nowhere").later(),
+    key("license", "enforce_permissions", Kind::Switch, Value("false"),
+        "refuse licence files that others can read").later(),
+    key("license", "path", Kind::Path, Value("/etc/enforcegate/license"),
+        "folder of the licence files").later(),
+    // -- [database]
+    key("database", "database_file", Kind::Path, Value("/var/lib/enforcegate/engine.db"),
+        "the DuckDB store; the built sets lie in `sets/` beside it"),
+    // -- [policy]
+    key("policy", "default_action", Kind::Word(&["permit", "deny", "warn", "aup"]), Value("permit"),
+        "the verdict where no rule matches, reported as `default-permit` and so on; a change takes effect at the start, with the policy compiled anew"),
+    key("policy", "path", Kind::Path, Value("/etc/enforcegate/rules.d/"),
+        "the operator's policy, scanned recursively for `*.policy`; a fault here fails the reload").reread(),
+    key("policy", "shared_path", Kind::Path, Value("/etc/enforcegate-shared/rules.d/"),
+        "machine-made policy, loaded after `path`; a faulty file is a warning and is left out; `\"\"` disables it").reread(),
+    key("policy", "backup_path", Kind::Path, Value("/var/lib/enforcegate/policy-backups/"),
+        "where snapshots of `path` go").later(),
+    key("policy", "backup_depth", Kind::Integer { least: 1, most: 10000 }, Value("10"),
+        "how many snapshots are kept").later(),
+    key("policy", "domain_backend", Kind::Word(&["auto", "hashset", "sorted-arena"]), Value("auto"),
+        "which structure holds domain names").later_but(&["auto", "hashset"]),
+    key("policy", "domain_backend_auto_threshold", Kind::Integer { least: 1, most: 1_000_000_000_000 }, Value("50000000"),
+        "number of names above which `auto` takes `sorted-arena`").later(),
+    key("policy", "git_mode", Kind::Word(&["auto", "force-on", "force-off"]), Value("auto"),
+        "whether each reload commits to git; `auto` is on where `path/.git/` exists").later_but(&["auto", "force-off"]),
+    key("policy", "time_window_tz", Kind::Zone, Value("local"),
+        "the time zone of `time-window`").later(),
+    key("policy", "watch", Kind::Switch, Value("false"),
+        "reload by itself when a policy or list file changes").later_but(&["false"]),
+    key("policy", "shrink_guard_percent", Kind::Integer { least: 0, most: 100 }, Value("20"),
+        "a list that shrinks by more than this keeps its old entries, and a reload that would lose more of the rules is refused"),
+    // -- [learning]
+    key("learning", "database_file", Kind::Path, Nothing("learning is off"),
+        "learning's own DuckDB store; `\"\"` turns learning off").later(),
+    // -- [captive_portal]
+    key("captive_portal", "base_url", Kind::Url, Value("http://127.0.0.1/"),
+        "where redirects lead: the portal's address as browsers reach it"),
+    key("captive_portal", "secret", Kind::Secret, Nothing("exactly one of `secret` and `secret_file`"),
+        "32 bytes in base64, the same on the portal"),
+    key("captive_portal", "secret_file", Kind::Path, Nothing("exactly one of `secret` and `secret_file`"),
+        "file that holds the secret"),
+    key("captive_portal", "previous_secret_file", Kind::Path, Nothing("none"),
+        "the secret before this one, while a secret is changed").later(),
+    key("captive_portal", "ack_secret_file", Kind::Path, Value("/var/lib/enforcegate/ack-secret"),
+        "engine-only secret of acknowledgement tokens").later(),
+    key("captive_portal", "relay_key_file", Kind::Path, Nothing("none"),
+        "what the portal shows to acknowledge").later(),
+    key("captive_portal", "ack_key", Kind::Word(&["ip", "ip+user"]), Value("ip"),
+        "whom an acknowledgement covers; behind one NAT address, `ip` covers everybody there").later(),
+    key("captive_portal", "ack_token_max_age_s", Kind::Integer { least: 1, most: 86400 }, Value("300"),
+        "how long the payload of a redirect, and an acknowledgement token, is good"),
+    key("captive_portal", "ack_session_duration_s", Kind::Integer { least: 1, most: 31536000 }, Value("3600"),
+        "how long an acknowledgement lasts").later(),
+    key("captive_portal", "redirect_status", Kind::Number(&["302", "303", "307"]), Value("302"),
+        "the status of a redirect; not 301, which browsers keep for ever"),
+    // -- [aaa]
+    key("aaa", "passwd", Kind::Path, Value("/etc/enforcegate/passwd"),
+        "operator accounts").later(),
+    key("aaa", "auto_bootstrap", Kind::Switch, Value("false"),
+        "make a first account where there is none").later(),
+    key("aaa", "bootstrap_credential_file", Kind::Path, Value("/etc/enforcegate/aaa-bootstrap-credential.json"),
+        "where the first account's credential goes").later(),
+    key("aaa", "bootstrap_credential_ttl_seconds", Kind::Integer { least: 1, most: 31536000 }, Value("86400"),
+        "how long that file stays").later(),
+    // -- [control]
+    key("control", "ip", Kind::Address, Value("0.0.0.0"),
+        "where the Control API is bound").later(),
+    key("control", "port", Kind::Integer { least: 1, most: 65535 }, Value("11225"),
+        "the Control API's port").later(),
+    key("control", "key", Kind::Path, Value("conf/ssl/key.pem"),
+        "private key of the TLS pair of Defendr and the Control API; where `key` and `cert` are both missing, the engine makes a pair"),
+    key("control", "cert", Kind::Path, Value("conf/ssl/cert.pem"),
+        "certificate of that pair; connectors pin it"),
+    key("control", "dhparams", Kind::Path, Value("conf/ssl/dhparams.pem"),
+        "accepted and ignored: TLS 1.3 has forward secrecy without it").later(),
+    // -- [logging]
+    key("logging", "type", Kind::Word(&["file", "console", "syslog"]), Value("file"),
+        "where lines go; `console` is standard error").later_but(&["file", "console"]),
+    key("logging", "file", Kind::Path, Value("/var/log/enforcegate/engine.log"),
+        "the log file, opened again on SIGHUP").reread(),
+    key("logging", "level", Kind::Word(&["emergency", "alert", "critical", "error", "warning", "warn", "notice", "info", "debug"]), Value("error"),
+        "the least severe level that is logged; only `debug` speaks of single requests"),
+    key("logging", "format", Kind::Word(&["text", "json"]), Value("text"),
+        "what a line looks like"),
+    // -- [audit]
+    key("audit", "path", Kind::Path, Value("/var/lib/enforcegate/audit"),
+        "folder of the audit trail; the engine makes it"),
+    key("audit", "verdicts", Kind::Word(&["all", "blocked", "none"]), Value("blocked"),
+        "which verdicts are recorded; `none` weakens the record"),
+    key("audit", "on_failure", Kind::Word(&["deny", "continue"]), Value("deny"),
+        "what happens to a request whose entry cannot be written; `continue` weakens the record"),
+    key("audit", "retention_days", Kind::Integer { least: 0, most: 36500 }, Value("365"),
+        "how many days the trail is kept; 0 keeps it for ever").later(),
+    key("audit", "redact_query", Kind::Switch, Value("true"),
+        "keep query strings as a keyed hash only; `false` weakens the record's secrecy"),
+    key("audit", "sync_ms", Kind::Integer { least: 0, most: 60000 }, Value("100"),
+        "the loss window; 0 writes every block before its answers").later(),
+    key("audit", "identities", Kind::Word(&["clear", "keyed"]), Value("clear"),
+        "how clients and users are written").later_but(&["clear"]),
+    // -- [metrics]
+    key("metrics", "listen", Kind::Listen, Nothing("nowhere"),
+        "where `/metrics` is served").later(),
+    // -- [cluster]
+    key("cluster", "url", Kind::Secret, Nothing("the local store"),
+        "the Valkey or Redis server that engines share").later(),
+];
+
+/// A key that this version acts on and that only a restart changes.
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: Fallback,
+    meaning: &'static str,
+) -> Key {
+    Key { section, name, kind, default, reload: Reload::Restart, built: Built::Now, meaning }
+}
+
+impl Key {
+    /// SIGHUP reads what it names again.
+    const fn reread(self) -> Self {
+        Self { reload: Reload::Contents, ..self }
+    }
+
+    /// It has no effect yet.
+    const fn later(self) -> Self {
+        Self { built: Built::Later, ..self }
+    }
+
+    /// Only these values have an effect yet.
+    const fn later_but(self, values: &'static [&'static str]) -> Self {
+        Self { built: Built::LaterBut(values), ..self }
+    }
+}

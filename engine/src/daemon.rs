@@ -1,0 +1,242 @@
+//! The engine from start to end: builds its parts in order, reports ready, serves, drains.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::{Audit, AuditFault, AuditThread};
+use crate::config::{Config, Loaded, version, weakenings};
+use crate::listener::{DataPlane, DataPlaneParts, ListenFault, bind};
+use crate::log::{Sink, chain};
+use crate::portal_link::PortalLinks;
+use crate::process::{Asked, Signals};
+use crate::reload::{Receipt, ReloadFault, Reloader, Start};
+use crate::store::{self, Store, StoreFault};
+use crate::tls::{self, Made, TlsFault};
+use crate::view::Live;
+
+/// How long requests in flight may take once the engine is asked to end.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Why the engine does not start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonFault {
+    /// No TLS pair.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// No store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// No policy.
+    #[error(transparent)]
+    Policy(#[from] ReloadFault),
+    /// No audit trail.
+    #[error(transparent)]
+    Audit(#[from] AuditFault),
+    /// No listener.
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
+    /// No signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Serves until it is asked to end.
+///
+/// # Errors
+///
+/// [`DaemonFault`]; nothing that was there before is destroyed.
+pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), DaemonFault> {
+    let config = &loaded.config;
+    tracing::info!(
+        version = version(),
+        configuration = %config.file.display(),
+        "enforcegate-engine starts"
+    );
+    announce(loaded);
+    // The address first: a second engine must fail before it touches the first one's files.
+    let listeners = bind(&config.connectors)?;
+    let pair = tls_pair(config)?;
+    let mut reloader = Reloader::new(config, open_store(config)?);
+    let live = Arc::new(Live::new(first_ruleset(&mut reloader)?));
+    let (audit, audit_thread) = Audit::start(&config.audit)?;
+    let plane = DataPlane::start(DataPlaneParts {
+        listeners,
+        tls: pair,
+        live: Arc::clone(&live),
+        audit: audit.clone(),
+        portal: PortalLinks::new(&config.captive_portal),
+        threads: config.global.threads,
+        version: version().to_owned(),
+    })?;
+    let addresses: Vec<String> = plane.addresses().iter().map(ToString::to_string).collect();
+    tracing::info!(listening = addresses.join(" "), "ready");
+    let engine = Running { reloader, live, audit, sink };
+    engine.serve(signals, plane, audit_thread)
+}
+
+/// What an operator should know before anything is served.
+fn announce(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for weakening in weakenings(&loaded.config) {
+        tracing::warn!("{weakening}");
+    }
+    if !loaded.config.not_yet.is_empty() {
+        let keys = loaded.config.not_yet.join(", ");
+        tracing::info!(keys, "these settings have no effect in this version");
+    }
+}
+
+fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
+    let addresses: BTreeSet<IpAddr> =
+        config.connectors.iter().map(|connector| connector.ip).collect();
+    let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+    let pair = tls::pair(&config.control.key, &config.control.cert, &addresses)?;
+    let what = match pair.made {
+        Made::Now => "made a self-signed TLS pair; connectors pin its certificate",
+        Made::Before => "TLS pair",
+    };
+    let certificate = config.control.cert.display();
+    tracing::info!(sha256 = pair.fingerprint, %certificate, "{what}");
+    Ok(pair.config)
+}
+
+/// Opens the store; one that DuckDB cannot read any more is moved aside and made again.
+fn open_store(config: &Config) -> Result<Store, StoreFault> {
+    let path = &config.database.database_file;
+    match Store::open(path) {
+        Err(fault @ StoreFault::Broken { .. }) => {
+            let aside = store::move_aside(path, jiff::Timestamp::now())?;
+            crate::critical!(
+                cause = chain(&fault),
+                aside = %aside.display(),
+                "the store is broken; it is moved aside and made again from the policy files"
+            );
+            Store::open(path)
+        }
+        opened => opened,
+    }
+}
+
+fn first_ruleset(reloader: &mut Reloader) -> Result<eg_policy::ruleset::Ruleset, ReloadFault> {
+    match reloader.start()? {
+        Start::FromStore { ruleset, notes } => {
+            for note in notes {
+                tracing::warn!("{note}");
+            }
+            tracing::info!(
+                rules = ruleset.rules().len(),
+                names = ruleset.entries(),
+                digest = %ruleset.digest(),
+                "policy loaded from the store"
+            );
+            Ok(ruleset)
+        }
+        Start::FromFiles(prepared) => {
+            report(&prepared.receipt, "policy compiled from the files");
+            reloader.clean_up();
+            Ok(prepared.ruleset)
+        }
+    }
+}
+
+/// Logs what a reload did.
+fn report(receipt: &Receipt, what: &str) {
+    for warning in &receipt.warnings {
+        let place = &warning.place;
+        tracing::warn!(
+            file = place.file,
+            line = place.line,
+            column = place.column,
+            code = warning.code.id(),
+            "{}",
+            warning.message
+        );
+    }
+    for note in &receipt.notes {
+        tracing::warn!("{note}");
+    }
+    tracing::info!(
+        revision = receipt.revision,
+        rules = receipt.rules,
+        lists = receipt.lists,
+        parsed = receipt.parsed,
+        names = receipt.entries,
+        ms = u64::try_from(receipt.took.as_millis()).unwrap_or(u64::MAX),
+        digest = %receipt.digest,
+        "{what}"
+    );
+}
+
+/// Logs why a policy was refused, each fault on a line.
+pub fn report_fault(fault: &ReloadFault) {
+    if let ReloadFault::Policy { diagnostics } = fault {
+        for diagnostic in diagnostics {
+            let place = &diagnostic.place;
+            tracing::error!(
+                file = place.file,
+                line = place.line,
+                column = place.column,
+                code = diagnostic.code.id(),
+                "{}",
+                diagnostic.message
+            );
+        }
+    }
+}
+
+/// The engine while it serves.
+struct Running<'s> {
+    reloader: Reloader,
+    live: Arc<Live>,
+    audit: Audit,
+    sink: &'s Sink,
+}
+
+impl Running<'_> {
+    fn serve(
+        mut self,
+        signals: &Signals,
+        plane: DataPlane,
+        audit_thread: AuditThread,
+    ) -> Result<(), DaemonFault> {
+        loop {
+            match signals.wait().map_err(DaemonFault::Signals)? {
+                Asked::Reload => self.reload(),
+                Asked::Stop(signal) => {
+                    tracing::info!(signal = signal.as_str(), "draining");
+                    break;
+                }
+            }
+        }
+        plane.drain(DRAIN_MAX);
+        drop(self.audit);
+        audit_thread.finish();
+        tracing::info!("ended");
+        Ok(())
+    }
+
+    fn reload(&mut self) {
+        if let Err(error) = self.sink.reopen() {
+            tracing::error!(cause = %error, "the log file cannot be reopened; the old one stays");
+        }
+        self.audit.reopen();
+        match self.reloader.reload() {
+            Ok(prepared) => {
+                drop(self.live.swap(prepared.ruleset));
+                self.reloader.clean_up();
+                report(&prepared.receipt, "policy reloaded");
+            }
+            Err(fault) => {
+                report_fault(&fault);
+                tracing::error!(
+                    cause = chain(&fault),
+                    "the policy was not reloaded; the running one stays"
+                );
+            }
+        }
+    }
+}

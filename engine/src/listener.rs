@@ -1,0 +1,399 @@
+//! The data plane's front: listeners, the check of source addresses, the session limit, and the
+//! worker threads behind them.
+//!
+//! One thread accepts and hands connections round to the workers. A source that no connector of the
+//! listener may come from is closed before TLS: it learns nothing and costs nothing.
+//! Left out for now: UNIX sockets (`net = "socket"`).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use eg_proto::FailureToken;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::audit::Audit;
+use crate::config::{ConnectorConfig, Transport};
+use crate::handshake::{Guest, Vacancy};
+use crate::portal_link::PortalLinks;
+use crate::refusals::{Refusal, Refusals};
+use crate::view::{Live, now};
+use crate::worker::{Arrival, WAKER, Worker};
+
+/// Open sessions of all connectors. Squid starts five to thirty helpers a worker process, so this is
+/// a large site; each session costs some ten kilobytes.
+pub const SESSIONS_MAX: usize = 1024;
+
+/// Connections that have not proved their key yet, beside the sessions: strangers from allowed
+/// addresses must not take the sessions' places.
+pub const STRANGERS_MAX: usize = 256;
+
+/// Connections on their way to one worker; more wait in the system's own queue.
+const ARRIVALS_MAX: usize = 64;
+
+/// Worker threads; each has its share of the audit queue.
+const THREADS_MAX: usize = 256;
+
+/// How long the listener waits after the system refused it a connection, as when files run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A place among a bounded number, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let more = |count: usize| (count < max).then_some(count + 1);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Why the listeners cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenFault {
+    /// The address is taken, or not ours.
+    #[error("the address {address} of `[connectors.{connector}]` cannot be listened on")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The first table that names it.
+        connector: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The transport comes later.
+    #[error("`[connectors.{connector}]`: `net = \"socket\"` is not served yet; use `tcp`")]
+    Socket {
+        /// The table.
+        connector: String,
+    },
+    /// The threads or what they need cannot be had.
+    #[error("the threads of the Defendr listener cannot be started")]
+    Threads(#[source] io::Error),
+}
+
+/// A bound listener and who may speak on it.
+#[derive(Debug)]
+pub struct BoundListener {
+    /// The listener.
+    pub socket: std::net::TcpListener,
+    /// The connectors that share it.
+    pub guests: Vec<Guest>,
+}
+
+/// Binds the listeners of all connectors; tables with equal `ip` and `port` share one.
+///
+/// # Errors
+/// Where an address cannot be had.
+pub fn bind(connectors: &[ConnectorConfig]) -> Result<Vec<BoundListener>, ListenFault> {
+    let mut bound: Vec<(SocketAddr, BoundListener)> = Vec::new();
+    for config in connectors {
+        let connector = config.name.to_string();
+        match config.net {
+            Transport::Tcp => {}
+            Transport::Socket => return Err(ListenFault::Socket { connector }),
+        }
+        let address = SocketAddr::new(config.ip, config.port);
+        let guest = Guest::from(config);
+        match bound.iter_mut().find(|(known, _)| *known == address) {
+            Some((_, listener)) => listener.guests.push(guest),
+            None => {
+                let socket = std::net::TcpListener::bind(address)
+                    .map_err(|source| ListenFault::Bind { address, connector, source })?;
+                bound.push((address, BoundListener { socket, guests: vec![guest] }));
+            }
+        }
+    }
+    Ok(bound.into_iter().map(|(_, listener)| listener).collect())
+}
+
+/// What the data plane is made of.
+#[derive(Debug)]
+pub struct DataPlaneParts {
+    /// The listeners, from [`bind`].
+    pub listeners: Vec<BoundListener>,
+    /// The TLS pair; Defendr speaks TLS 1.3 only, whatever else this allows.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// The ruleset.
+    pub live: Arc<Live>,
+    /// The trail.
+    pub audit: Audit,
+    /// The portal.
+    pub portal: PortalLinks,
+    /// Worker threads.
+    pub threads: NonZeroUsize,
+    /// The engine's version, which connectors log.
+    pub version: String,
+}
+
+/// What all threads of the data plane share.
+#[derive(Debug)]
+pub(crate) struct House {
+    doors: Vec<Vec<Guest>>,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) audit: Audit,
+    pub(crate) portal: PortalLinks,
+    pub(crate) tokens: Vec<FailureToken>,
+    pub(crate) version: String,
+    pub(crate) refusals: Refusals,
+    connections: Arc<AtomicUsize>,
+    sessions: Arc<AtomicUsize>,
+    session_numbers: AtomicU64,
+    drain_until: OnceLock<Instant>,
+}
+
+impl House {
+    /// Who may speak on a listener.
+    pub(crate) fn guests(&self, door: usize) -> &[Guest] {
+        self.doors.get(door).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(crate) fn vacancy(&self) -> Vacancy {
+        if self.drain_until().is_some() {
+            Vacancy::Draining
+        } else if self.sessions.load(Ordering::Acquire) >= SESSIONS_MAX {
+            Vacancy::Full
+        } else {
+            Vacancy::Free
+        }
+    }
+
+    pub(crate) fn take_seat(&self) -> Option<Seat> {
+        Seat::take(&self.sessions, SESSIONS_MAX)
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.session_numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// When the engine's drain ends, once it has begun.
+    pub(crate) fn drain_until(&self) -> Option<Instant> {
+        self.drain_until.get().copied()
+    }
+
+    fn may_enter(&self, door: usize, address: IpAddr) -> bool {
+        self.guests(door).iter().any(|guest| guest.may_come_from(address))
+    }
+}
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct DataPlane {
+    house: Arc<House>,
+    addresses: Vec<SocketAddr>,
+    front: Thread,
+    workers: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    waker: Arc<Waker>,
+    handle: JoinHandle<()>,
+}
+
+/// The way to a worker.
+struct Hand {
+    waker: Arc<Waker>,
+    arrivals: SyncSender<Arrival>,
+}
+
+impl DataPlane {
+    /// Starts the threads; connections are served from here on.
+    ///
+    /// # Errors
+    /// Where a thread or what it needs cannot be had.
+    pub fn start(parts: DataPlaneParts) -> Result<Self, ListenFault> {
+        Self::try_start(parts).map_err(ListenFault::Threads)
+    }
+
+    fn try_start(parts: DataPlaneParts) -> io::Result<Self> {
+        let tokens = parts.portal.link()?.failure_tokens(now());
+        let (sockets, doors): (Vec<_>, Vec<_>) =
+            parts.listeners.into_iter().map(|bound| (bound.socket, bound.guests)).unzip();
+        let house = Arc::new(House {
+            doors,
+            tls: parts.tls,
+            live: parts.live,
+            refusals: Refusals::new(parts.audit.clone()),
+            audit: parts.audit,
+            portal: parts.portal,
+            tokens,
+            version: parts.version,
+            connections: Arc::default(),
+            sessions: Arc::default(),
+            session_numbers: AtomicU64::new(1),
+            drain_until: OnceLock::new(),
+        });
+        let mut hands = Vec::new();
+        let mut workers = Vec::new();
+        for number in 0..parts.threads.get().min(THREADS_MAX) {
+            let poll = Poll::new()?;
+            let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+            let (arrivals, inbox) = sync_channel(ARRIVALS_MAX);
+            let worker = Worker::new(Arc::clone(&house), poll, inbox)?;
+            let handle = spawn(format!("defendr-{number}"), move || worker.run())?;
+            hands.push(Hand { waker: Arc::clone(&waker), arrivals });
+            workers.push(Thread { waker, handle });
+        }
+        let addresses = sockets.iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let front = Front::new(Arc::clone(&house), sockets, hands)?;
+        let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
+        let handle = spawn("defendr-front".into(), move || front.run())?;
+        Ok(Self { house, addresses, front: Thread { waker, handle }, workers })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Sessions that are open.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.house.sessions.load(Ordering::Acquire)
+    }
+
+    /// Who was not let in, and how often.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.house.refusals
+    }
+
+    /// Takes no more sessions, answers what is in flight for at most `patience`, and ends.
+    pub fn drain(self, patience: Duration) {
+        let _ = self.house.drain_until.set(Instant::now() + patience);
+        for thread in std::iter::once(self.front).chain(self.workers) {
+            // A thread that cannot be woken sees the drain at its next deadline.
+            let _ = thread.waker.wake();
+            if thread.handle.join().is_err() {
+                tracing::error!("a thread of the Defendr listener ended by itself");
+            }
+        }
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(run)
+}
+
+/// The thread that accepts.
+struct Front {
+    house: Arc<House>,
+    poll: Poll,
+    sockets: Vec<TcpListener>,
+    hands: Vec<Hand>,
+    next: usize,
+}
+
+/// Whether a listener has more to accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    Empty,
+    /// The system refused; try again after a pause, since it will not say when it can.
+    Stuck,
+}
+
+impl Front {
+    fn new(
+        house: Arc<House>,
+        sockets: Vec<std::net::TcpListener>,
+        hands: Vec<Hand>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listeners = Vec::new();
+        for (door, socket) in sockets.into_iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(socket);
+            poll.registry().register(&mut listener, Token(door), Interest::READABLE)?;
+            listeners.push(listener);
+        }
+        Ok(Self { house, poll, sockets: listeners, hands, next: 0 })
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(16);
+        let mut pause = None;
+        while self.house.drain_until().is_none() {
+            if let Err(fault) = self.poll.poll(&mut events, pause)
+                && fault.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%fault, "the listener cannot wait for connections and ends");
+                return;
+            }
+            let mut stuck = false;
+            for door in 0..self.sockets.len() {
+                stuck |= self.accept_all(door) == Queue::Stuck;
+            }
+            pause = stuck.then_some(ACCEPT_PAUSE);
+        }
+    }
+
+    fn accept_all(&mut self, door: usize) -> Queue {
+        loop {
+            let Some(listener) = self.sockets.get(door) else { return Queue::Empty };
+            match listener.accept() {
+                Ok((socket, address)) => self.take(socket, address, door),
+                Err(fault) => match fault.kind() {
+                    io::ErrorKind::WouldBlock => return Queue::Empty,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        let here = listener.local_addr().ok();
+                        tracing::debug!(%fault, ?here, "the system refuses a connection");
+                        return Queue::Stuck;
+                    }
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, socket: mio::net::TcpStream, address: SocketAddr, door: usize) {
+        let refusals = &self.house.refusals;
+        if !self.house.may_enter(door, address.ip()) {
+            refusals.note(Refusal::Source, address, None, "see `peers` in engine.conf");
+            return;
+        }
+        let max = SESSIONS_MAX + STRANGERS_MAX;
+        let Some(place) = Seat::take(&self.house.connections, max) else {
+            refusals.note(Refusal::Busy, address, None, "too many connections are open");
+            return;
+        };
+        // Answers leave at once; without it they would wait for acknowledgements.
+        let _ = socket.set_nodelay(true);
+        let mut arrival = Arrival { socket: socket.into(), address, door, place };
+        for _ in 0..self.hands.len() {
+            self.next = (self.next + 1) % self.hands.len();
+            let Some(hand) = self.hands.get(self.next) else { break };
+            match hand.arrivals.try_send(arrival) {
+                Ok(()) => {
+                    let _ = hand.waker.wake();
+                    return;
+                }
+                Err(back) => {
+                    arrival = match back {
+                        std::sync::mpsc::TrySendError::Full(arrival)
+                        | std::sync::mpsc::TrySendError::Disconnected(arrival) => arrival,
+                    };
+                }
+            }
+        }
+        refusals.note(Refusal::Busy, address, None, "all workers have more than they can take");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! One event as one line, for people or as JSON.
+
+use std::fmt::Write as _;
+
+use crate::config::{Level, LogFormat};
+
+/// The field that says how severe an event is where tracing's level says too little.
+pub(super) const SEVERITY: &str = "severity";
+
+/// A value longer than this is cut; a line is for reading.
+const VALUE_CHARS_MAX: usize = 8192;
+
+/// An event's parts while they are collected.
+#[derive(Debug)]
+pub(super) struct Line {
+    level: Level,
+    part: String,
+    message: String,
+    fields: Vec<(String, Value)>,
+}
+
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    /// A number or a boolean, as it is written in JSON too.
+    Bare(String),
+}
+
+impl Line {
+    /// A line of `level` by the module `target`.
+    pub(super) fn new(level: Level, target: &str) -> Self {
+        // `eg_engine::reload` is `reload` to an operator.
+        let part = target.strip_prefix("eg_engine::").unwrap_or(target).to_owned();
+        Self { level, part, message: String::new(), fields: Vec::new() }
+    }
+
+    /// How severe it is.
+    pub(super) const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Says how severe it is.
+    pub(super) const fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    /// Adds a text; `message` is the line's own.
+    pub(super) fn field(&mut self, name: &str, value: &str) {
+        let value: String = value.chars().take(VALUE_CHARS_MAX).collect();
+        if name == "message" {
+            self.message = value;
+        } else {
+            self.fields.push((name.to_owned(), Value::Text(value)));
+        }
+    }
+
+    /// Adds a number or a boolean.
+    pub(super) fn number(&mut self, name: &str, value: &str) {
+        self.fields.push((name.to_owned(), Value::Bare(value.to_owned())));
+    }
+
+    /// The line with its end, stamped with the time.
+    pub(super) fn finish(&self, format: LogFormat) -> String {
+        self.finish_at(format, jiff::Timestamp::now())
+    }
+
+    fn finish_at(&self, format: LogFormat, now: jiff::Timestamp) -> String {
+        match format {
+            LogFormat::Text => self.text(now),
+            LogFormat::Json => self.json(now),
+        }
+    }
+
+    fn text(&self, now: jiff::Timestamp) -> String {
+        let mut line = format!("{now:.3} {} {}: ", self.level.word(), self.part);
+        escape_into(&mut line, &self.message);
+        for (name, value) in &self.fields {
+            match value {
+                Value::Bare(value) => drop(write!(line, " {name}={value}")),
+                Value::Text(value) if is_plain(value) => drop(write!(line, " {name}={value}")),
+                Value::Text(value) => drop(write!(line, " {name}={value:?}")),
+            }
+        }
+        line.push('\n');
+        line
+    }
+
+    fn json(&self, now: jiff::Timestamp) -> String {
+        let mut object = serde_json::Map::new();
+        let text = |text: &str| serde_json::Value::String(text.to_owned());
+        object.insert("time".to_owned(), text(&format!("{now:.3}")));
+        object.insert("level".to_owned(), text(self.level.word()));
+        object.insert("part".to_owned(), text(&self.part));
+        object.insert("message".to_owned(), text(&self.message));
+        for (name, value) in &self.fields {
+            let value = match value {
+                Value::Text(value) => text(value),
+                Value::Bare(value) => serde_json::from_str(value).unwrap_or_else(|_| text(value)),
+            };
+            object.entry(name.clone()).or_insert(value);
+        }
+        let mut line = serde_json::Value::Object(object).to_string();
+        line.push('\n');
+        line
+    }
+}
+
+/// A value that needs no quotes.
+fn is_plain(value: &str) -> bool {
+    !value.is_empty()
+        && value.chars().all(|letter| letter.is_ascii_graphic() && !matches!(letter, '"' | '='))
+}
+
+/// Text with its control characters escaped; letters of every language stay.
+fn escape_into(line: &mut String, text: &str) {
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        let mut line = Line::new(Level::Notice, "eg_engine::reload");
+        line.field("message", "policy reloaded\nforged line");
+        line.number("rules", "12");
+        line.field("file", "/etc/a b");
+        line.field("digest", "abc");
+        line
+    }
+
+    #[test]
+    fn a_text_line_cannot_be_broken() {
+        let text = line().finish_at(LogFormat::Text, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            text,
+            "1970-01-01T00:00:00.000Z notice reload: policy reloaded\\nforged line rules=12 \
+             file=\"/etc/a b\" digest=abc\n"
+        );
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let text = line().finish_at(LogFormat::Json, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(text.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["level"], "notice");
+        assert_eq!(value["rules"], 12);
+        assert_eq!(value["message"], "policy reloaded\nforged line");
+    }
+}

@@ -1,0 +1,192 @@
+//! Log lines: eight levels on tracing's five, a file that can be reopened or standard error, text or
+//! JSON.
+//!
+//! tracing knows `error`, `warn`, `info`, `debug` and `trace`. Ours are told apart by an event's
+//! field `severity`: without one, `error` is error, `warn` warning, `info` notice (the life cycle),
+//! `debug` and `trace` debug (single requests). [`critical!`](crate::critical) and
+//! [`info!`](crate::info) set it.
+//!
+//! INVARIANT: what a client chose reaches a line only with its control characters escaped, so that
+//! nobody writes lines of their own.
+
+mod format;
+mod sink;
+
+use std::io;
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::{Level, LogFormat, Logging};
+use format::Line;
+pub use sink::Sink;
+
+/// Events of other crates are of interest from this level on.
+const FOREIGN_LEVEL: Level = Level::Warning;
+
+/// Logs at critical: a fatal failure.
+#[macro_export]
+macro_rules! critical {
+    ($($event:tt)+) => { ::tracing::error!(severity = "critical", $($event)+) };
+}
+
+/// Logs at info, between notice and debug.
+#[macro_export]
+macro_rules! info {
+    ($($event:tt)+) => { ::tracing::info!(severity = "info", $($event)+) };
+}
+
+/// Starts logging for the whole process. Gives the sink, for SIGHUP to reopen.
+///
+/// # Errors
+///
+/// When the log file cannot be opened.
+pub fn start(config: &Logging) -> io::Result<Sink> {
+    let sink = Sink::open(config)?;
+    let layer = Lines { sink: sink.clone(), level: config.level, format: config.format };
+    // Only tests start twice in a process; the first sink stays then.
+    drop(tracing::subscriber::set_global_default(Registry::default().with(layer)));
+    Ok(sink)
+}
+
+/// The layer that writes lines.
+struct Lines {
+    sink: Sink,
+    level: Level,
+    format: LogFormat,
+}
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
+    fn enabled(&self, facts: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let most = if is_ours(facts) { self.level } else { self.level.min(FOREIGN_LEVEL) };
+        most_severe(facts) <= most
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.level {
+            Level::Emergency | Level::Alert | Level::Critical | Level::Error => LevelFilter::ERROR,
+            Level::Warning => LevelFilter::WARN,
+            Level::Notice | Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::TRACE,
+        })
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line::new(level_of(event.metadata()), event.metadata().target());
+        event.record(&mut line);
+        if line.level() <= self.level {
+            self.sink.write(&line.finish(self.format));
+        }
+    }
+}
+
+/// Whether one of our crates speaks.
+fn is_ours(facts: &Metadata<'_>) -> bool {
+    facts.target().starts_with("eg_") || facts.target().starts_with("enforcegate")
+}
+
+/// The level of an event that has no severity of its own.
+fn level_of(facts: &Metadata<'_>) -> Level {
+    match *facts.level() {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warning,
+        tracing::Level::INFO => Level::Notice,
+        tracing::Level::DEBUG | tracing::Level::TRACE => Level::Debug,
+    }
+}
+
+/// The most severe that an event may turn out to be, by what its call site says.
+fn most_severe(facts: &Metadata<'_>) -> Level {
+    let has_severity = facts.fields().field(format::SEVERITY).is_some();
+    match level_of(facts) {
+        Level::Error if has_severity => Level::Emergency,
+        level => level,
+    }
+}
+
+/// The severity that a field names.
+fn severity(field: &Field, value: &str) -> Option<Level> {
+    if field.name() != format::SEVERITY {
+        return None;
+    }
+    Level::ALL.into_iter().find(|level| level.word() == value)
+}
+
+impl Level {
+    /// All levels, most severe first.
+    pub const ALL: [Self; 8] = [
+        Self::Emergency,
+        Self::Alert,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Notice,
+        Self::Info,
+        Self::Debug,
+    ];
+
+    /// The word in settings and lines.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Emergency => "emergency",
+            Self::Alert => "alert",
+            Self::Critical => "critical",
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match severity(field, value) {
+            Some(level) => self.set_level(level),
+            None => self.field(field.name(), value),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field.name(), &value.to_string());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field.name(), &value.to_string());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.number(field.name(), if value { "true" } else { "false" });
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.field(field.name(), &chain(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.field(field.name(), &format!("{value:?}"));
+    }
+}
+
+/// An error with its causes, outermost first.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        // A transparent error repeats its cause's text.
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}

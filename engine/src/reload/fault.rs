@@ -1,0 +1,61 @@
+//! Why a policy did not go live.
+
+use eg_policy::build::BuildFault;
+use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::lists::ListFault;
+use eg_policy::matcher::IndexFault;
+
+use crate::sources::SourcesFault;
+use crate::store::StoreFault;
+
+/// Why a policy did not go live; what was live still is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadFault {
+    /// The policy's folders cannot be read.
+    #[error(transparent)]
+    Sources(#[from] SourcesFault),
+    /// The policy has faults.
+    #[error("the policy has {} fault(s)", errors(diagnostics))]
+    Policy {
+        /// All of them, warnings too.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// Too many rules are gone.
+    #[error(
+        "the policy would shrink from {before} to {after} rules, which is more than \
+         `shrink_guard_percent` ({percent}) allows; nothing was changed"
+    )]
+    TooFewRules {
+        /// The rules that are live.
+        before: usize,
+        /// The rules in the files.
+        after: usize,
+        /// The guard.
+        percent: u8,
+    },
+    /// A list was not read, which the check should have said.
+    #[error("the list `{path}` was not read")]
+    NoList {
+        /// Its path.
+        path: String,
+    },
+    /// A set file is not what its name says.
+    #[error("a set file cannot be used")]
+    Set(#[from] ListFault),
+    /// The index cannot be used.
+    #[error("the index of names cannot be used")]
+    Index(#[from] IndexFault),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] getrandom::Error),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The ruleset cannot be built.
+    #[error("the ruleset cannot be built")]
+    Build(#[from] BuildFault),
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+}

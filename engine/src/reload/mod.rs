@@ -1,0 +1,294 @@
+//! From files to a live policy, all or nothing: sources, check, lists, compile, set files, build,
+//! store, and a ruleset for whoever swaps it in (SPEC 5).
+//!
+//! The first fill, SIGHUP and later the Control API take this one path.
+//!
+//! INVARIANT: whatever fails, the running policy, the store and the operator's files stay as they
+//! were. Set files that were already written then are named by their content and harm nobody; the
+//! next reload that succeeds removes them.
+
+mod fault;
+mod kept;
+mod lists;
+mod sets;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use eg_policy::check::{CheckedRule, check_with};
+use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
+use eg_policy::diagnostic::{Code, Diagnostic, Severity};
+use eg_policy::digest::Digest;
+use eg_policy::moment::Moment;
+use eg_policy::ruleset::Ruleset;
+
+use crate::config::{Config, PolicyConfig};
+use crate::sources;
+use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
+pub use fault::ReloadFault;
+use lists::ListLoader;
+use sets::SetBuilder;
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The store's number of this policy.
+    pub revision: u64,
+    /// The ruleset's digest.
+    pub digest: Digest,
+    /// How many rules it has.
+    pub rules: usize,
+    /// How many list files it names.
+    pub lists: usize,
+    /// How many entries all lists have together.
+    pub entries: u64,
+    /// How many lists had changed and were parsed.
+    pub parsed: usize,
+    /// Faults of shared files, and other things that stop nothing.
+    pub warnings: Vec<Diagnostic>,
+    /// What else an operator should know, a sentence each.
+    pub notes: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What `--check` found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every fault and warning.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What else an operator should know.
+    pub notes: Vec<String>,
+    /// How many rules there are.
+    pub rules: usize,
+    /// How many list files they name.
+    pub lists: usize,
+}
+
+impl Checked {
+    /// Whether the policy would be refused.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        has_error(&self.diagnostics)
+    }
+}
+
+fn has_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Reads and checks the policy without touching a store.
+///
+/// # Errors
+///
+/// When the policy's folders cannot be read at all.
+pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
+    let sources = sources::read(config)?;
+    let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
+    let (checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+    let mut notes = loader.notes;
+    notes.extend(sources.shared_fault.map(|fault| crate::log::chain(&fault)));
+    let (rules, lists) = (checked.rules.len(), checked.lists.len());
+    Ok(Checked { diagnostics, notes, rules, lists })
+}
+
+/// The one that changes what is live.
+#[derive(Debug)]
+pub struct Reloader {
+    config: PolicyConfig,
+    store: Store,
+    live: Option<StoredPolicy>,
+}
+
+/// A policy that is ready to go live.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The ruleset.
+    pub ruleset: Ruleset,
+    /// What was done for it.
+    pub receipt: Receipt,
+}
+
+/// How a start went.
+#[derive(Debug)]
+pub enum Start {
+    /// The store had a policy.
+    FromStore {
+        /// The ruleset.
+        ruleset: Ruleset,
+        /// What an operator should know, a sentence each.
+        notes: Vec<String>,
+    },
+    /// The store was empty, or could not be used, and was filled from the files.
+    FromFiles(Prepared),
+}
+
+/// What becomes of a policy that has lost many rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// It is refused.
+    Guarded,
+    /// It is taken: there was nothing before.
+    FirstFill,
+}
+
+impl Reloader {
+    /// Takes the store.
+    #[must_use]
+    pub fn new(config: &Config, store: Store) -> Self {
+        let policy = &config.policy;
+        Self { config: policy.clone(), store, live: None }
+    }
+
+    /// The policy of the store without reading the policy's files; where there is none, or its set
+    /// files cannot be made again, the policy of the files.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadFault`] where neither is to be had.
+    pub fn start(&mut self) -> Result<Start, ReloadFault> {
+        if !self.config.path.is_dir() {
+            return Err(sources::SourcesFault::NoPath { path: self.config.path.clone() }.into());
+        }
+        let Some(mut stored) = self.store.load_policy()? else {
+            return self.prepare(Loss::FirstFill).map(Start::FromFiles);
+        };
+        let mut notes = Vec::new();
+        if stored.policy.default_action != self.config.default_action {
+            stored.policy.default_action = self.config.default_action;
+            stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
+            notes.push(format!("`default_action` is now `{}`", self.config.default_action));
+        }
+        let mut builder = SetBuilder::new(self.store.sets());
+        match builder.build(&stored.policy) {
+            Ok(ruleset) => {
+                notes.append(&mut builder.notes);
+                notes.extend(self.newer_files(&stored));
+                self.live = Some(stored);
+                Ok(Start::FromStore { ruleset, notes })
+            }
+            Err(fault) => {
+                tracing::warn!(
+                    cause = crate::log::chain(&fault),
+                    "the store's sets cannot be used; the policy is read from its files"
+                );
+                self.prepare(Loss::FirstFill).map(Start::FromFiles)
+            }
+        }
+    }
+
+    /// Reads the files anew. The caller swaps the ruleset in, then calls [`Self::clean_up`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadFault`]; everything is then as it was.
+    pub fn reload(&mut self) -> Result<Prepared, ReloadFault> {
+        self.prepare(Loss::Guarded)
+    }
+
+    /// Removes the set files that the live policy does not need.
+    pub fn clean_up(&self) {
+        let Some(live) = &self.live else { return };
+        if let Err(fault) = self.store.sets().collect(&needed_sets(&live.policy)) {
+            tracing::warn!(cause = crate::log::chain(&fault), "old set files stay");
+        }
+    }
+
+    fn prepare(&mut self, loss: Loss) -> Result<Prepared, ReloadFault> {
+        let began = Instant::now();
+        let compiled_us = crate::view::now().unix_micros();
+        let sources = sources::read(&self.config)?;
+        let before: &[CompiledList] =
+            self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
+        let guard = self.config.shrink_guard_percent;
+        let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
+        let (mut checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+        if has_error(&diagnostics) {
+            return Err(ReloadFault::Policy { diagnostics });
+        }
+        let mut notes = std::mem::take(&mut loader.notes);
+        notes.extend(sources.shared_fault.map(|fault| crate::log::chain(&fault)));
+        let parsed = loader.parsed();
+        let mut lists = loader.lists_of(&checked)?;
+        if let Some(live) = &self.live {
+            let left_out = left_out(&diagnostics);
+            kept::keep(&mut checked, &mut lists, &live.policy, &left_out, &mut notes);
+        }
+        self.guard_rules(&checked.rules, loss)?;
+        let policy = compile(checked, self.config.default_action, lists);
+        let mut builder = SetBuilder::new(self.store.sets());
+        builder.take(loader);
+        let ruleset = builder.build(&policy)?;
+        notes.append(&mut builder.notes);
+        let revision = self.store.save_policy(&policy, compiled_us)?;
+        let receipt = Receipt {
+            revision,
+            digest: ruleset.digest(),
+            rules: policy.rules.len(),
+            lists: policy.lists.len(),
+            entries: policy.lists.iter().map(|list| list.entries).sum(),
+            parsed,
+            warnings: diagnostics,
+            notes,
+            took: began.elapsed(),
+        };
+        self.live = Some(StoredPolicy { policy, revision, compiled_us });
+        Ok(Prepared { ruleset, receipt })
+    }
+
+    /// Refuses a policy that has lost all or too many of its rules.
+    fn guard_rules(&self, rules: &[CheckedRule], loss: Loss) -> Result<(), ReloadFault> {
+        let before = self.live.as_ref().map_or(0, |live| live.policy.rules.len());
+        let after = rules.len();
+        match loss {
+            Loss::FirstFill => Ok(()),
+            Loss::Guarded if lists::shrank(before as u64, after as u64, self.config.shrink_guard_percent) => {
+                let percent = self.config.shrink_guard_percent;
+                Err(ReloadFault::TooFewRules { before, after, percent })
+            }
+            Loss::Guarded => Ok(()),
+        }
+    }
+
+    /// What to say where a policy or list file is newer than the stored policy.
+    fn newer_files(&self, stored: &StoredPolicy) -> Option<String> {
+        let rules = stored.policy.rules.iter().map(|rule| rule.file.as_str());
+        // A file that came or went changes its folder.
+        let folders = rules.clone().filter_map(|file| Path::new(file).parent()?.to_str());
+        let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
+        let roots = roots.into_iter().flatten().filter_map(Path::to_str);
+        let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
+        let all: BTreeSet<&str> = rules.chain(folders).chain(lists).chain(roots).collect();
+        let (changed, path) = sources::newest(all.into_iter())?;
+        let since = changed.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+        let changed = Moment::from_unix_micros(i64::try_from(since.as_micros()).ok()?);
+        let compiled = Moment::from_unix_micros(stored.compiled_us);
+        (changed > compiled).then(|| {
+            format!(
+                "`{path}` is newer than the compiled policy, which was loaded from the store; \
+                 send SIGHUP to reload"
+            )
+        })
+    }
+}
+
+/// The shared files that a check left out.
+fn left_out(diagnostics: &[Diagnostic]) -> Vec<String> {
+    let found = diagnostics.iter().filter(|diagnostic| diagnostic.code == Code::FileLeftOut);
+    found.map(|diagnostic| diagnostic.place.file.clone()).collect()
+}
+
+/// Every set file that a policy needs.
+fn needed_sets(policy: &CompiledPolicy) -> Vec<(SetKind, Digest)> {
+    let lists = policy.lists.iter().map(|list| (lists::set_kind(list.kind), list.set));
+    lists.chain([(SetKind::Index, policy.index_digest())]).collect()
+}
+
+/// Whether every set file of a list is there.
+fn has_set(sets: &SetFiles, list: &CompiledList) -> bool {
+    sets.has(lists::set_kind(list.kind), list.set)
+}
+
+#[cfg(test)]
+mod tests;

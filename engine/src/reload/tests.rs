@@ -1,0 +1,1 @@
+//! The path from files to a ruleset, on a disk of its own.

@@ -1,0 +1,109 @@
+//! The disk as the policy's walk sees it, and the policy files in load order.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use eg_policy::check::Trust;
+use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
+
+use crate::config::PolicyConfig;
+
+/// No policy or list file is larger; a list of 100 million names is half of it.
+const FILE_BYTES_MAX: u64 = 4 << 30;
+
+/// The real file system.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn folder(&self, path: &Path) -> io::Result<Vec<FolderEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // A name that is not UTF-8 is no name of a policy file.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = match fs::metadata(entry.path()) {
+                Ok(facts) if facts.is_dir() => EntryKind::Folder,
+                Ok(facts) if facts.is_file() => EntryKind::File,
+                Ok(_) | Err(_) => EntryKind::Other,
+            };
+            entries.push(FolderEntry { name, kind });
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = fs::File::open(path)?;
+        let facts = file.metadata()?;
+        // A pipe or a device would never end.
+        if !facts.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        if facts.len() > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
+        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Why the policy's folders cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourcesFault {
+    /// `[policy] path` is not there.
+    #[error(
+        "`[policy] path` names `{}`, which is not an existing folder; an empty folder is enough to \
+         start with", path.display()
+    )]
+    NoPath {
+        /// What it names.
+        path: PathBuf,
+    },
+    /// A folder cannot be walked.
+    #[error(transparent)]
+    Walk(#[from] SourceFault),
+}
+
+/// The policy's files: the operator's in load order, then the machine-made ones.
+#[derive(Debug)]
+pub struct Sources {
+    /// The files with whom they come from.
+    pub files: Vec<(SourceFile, Trust)>,
+    /// Why the shared folder could not be walked, where it could not.
+    pub shared_fault: Option<SourceFault>,
+}
+
+/// Reads every policy file. A shared folder that is not there is an empty one.
+///
+/// # Errors
+///
+/// Where the operator's folder is missing or cannot be walked.
+pub fn read(config: &PolicyConfig) -> Result<Sources, SourcesFault> {
+    if !config.path.is_dir() {
+        return Err(SourcesFault::NoPath { path: config.path.clone() });
+    }
+    let own = policy_files(&Disk, &config.path)?;
+    let mut files: Vec<_> = own.into_iter().map(|file| (file, Trust::Operator)).collect();
+    let mut shared_fault = None;
+    if let Some(path) = config.shared_path.as_deref().filter(|path| path.is_dir()) {
+        match policy_files(&Disk, path) {
+            Ok(shared) => files.extend(shared.into_iter().map(|file| (file, Trust::Shared))),
+            Err(fault) => shared_fault = Some(fault),
+        }
+    }
+    Ok(Sources { files, shared_fault })
+}
+
+/// When the newest of `paths` was changed, and which one it is.
+#[must_use]
+pub fn newest<'p>(paths: impl Iterator<Item = &'p str>) -> Option<(SystemTime, &'p str)> {
+    paths
+        .filter_map(|path| {
+            let changed = fs::metadata(path).and_then(|facts| facts.modified()).ok()?;
+            Some((changed, path))
+        })
+        .max()
+}

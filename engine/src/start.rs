@@ -1,0 +1,109 @@
+//! What `main` does between its arguments and its exit status: configuration, log, then serve or
+//! check. Faults go to standard error, and to the log where that is a file.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::{Args, Loaded, Mode, Overrides, Shown, load};
+use crate::daemon::{self, DaemonFault};
+use crate::log::chain;
+use crate::process::Signals;
+use crate::reload::{self, ReloadFault};
+
+/// The status after help, version and a wrong command line.
+const USAGE: u8 = 2;
+
+/// Runs the program with its arguments, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::read(arguments) {
+        Ok(args) => args,
+        Err(Shown::Asked(text)) => {
+            say(io::stdout().lock(), &text);
+            return ExitCode::from(USAGE);
+        }
+        Err(Shown::Fault(text)) => {
+            say(io::stderr().lock(), &text);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let overrides = Overrides {
+        log_level: args.log_level,
+        log_type: args.log_type,
+        ..Overrides::from_environment()
+    };
+    let loaded = match load(&args.conf, &overrides) {
+        Ok(loaded) => loaded,
+        Err(faults) => return fail(&faults.to_string()),
+    };
+    match args.mode {
+        Mode::Check => check(&loaded),
+        Mode::Run => serve(&loaded),
+    }
+}
+
+/// Prints every fault of the policy; 0 where there is none.
+fn check(loaded: &Loaded) -> ExitCode {
+    for warning in &loaded.warnings {
+        say(io::stderr().lock(), &format!("warning: {warning}\n"));
+    }
+    let checked = match reload::check_only(&loaded.config.policy) {
+        Ok(checked) => checked,
+        Err(fault) => return fail(&chain(&fault)),
+    };
+    for diagnostic in &checked.diagnostics {
+        say(io::stderr().lock(), &format!("{}\n", diagnostic.render()));
+    }
+    for note in &checked.notes {
+        say(io::stderr().lock(), &format!("warning: {note}\n"));
+    }
+    if checked.is_refused() {
+        return ExitCode::FAILURE;
+    }
+    let summary = format!("no fault: {} rule(s), {} list(s)\n", checked.rules, checked.lists);
+    say(io::stdout().lock(), &summary);
+    ExitCode::SUCCESS
+}
+
+fn serve(loaded: &Loaded) -> ExitCode {
+    // Before the first thread, so that all inherit the mask.
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot block signals: {error}")),
+    };
+    let logging = &loaded.config.logging;
+    let sink = match crate::log::start(logging) {
+        Ok(sink) => sink,
+        Err(error) => {
+            let file = logging.file.display();
+            return fail(&format!("cannot open the log file `{file}`: {error}"));
+        }
+    };
+    let Err(fault) = daemon::run(loaded, &sink, &signals) else { return ExitCode::SUCCESS };
+    if let DaemonFault::Policy(fault) = &fault {
+        daemon::report_fault(fault);
+    }
+    crate::critical!(cause = chain(&fault), "the engine cannot run");
+    if sink.is_console() {
+        return ExitCode::FAILURE;
+    }
+    if let DaemonFault::Policy(ReloadFault::Policy { diagnostics }) = &fault {
+        for diagnostic in diagnostics {
+            say(io::stderr().lock(), &format!("{}\n", diagnostic.render()));
+        }
+    }
+    fail(&chain(&fault))
+}
+
+/// Says why the program ends.
+fn fail(text: &str) -> ExitCode {
+    for line in text.lines() {
+        say(io::stderr().lock(), &format!("enforcegate-engine: {line}\n"));
+    }
+    ExitCode::FAILURE
+}
+
+/// Writes to a stream; one that is gone has nobody who reads it.
+fn say(mut stream: impl Write, text: &str) {
+    drop(stream.write_all(text.as_bytes()));
+}
