@@ -1,0 +1,71 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::config::LogLevel;
+
+/// Where the configuration is when nothing else is said.
+const CONFIG_PATH: &str = "/etc/enforcegate/squid-connector.conf";
+
+/// Squid's helper: asks the EnforceGate engine about every request.
+///
+/// Squid starts it as `url_rewrite_program`; `--squid-conf` prints the lines for squid.conf.
+#[derive(Debug, Parser)]
+#[command(name = "enforcegate-squid-connector", disable_version_flag = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub(crate) struct Args {
+    /// The configuration file.
+    #[arg(short = 'c', long = "conf", value_name = "PATH", default_value = CONFIG_PATH)]
+    pub(crate) config: PathBuf,
+
+    /// Print the version and exit with status 2.
+    #[arg(short = 'v', long)]
+    pub(crate) version: bool,
+
+    /// Serve as `external_acl_type` helper (not in this version yet).
+    #[arg(long)]
+    pub(crate) acl: bool,
+
+    /// Print the lines for squid.conf; asks the engine for the portal's address.
+    #[arg(long)]
+    pub(crate) squid_conf: bool,
+
+    /// With --squid-conf: the portal's address, instead of asking the engine.
+    #[arg(long, value_name = "URL", requires = "squid_conf")]
+    pub(crate) base_url: Option<String>,
+
+    /// With --base-url: the status of the redirect, 302, 303 or 307.
+    #[arg(long, value_name = "STATUS", requires = "base_url", default_value_t = 302)]
+    pub(crate) redirect_status: u16,
+
+    /// Prove that no failure opens the gate (not in this version yet).
+    #[arg(long)]
+    pub(crate) doctor: bool,
+
+    /// Log from this level on: emergency, alert, critical, error, warning, notice, info, debug.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub(crate) loglevel: Option<LogLevel>,
+
+    /// Log to `console` (stderr) or `file`; never to stdout, which belongs to Squid.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) logtype: Option<LogTypeArg>,
+}
+
+/// `--logtype`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogTypeArg {
+    /// stderr.
+    Console,
+    /// `[logging] file`.
+    File,
+}
+
+fn level(word: &str) -> Result<LogLevel, String> {
+    let found = LogLevel::WORDS.iter().find(|(known, _)| *known == word);
+    found.map(|(_, level)| *level).ok_or_else(|| {
+        let known: Vec<&str> = LogLevel::WORDS.iter().map(|(known, _)| *known).collect();
+        format!("it takes {}", known.join(", "))
+    })
+}

@@ -1,0 +1,386 @@
+//! Lines in, one batch out; answers in any order, each to the line that it belongs to.
+//!
+//! Pure: bytes and the time come in, bytes go out; `run` moves them. Left out on purpose: sockets
+//! and the choice of an engine (`link`).
+//!
+//! INVARIANT: every line whose channel-ID can be read gets exactly one answer, within its deadline,
+//! and no answer ever goes to another line's channel-ID.
+
+use std::time::{Duration, Instant};
+
+use eg_proto::{FailureCause, FrameFault, Pushed, QueryWriter, Report, Terms};
+
+use crate::config::ConnectorSettings;
+use crate::fallback::{CauseCounts, Fallback};
+use crate::inflight::{InFlight, Stage};
+use crate::lines::{Line, LineBuffer};
+use crate::rewrite::{BadLine, Channel, Portal, Replies, RewriteRequest, split_channel};
+
+/// Answers in the making keep this much memory between batches.
+const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
+/// Whether an engine can be asked at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Linked,
+    Alone,
+}
+
+/// Which form Squid's lines have; the first good one tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Unknown,
+    Numbered,
+    Plain,
+}
+
+/// What happened since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Lines read, good or bad.
+    pub lines: u64,
+    /// Lines that are no request.
+    pub bad_lines: u64,
+    /// Bad lines without a channel-ID to answer to.
+    pub unanswerable: u64,
+    /// Lines whose channel-ID was outstanding already.
+    pub repeated: u64,
+    /// Answers of the engine passed on.
+    pub answers: u64,
+    /// Answers that nobody waited for any more, or ever.
+    pub late: u64,
+    /// Answers that could not be read or told to Squid.
+    pub broken: u64,
+    /// Requests asked a second time.
+    pub asked_again: u64,
+    /// Answers given without an engine.
+    pub fallbacks: CauseCounts,
+}
+
+/// The way of a request through the connector.
+#[derive(Debug)]
+pub struct Pipeline {
+    lines: LineBuffer,
+    desk: Desk,
+}
+
+/// All but the input, so that a line can be borrowed while it is worked on.
+#[derive(Debug)]
+struct Desk {
+    table: InFlight,
+    replies: Replies,
+    fallback: Fallback,
+    answer_timeout: Duration,
+    form: Form,
+    reach: Reach,
+    /// The old form has no channel-IDs: the next line waits for the answer to this one.
+    only: Option<u64>,
+    scratch: RewriteRequest,
+    out: Vec<u8>,
+    counters: Counters,
+    reported: Counters,
+}
+
+impl Pipeline {
+    /// Nothing is outstanding and no engine is known.
+    #[must_use]
+    pub fn new(settings: &ConnectorSettings) -> Self {
+        Self {
+            lines: LineBuffer::default(),
+            desk: Desk {
+                table: InFlight::default(),
+                replies: Replies::new(settings.answer.clone()),
+                fallback: Fallback::new(settings.fail_action),
+                answer_timeout: settings.answer_timeout,
+                form: Form::Unknown,
+                reach: Reach::Alone,
+                only: None,
+                scratch: RewriteRequest::default(),
+                out: Vec::new(),
+                counters: Counters::default(),
+                reported: Counters::default(),
+            },
+        }
+    }
+
+    /// Whether more of Squid's bytes may be read.
+    #[must_use]
+    pub const fn wants_input(&self) -> bool {
+        self.desk.has_room()
+    }
+
+    /// Where Squid's next bytes go.
+    pub fn input(&mut self) -> &mut [u8] {
+        self.lines.spare()
+    }
+
+    /// So many bytes were written to `input`: takes all lines for which there is room.
+    pub fn take_input(&mut self, count: usize, now: Instant) {
+        self.lines.filled(count);
+        self.take_lines(now);
+    }
+
+    /// Takes lines that were read before and had no room.
+    pub fn take_lines(&mut self, now: Instant) {
+        while self.desk.has_room() {
+            let Some(line) = self.lines.next() else { return };
+            self.desk.take_line(line, now);
+        }
+    }
+
+    /// The input has ended: its last, unfinished line is refused. Call when no line is left to take.
+    pub fn end_input(&mut self, now: Instant) {
+        if let Some(line) = self.lines.finish() {
+            self.desk.take_line(line, now);
+        }
+    }
+
+    /// Appends all that has not been asked yet as frames of queries.
+    ///
+    /// # Errors
+    /// Never in practice; the frame's bound.
+    pub fn write_queries(&mut self, out: &mut Vec<u8>, asked_max: usize) -> Result<(), FrameFault> {
+        self.desk.write_queries(out, asked_max)
+    }
+
+    /// An engine is there: takes its terms, and says what it is to be told first.
+    pub fn link_up(&mut self, terms: &Terms) -> Report {
+        self.desk.link_up(terms)
+    }
+
+    /// The engine is gone: what it was asked will be asked again.
+    pub fn link_down(&mut self) {
+        self.desk.reach = Reach::Alone;
+        let again = self.desk.table.unsend();
+        let again = u64::try_from(again).unwrap_or(u64::MAX);
+        self.desk.counters.asked_again = self.desk.counters.asked_again.saturating_add(again);
+    }
+
+    /// Takes the body of a frame of answers.
+    ///
+    /// # Errors
+    /// When the body is no batch; the link cannot be trusted any more.
+    pub fn take_answers(&mut self, body: &[u8]) -> Result<(), FrameFault> {
+        self.desk.take_answers(body)
+    }
+
+    /// Answers everything whose time is up.
+    pub fn expire(&mut self, now: Instant) {
+        self.desk.expire(now);
+    }
+
+    /// When the next request expires.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.desk.table.oldest().map(|(_, deadline)| deadline)
+    }
+
+    /// How many requests Squid waits for.
+    #[must_use]
+    pub const fn outstanding(&self) -> usize {
+        self.desk.table.outstanding()
+    }
+
+    /// How many of them the present engine has been asked.
+    #[must_use]
+    pub const fn asked(&self) -> usize {
+        self.desk.table.sent()
+    }
+
+    /// The answers to write; `written` clears them.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.desk.out
+    }
+
+    /// All of `output` has been written.
+    pub fn written(&mut self) {
+        self.desk.out.clear();
+        self.desk.out.shrink_to(OUTPUT_BYTES_KEPT);
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        Counters { fallbacks: self.desk.fallback.total(), ..self.desk.counters }
+    }
+}
+
+impl Desk {
+    const fn has_room(&self) -> bool {
+        self.table.has_room() && self.only.is_none()
+    }
+
+    fn take_line(&mut self, line: Line<'_>, now: Instant) {
+        self.counters.lines = self.counters.lines.saturating_add(1);
+        let (bytes, fault) = match line {
+            Line::Whole(bytes) => (bytes, None),
+            Line::Overlong(front) => (front, Some(BadLine::Overlong)),
+            Line::Unfinished(rest) => (rest, Some(BadLine::Unfinished)),
+        };
+        let (id, rest) = split_channel(bytes);
+        let read = fault.map_or_else(|| self.scratch.read(rest), Err);
+        let channel = match (id, self.form) {
+            (Some(id), Form::Unknown | Form::Numbered | Form::Plain) => Channel::Numbered(id),
+            (None, Form::Unknown | Form::Plain) => Channel::Only,
+            // An answer without channel-ID could be taken for another line's.
+            (None, Form::Numbered) => return self.drop_line(BadLine::Mixed),
+        };
+        if let Some(first) = id.and_then(|id| self.table.of_channel(id)) {
+            return self.refuse_repeated(first);
+        }
+        match (read, channel, self.form) {
+            (Ok(()), _, _) => {
+                self.form = match channel {
+                    Channel::Numbered(_) => Form::Numbered,
+                    Channel::Only => Form::Plain,
+                };
+                self.table.insert(channel, now + self.answer_timeout, &mut self.scratch);
+                self.only = match channel {
+                    Channel::Numbered(_) => self.only,
+                    Channel::Only => self.table.newest(),
+                };
+            }
+            (Err(fault), Channel::Only, Form::Unknown) => self.drop_line(fault),
+            (Err(fault), Channel::Numbered(_) | Channel::Only, _) => {
+                self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
+                tracing::debug!(%fault, "refused a line of Squid");
+                self.fall_back(channel, FailureCause::UnreadableLine);
+            }
+        }
+    }
+
+    /// A line that nobody can be answered for.
+    fn drop_line(&mut self, fault: BadLine) {
+        self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
+        self.counters.unanswerable = self.counters.unanswerable.saturating_add(1);
+        tracing::debug!(%fault, "dropped a line of Squid");
+    }
+
+    /// Squid never uses a channel-ID twice at once, so something is wrong: a permit meant for the
+    /// first could reach the second. The one answer that the channel gets is a refusal.
+    fn refuse_repeated(&mut self, first: u64) {
+        self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
+        self.counters.repeated = self.counters.repeated.saturating_add(1);
+        if let Some(removed) = self.remove(first) {
+            self.fall_back(removed, FailureCause::UnreadableLine);
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Channel> {
+        let removed = self.table.remove(id)?;
+        self.forget_only(id);
+        Some(removed.channel)
+    }
+
+    fn forget_only(&mut self, id: u64) {
+        if self.only == Some(id) {
+            self.only = None;
+        }
+    }
+
+    fn fall_back(&mut self, channel: Channel, cause: FailureCause) {
+        self.fallback.answer(&mut self.out, &self.replies, channel, cause);
+    }
+
+    fn write_queries(&mut self, out: &mut Vec<u8>, asked_max: usize) -> Result<(), FrameFault> {
+        while self.table.sent() < asked_max && self.table.next_unsent().is_some() {
+            let mut too_long = None;
+            let mut writer = QueryWriter::begin(out);
+            while self.table.sent() < asked_max
+                && let Some(query) = self.table.next_unsent()
+            {
+                match writer.push(&query) {
+                    Ok(Pushed::Taken) => self.table.mark_sent(),
+                    Ok(Pushed::Full) => break,
+                    Err(fault) => {
+                        tracing::debug!(%fault, "refused a line that the wire cannot carry");
+                        too_long = Some(query.id);
+                        break;
+                    }
+                }
+            }
+            let written = writer.finish()?;
+            match too_long.and_then(|id| self.remove(id)) {
+                Some(channel) => {
+                    self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
+                    self.fall_back(channel, FailureCause::UnreadableLine);
+                }
+                // An empty frame takes any query, so this cannot be; a loop must still end.
+                None if written == 0 => return Ok(()),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn link_up(&mut self, terms: &Terms) -> Report {
+        self.reach = Reach::Linked;
+        match Portal::of(terms) {
+            Some(portal) => self.replies.learn(portal),
+            None => tracing::error!(
+                base_url = terms.base_url,
+                status = terms.redirect_status,
+                "the engine's portal address cannot be used; see [captive_portal] in engine.conf"
+            ),
+        }
+        self.fallback.learn(&terms.tokens);
+        let report = Report {
+            fallbacks_used: self.fallback.take_unreported().met().collect(),
+            asked_again: self.counters.asked_again - self.reported.asked_again,
+            late: self.counters.late - self.reported.late,
+        };
+        self.reported = self.counters;
+        report
+    }
+
+    fn take_answers(&mut self, body: &[u8]) -> Result<(), FrameFault> {
+        for answer in eg_proto::answers(body)? {
+            let id = match &answer {
+                Ok(answer) => Some(answer.id),
+                Err(bad) => bad.id,
+            };
+            let Some((id, removed)) =
+                id.and_then(|id| self.table.remove_asked(id).map(|removed| (id, removed)))
+            else {
+                self.counters.late = self.counters.late.saturating_add(1);
+                continue;
+            };
+            self.forget_only(id);
+            let told = answer.map_err(|fault| fault.to_string()).and_then(|answer| {
+                let told = self.replies.answer(&mut self.out, removed.channel, &answer);
+                told.map_err(|fault| fault.to_string())
+            });
+            match told {
+                Ok(()) => {
+                    self.counters.answers = self.counters.answers.saturating_add(1);
+                    self.fallback.engine_answered();
+                }
+                Err(fault) => {
+                    self.counters.broken = self.counters.broken.saturating_add(1);
+                    tracing::error!(fault, "an answer of the engine is unusable; refused");
+                    self.fall_back(removed.channel, FailureCause::BrokenAnswer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some((id, deadline)) = self.table.oldest()
+            && deadline <= now
+            && let Some(removed) = self.table.remove(id)
+        {
+            self.forget_only(id);
+            let cause = match (self.reach, removed.stage) {
+                (Reach::Alone, Stage::Waiting | Stage::Sent) => FailureCause::NoEngine,
+                (Reach::Linked, Stage::Sent) => FailureCause::Timeout,
+                (Reach::Linked, Stage::Waiting) => FailureCause::Overload,
+            };
+            self.fall_back(removed.channel, cause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
