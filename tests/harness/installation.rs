@@ -167,7 +167,7 @@ impl Installation {
             "[engine.one]\nhost = \"{host}\"\nport = {port}\nkey = \"{key}\"\n\
              cert = \"engine-cert.pem\"\n\n\
              [connector]\nname = \"{CONNECTOR_NAME}\"\nanswer = \"note\"\ninspect = \"{}\"\n\n\
-             [logging]\ntype = \"console\"\nlevel = \"info\"\n",
+             [logging]\ntype = \"console\"\nlevel = \"notice\"\n",
             self.inspect
         );
         folder::write(&self.connector_conf(), &text, 0o640)?;
@@ -210,7 +210,6 @@ impl Installation {
     pub fn start_engine(&mut self) -> Result<()> {
         let mut command = Command::new(&self.programs.engine);
         command.arg("-c").arg(self.path("engine/engine.conf"));
-        command.arg("--pidfile").arg(self.path("engine/engine.pid"));
         let mut process = Process::start("the engine", &mut command, &self.path("log/engine.log"))?;
         let defendr = self.defendr;
         process.await_ready("the engine's Defendr port", || TcpStream::connect(defendr).ok())?;

@@ -141,7 +141,7 @@ fn make_certificate_store(below: &Path) -> Result<String> {
         .context("there is no security_file_certgen: `cargo xtask setup` installs squid-openssl")?;
     let store = below.join("ssl_db");
     let mut command = Command::new(&certgen);
-    command.args(["-c", "-M", "4MB", "-s"]).arg(&store);
+    command.args(["-c", "-s"]).arg(&store).args(["-M", "4MB"]);
     let output = command.output().context("cannot start security_file_certgen")?;
     anyhow::ensure!(
         output.status.success(),
@@ -152,7 +152,7 @@ fn make_certificate_store(below: &Path) -> Result<String> {
     Ok(format!("{} -s {} -M 4MB", certgen.display(), store.display()))
 }
 
-/// The whole squid.conf; the connector's own lines are its gate.
+/// The whole squid.conf; the connector's own lines are its gate and say what happens to TLS.
 fn configuration(below: &Path, ports: [SocketAddr; 2], certgen: &str, gate: &str) -> String {
     let [plain, peeking] = ports;
     let below = below.display();
@@ -163,9 +163,6 @@ http_port {peeking} ssl-bump generate-host-certificates=on dynamic_cert_mem_cach
 tls-cert={below}/ca.pem tls-key={below}/ca.key
 sslcrtd_program {certgen}
 sslcrtd_children 2 startup=1 idle=1
-acl eg_step1 at_step SslBump1
-ssl_bump peek eg_step1
-ssl_bump splice all
 
 acl eg_here src 127.0.0.0/8
 http_access allow eg_here
