@@ -1,1 +1,5 @@
-//! ctl
+//! The operator's tools. `egpolicy` checks and formats policy files without an engine.
+
+pub mod egpolicy;
+pub mod exit;
+pub mod render;

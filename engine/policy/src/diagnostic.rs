@@ -202,25 +202,48 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
         let title = level.primary_title(self.message.as_str()).id(self.code.id());
-        let mut origin = Origin::path(self.place.file.as_str());
-        if self.place.line > 0 {
-            let column = usize::try_from(self.place.column).unwrap_or(usize::MAX);
-            origin = origin.line(line).char_column(column);
-        }
-        let mut body = match self.place.file.is_empty() {
-            true => Group::with_title(title),
-            false => title.element(origin),
-        };
-        if self.place.line > 0 {
+        let file = self.place.file.as_str();
+        let body = if self.place.line > 0 {
+            let line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
             let mark = AnnotationKind::Primary.span(self.mark.clone());
             let source = self.source_line.as_str();
-            body = body.element(Snippet::source(source).line_start(line).annotation(mark));
-        }
+            let snippet = Snippet::source(source).line_start(line).annotation(mark);
+            // The renderer counts columns in the line that it has; a cut line has others.
+            let column = usize::try_from(self.place.column).unwrap_or(usize::MAX);
+            let shown = self.source_line.get(..self.mark.start).unwrap_or_default().chars().count();
+            if shown.saturating_add(1) == column {
+                title.element(snippet.path(file))
+            } else {
+                title.element(Origin::path(file).line(line).char_column(column)).element(snippet)
+            }
+        } else if file.is_empty() {
+            Group::with_title(title)
+        } else {
+            title.element(Origin::path(file))
+        };
         let help = self.help.as_deref().unwrap_or_else(|| self.code.advice());
         Renderer::plain().render(&[body.element(Level::HELP.message(help))])
     }
+}
+
+/// The catalogue of all codes as a page of the manual.
+#[must_use]
+pub fn catalogue() -> String {
+    let mut page = String::from(
+        "# Faults in policy files\n\n\
+         `egpolicy check`, `enforcegate-engine --check` and every reload report these. A code keeps its\n\
+         number for ever. An error in the operator's files refuses the whole set; in a file below the\n\
+         shared path every fault is a warning, and an error leaves that file out.\n\n\
+         This page is made by `egpolicy diagnostics`; a test fails when the two differ.\n\n\
+         | code | severity | what is wrong | what to do |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let advice = code.advice().replace('|', "\\|");
+        let (id, word, title) = (code.id(), code.severity().word(), code.title());
+        page.push_str(&format!("| {id} | {word} | {title} | {advice} |\n"));
+    }
+    page
 }
 
 /// How many faults are kept; the rest are counted.
@@ -397,6 +420,13 @@ mod tests {
         let ids: Vec<&str> = Code::ALL.iter().map(|code| code.id()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
         assert!(ids.iter().all(|id| id.len() == 6 && id.starts_with("EGP")));
+    }
+
+    #[test]
+    fn the_manual_has_the_catalogue() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/manual/diagnostics.md");
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == catalogue(), "run `egpolicy diagnostics > docs/manual/diagnostics.md`");
     }
 
     #[test]

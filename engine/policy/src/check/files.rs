@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use super::policy::{CheckedPolicy, CheckedRule, ListIndex, ListKind, ListUse, Trust};
 use super::rule::{Outcome, RULES_MAX, check_block};
 use crate::diagnostic::{Code, Diagnostic, Faults, Place, quote};
+use crate::lists::ListReport;
 use crate::sources::SourceFile;
 use crate::syntax::ast::Ast;
 use crate::syntax::parse_into;
-use crate::syntax::span::Lines;
+use crate::syntax::span::{Lines, Span};
 use crate::verdict::RuleId;
 
 /// Checks all files of a policy, the operator's first, in load order.
@@ -40,6 +41,34 @@ pub fn check_with(
     }
     let Checker { rules, names: _, lists, faults } = checker;
     (CheckedPolicy { rules, lists: lists.uses }, faults.into_diagnostics())
+}
+
+/// What a person should know about a list that could be read: warnings at its first mention. `text`
+/// is that of the policy file.
+#[must_use]
+pub fn list_remarks(list: &ListUse, text: &str, report: &ListReport) -> Vec<Diagnostic> {
+    let lines = Lines::new(&list.mention.file, text);
+    let span = Span::new(list.mention.span.start, list.mention.span.end);
+    let mut faults = Faults::default();
+    if let Some((line, reason)) = report.refused.first() {
+        let message = format!(
+            "{} of {} lines of the list {} cannot be used; the first is line {line}: {reason}",
+            report.refused_count,
+            report.lines,
+            quote(&list.path),
+        );
+        faults.report(&lines, Code::ListLines, span, message, None);
+    }
+    if let Some((line, name)) = report.public_suffixes.first() {
+        let message = format!(
+            "the list {} names {} whole public suffixes; the first is {} in line {line}",
+            quote(&list.path),
+            report.public_suffix_count,
+            quote(name),
+        );
+        faults.report(&lines, Code::ListSuffixes, span, message, None);
+    }
+    faults.into_diagnostics()
 }
 
 struct Checker<'l> {

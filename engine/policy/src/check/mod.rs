@@ -12,12 +12,13 @@ mod values;
 
 pub use address::{AddressFault, parse_range};
 pub use attributes::{Attribute, Support};
-pub use files::{check, check_with};
+pub use files::{check, check_with, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Application, CheckedPolicy, CheckedRule,
     Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, Trust,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
+pub(crate) use values::host_text;
 
 #[cfg(test)]
 mod tests;

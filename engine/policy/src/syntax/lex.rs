@@ -356,18 +356,19 @@ fn closing_brace(value: &str, opened: Opened) -> (&str, Option<usize>) {
     };
     loop {
         let run = kept.trim_end_matches(['}', ',']);
-        if run.len() < kept.len() && (run.is_empty() || run.ends_with(char::is_whitespace)) {
-            surplus = surplus.saturating_sub(kept.len().saturating_sub(run.len()));
-            first = Some(run.len());
-            kept = strip_commas(run);
-        } else if let (Some(front), 1..) = (kept.strip_suffix('}'), surplus) {
-            surplus = surplus.saturating_sub(1);
-            first = Some(front.len());
-            kept = strip_commas(front);
-        } else {
-            return (kept, first);
+        if run.len() == kept.len() || !(run.is_empty() || run.ends_with(char::is_whitespace)) {
+            break;
         }
+        surplus = surplus.saturating_sub(kept.len().saturating_sub(run.len()));
+        first = Some(run.len());
+        kept = strip_commas(run);
     }
+    while let (Some(front), 1..) = (kept.strip_suffix('}'), surplus) {
+        surplus = surplus.saturating_sub(1);
+        first = Some(front.len());
+        kept = strip_commas(front);
+    }
+    (kept, first)
 }
 
 fn hex4(text: &str) -> Option<u32> {

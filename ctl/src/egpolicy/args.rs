@@ -1,0 +1,130 @@
+//! The command line of `egpolicy`, and what each verb does with it.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use eg_policy::diagnostic::{Severity, catalogue};
+
+use super::{FmtMode, Formatted, check, fmt};
+use crate::exit::Exit;
+use crate::render::{self, Format};
+
+/// Checks and formats EnforceGate policies; needs no engine.
+#[derive(Debug, Parser)]
+#[command(name = "egpolicy", version, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say what is wrong with policy files and the lists that they name; touches nothing.
+    Check(CheckArgs),
+    /// The same as `check`, as a reload does it before it changes anything.
+    Compile {
+        /// Only say what is wrong. Required: without an engine nothing can be compiled into one.
+        #[arg(long, required = true)]
+        dry_run: bool,
+        #[command(flatten)]
+        check: CheckArgs,
+    },
+    /// Write a policy file in its one form; comments stay.
+    Fmt {
+        /// The file.
+        file: PathBuf,
+        /// Change nothing; exit with 1 if the file would change.
+        #[arg(long, conflicts_with = "stdout")]
+        check: bool,
+        /// Print the result and leave the file alone.
+        #[arg(long)]
+        stdout: bool,
+    },
+    /// Print the catalogue of faults.
+    Diagnostics,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Folders of policy files, as `/etc/enforcegate/rules.d`, or single files.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// A folder that is loaded after the others, and in which a faulty file is left out.
+    #[arg(long, value_name = "PATH")]
+    shared: Vec<PathBuf>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = FormatWord::Text)]
+    format: FormatWord,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatWord {
+    Text,
+    Json,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+///
+/// What standard output says; everything else becomes a message and an [`Exit`].
+pub fn run(args: Args) -> io::Result<Exit> {
+    match args.verb {
+        Verb::Check(check) | Verb::Compile { dry_run: _, check } => run_check(&check),
+        Verb::Fmt { file, check, stdout } => run_fmt(
+            &file,
+            match (check, stdout) {
+                (true, _) => FmtMode::Check,
+                (false, true) => FmtMode::Print,
+                (false, false) => FmtMode::Write,
+            },
+        ),
+        Verb::Diagnostics => {
+            io::stdout().lock().write_all(catalogue().as_bytes())?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn run_check(args: &CheckArgs) -> io::Result<Exit> {
+    let format = match args.format {
+        FormatWord::Text => Format::Text,
+        FormatWord::Json => Format::Json,
+    };
+    match check(&args.paths, &args.shared) {
+        Ok(found) => {
+            render::checked(&mut io::stdout().lock(), &found, format)?;
+            Ok(if found.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Done })
+        }
+        Err(fault) => {
+            render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
+    let mut out = io::stdout().lock();
+    match (fmt(file, mode), mode) {
+        (Ok(Formatted::Same), _) | (Ok(Formatted::Changed), FmtMode::Write | FmtMode::Print) => {
+            Ok(Exit::Done)
+        }
+        (Ok(Formatted::Changed), FmtMode::Check) => {
+            writeln!(out, "{} would change", file.display())?;
+            Ok(Exit::Failed)
+        }
+        (Ok(Formatted::Text(text)), _) => {
+            out.write_all(text.as_bytes())?;
+            Ok(Exit::Done)
+        }
+        (Ok(Formatted::Faults(faults)), _) => {
+            render::diagnostics(&mut out, &faults)?;
+            Ok(Exit::Failed)
+        }
+        (Err(fault), _) => {
+            render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
+            Ok(Exit::Failed)
+        }
+    }
+}

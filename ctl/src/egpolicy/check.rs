@@ -1,0 +1,135 @@
+//! `egpolicy check` and `compile --dry-run`: what a reload would say of these files, touching nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use eg_policy::check::{ListKind, ListUse, Trust, check_with, list_remarks};
+use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::lists::{ListReport, read_addresses, read_names};
+use eg_policy::sources::{SourceFault, SourceFile, policy_files, source_file};
+
+use super::disk::{Disk, read_list};
+
+/// What was found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every fault, in the order of files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many files were read.
+    pub files: usize,
+    /// How many rules the policy has.
+    pub rules: usize,
+    /// The lists that rules name.
+    pub lists: Vec<ListSummary>,
+}
+
+/// One list and how many entries it has.
+#[derive(Debug)]
+pub struct ListSummary {
+    /// Its path.
+    pub path: String,
+    /// Entries, each counted once.
+    pub entries: u64,
+    /// Lines that cannot be used.
+    pub refused: u64,
+    /// Lines that repeat an entry.
+    pub duplicates: u64,
+    /// Entries left out because they are whole public suffixes.
+    pub public_suffixes: u64,
+}
+
+impl Checked {
+    /// How many faults of this severity there are.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|fault| fault.severity == severity).count()
+    }
+}
+
+/// Checks the operator's files or folders, then the shared ones, as an engine would load them.
+///
+/// # Errors
+///
+/// [`SourceFault`] where a folder cannot be read.
+pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, SourceFault> {
+    let mut files = sources(own, Trust::Operator)?;
+    files.append(&mut sources(shared, Trust::Shared)?);
+    let mut reports = HashMap::new();
+    let (policy, mut diagnostics) = check_with(&files, |list| {
+        let report = read(list)?;
+        reports.insert((list.path.clone(), list.kind), report);
+        Ok(())
+    });
+    let mut lists = Vec::new();
+    for list in &policy.lists {
+        let Some(report) = reports.get(&(list.path.clone(), list.kind)) else { continue };
+        let file = files.iter().find(|(file, _)| file.path == list.mention.file);
+        let text = file.map_or("", |(file, _)| file.text.as_str());
+        diagnostics.append(&mut list_remarks(list, text, report));
+        lists.push(ListSummary {
+            path: list.path.clone(),
+            entries: report.accepted,
+            refused: report.refused_count,
+            duplicates: report.duplicates,
+            public_suffixes: report.public_suffix_count,
+        });
+    }
+    Ok(Checked { diagnostics, files: files.len(), rules: policy.rules.len(), lists })
+}
+
+/// The policy files that paths name: a folder's, or a file itself.
+fn sources(paths: &[PathBuf], trust: Trust) -> Result<Vec<(SourceFile, Trust)>, SourceFault> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_file() {
+            found.push(source_file(&Disk, path));
+        } else {
+            found.append(&mut policy_files(&Disk, path)?);
+        }
+    }
+    Ok(found.into_iter().map(|file| (file, trust)).collect())
+}
+
+/// Reads a list; a fault is a sentence with its causes.
+fn read(list: &ListUse) -> Result<ListReport, String> {
+    let bytes = read_list(Path::new(&list.path)).map_err(|fault| fault.to_string())?;
+    let report = match list.kind {
+        ListKind::Domains => read_names(&bytes).map(|(_, report)| report),
+        ListKind::Addresses => read_addresses(&bytes).map(|(_, report)| report),
+    };
+    report.map_err(|fault| fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_recipes_have_no_fault() {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules.d"));
+        let checked = check(&[folder], &[]).unwrap();
+        let drawn: Vec<String> = checked.diagnostics.iter().map(Diagnostic::render).collect();
+        assert!(drawn.is_empty(), "{}", drawn.join("\n\n"));
+        assert_eq!((checked.files, checked.lists.len()), (3, 1));
+        assert!(checked.rules >= 5);
+    }
+
+    #[test]
+    fn lists_are_read_and_their_lines_reported() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("lists")).unwrap();
+        fs::write(root.path().join("lists/a.txt"), "a.test\nhttp://b.test/\ncom\n").unwrap();
+        let policy =
+            "a: {\n match-domain-list: lists/a.txt\n}\nb: {\n match-domain-list: gone.txt\n}\n";
+        fs::write(root.path().join("10-a.policy"), policy).unwrap();
+        let found = check(&[root.path().to_path_buf()], &[]).unwrap();
+        let codes: Vec<_> = found.diagnostics.iter().map(|fault| fault.code.id()).collect();
+        assert_eq!(codes, ["EGP036", "EGP040", "EGP041"]);
+        assert_eq!((found.count(Severity::Error), found.lists[0].entries), (1, 1));
+        let shared = check(&[], &[root.path().to_path_buf()]).unwrap();
+        assert_eq!((shared.count(Severity::Error), shared.rules), (0, 0));
+        assert!(check(&[root.path().join("nowhere")], &[]).is_err());
+    }
+}
