@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::check::{AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Scope};
+use crate::check::{
+    AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Scope,
+};
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
@@ -102,7 +104,6 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
     })
 }
 
-
 /// A policy, and where its lists are.
 struct Builder<'p> {
     policy: &'p CompiledPolicy,
@@ -167,9 +168,9 @@ impl<'p> Builder<'p> {
         }
         let mut entries: Vec<Entry<'_>> = entries;
         let hosts = prefixes.hosts().zip(2 * count..);
-        entries.extend(hosts.filter_map(|(host, set)| {
-            Entry::new(host, Item::new(set, Scope::Host), seed)
-        }));
+        entries.extend(
+            hosts.filter_map(|(host, set)| Entry::new(host, Item::new(set, Scope::Host), seed)),
+        );
         NameTable::new(entries, seed)
     }
 
@@ -194,7 +195,10 @@ impl<'p> Builder<'p> {
         lists.dedup();
         for list in lists {
             let ranges = self.addresses.get(list as usize).copied().flatten();
-            ranges.iter().flat_map(|ranges| ranges.iter()).for_each(|range| cidrs(range, &mut found));
+            ranges
+                .iter()
+                .flat_map(|ranges| ranges.iter())
+                .for_each(|range| cidrs(range, &mut found));
             all.extend(found.drain(..).map(|cidr| (cidr, Some(list))));
         }
         NetworkTable::new(all, runs)
@@ -207,10 +211,8 @@ impl<'p> Builder<'p> {
         runs: &mut Runs,
     ) -> Result<Plan, BuildFault> {
         let asked = &rule.conditions;
-        let absent = |list: &ListIndex| BuildFault::NoSuchList {
-            rule: rule.name.clone(),
-            index: list.0,
-        };
+        let absent =
+            |list: &ListIndex| BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
         let mut sets = Vec::new();
         for list in &asked.domain_lists {
             let set = self.set_of_list.get(list.0 as usize).copied().flatten();

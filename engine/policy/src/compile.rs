@@ -118,7 +118,10 @@ impl CompiledPolicy {
 }
 
 /// The one JSON text of a value of ours.
-#[expect(clippy::expect_used, reason = "structs of texts, numbers and enums always have a JSON text")]
+#[expect(
+    clippy::expect_used,
+    reason = "structs of texts, numbers and enums always have a JSON text"
+)]
 fn canonical(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("a JSON text")
 }

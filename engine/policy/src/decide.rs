@@ -160,8 +160,12 @@ impl Trial<'_> {
             PathKnown::Known => {
                 let views = self.request.uri.views().zip(&self.findings.prefixes);
                 let mut fits = views.map(|(_, hits)| share(hits, asked));
-                if self.plan.action.blocks() { fits.any(|fits| fits) } else { fits.all(|fits| fits) }
-                    .into()
+                if self.plan.action.blocks() {
+                    fits.any(|fits| fits)
+                } else {
+                    fits.all(|fits| fits)
+                }
+                .into()
             }
         }
     }

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 #[serde(into = "String", try_from = "String")]
 pub struct Digest([u8; 32]);
 
-/// A text that is not 64 hexadecimal digits.
+/// A text that is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is 64 hexadecimal digits")]
+#[error("a digest is 64 lower-case hexadecimal digits")]
 pub struct DigestFault;
 
 impl Digest {
@@ -65,7 +65,7 @@ impl FromStr for Digest {
     type Err = DigestFault;
 
     fn from_str(text: &str) -> Result<Self, DigestFault> {
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(DigestFault);
         }
         let mut bytes = [0; 32];
@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "zz", &"é".repeat(32), &"+f".repeat(32)[..63]] {
+        for text in
+            ["", "zz", &"\u{e9}".repeat(32), &"+f".repeat(32), &"F".repeat(64), &"f".repeat(63)]
+        {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -103,11 +103,8 @@ impl Matcher {
         let by_prefix = anchors.found(Space::Prefix, tables.prefixes.len());
         let by_host = anchors.by_host();
         let by_source = anchors.networks(&tables.sources, Space::SourceNode, Space::SourceList);
-        let by_destination = anchors.networks(
-            &tables.destinations,
-            Space::DestinationNode,
-            Space::DestinationList,
-        );
+        let by_destination =
+            anchors.networks(&tables.destinations, Space::DestinationNode, Space::DestinationList);
         let by_agent = anchors.found(Space::Agent, tables.agents.len());
         let any_sni = anchors.anchored(Some(Anchor::Sni));
         let any_agent = anchors.anchored(Some(Anchor::Agents));

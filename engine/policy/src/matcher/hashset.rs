@@ -88,7 +88,9 @@ pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
     let mut entries = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for (number, (_, names)) in (0_u32..).zip(sets) {
         entries.extend(
-            names.iter().filter_map(|(name, scope)| Entry::new(name, Item::new(number, scope), seed)),
+            names
+                .iter()
+                .filter_map(|(name, scope)| Entry::new(name, Item::new(number, scope), seed)),
         );
     }
     let (mut bytes, shape, groups) = assemble(entries, seed, HEADER_BYTES);
@@ -286,7 +288,7 @@ mod tests {
         for length in [0, 7, 8, 127, 128, file.len() - 1] {
             assert!(DomainIndex::open(file[..length].to_vec()).is_err(), "{length} bytes");
         }
-        let mut grown = file.clone();
+        let mut grown = file;
         grown.push(0);
         let found = grown.len() as u64;
         let fault = IndexFault::Length { found, expected: found - 1 };
@@ -304,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_header_that_lies_about_lengths_is_refused() {
-        for at in (24..72).step_by(8).filter(|at| *at != 24 && *at != 40) {
+        // All numbers but those of names and depths say how long something is.
+        for at in [32_usize, 48, 56, 64] {
             let mut lying = file();
             lying[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             let fault = DomainIndex::open(lying).unwrap_err();

@@ -9,26 +9,26 @@
 //! naive.rs    the slow twin of everything
 //! ```
 
-mod runs;
-mod table;
-mod hashset;
-mod prefix;
-mod network;
 mod agent;
-mod tables;
-mod plan;
 mod anchor;
+mod hashset;
 mod lookup;
 #[cfg(any(test, feature = "naive"))]
 pub mod naive;
-#[cfg(test)]
-pub(crate) mod testing;
+mod network;
+mod plan;
+mod prefix;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod sentences;
-#[cfg(test)]
 mod real;
+mod runs;
+#[cfg(test)]
+mod sentences;
+mod table;
+mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
 

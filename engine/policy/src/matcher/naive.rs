@@ -83,9 +83,8 @@ impl NaivePolicy {
 
     fn rule(&self, rule: &CheckedRule, request: &Request<'_>) -> Answer {
         let asked = &rule.conditions;
-        let mut answers = vec![answer(
-            asked.application.covers(request.uri.scheme(), request.uri.is_connect()),
-        )];
+        let mut answers =
+            vec![answer(asked.application.covers(request.uri.scheme(), request.uri.is_connect()))];
         if !asked.domains.is_empty() || !asked.domain_lists.is_empty() {
             let hosts = hosts(request);
             let fits = |host: &Host<'_>, text: &str| {
@@ -207,7 +206,8 @@ fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
     let prefixes = &rule.conditions.uri;
     match request.uri.path_known() {
         PathKnown::Known => {
-            let fits = |rest: &[u8]| prefixes.iter().any(|own| own.matches(scheme, host, port, rest));
+            let fits =
+                |rest: &[u8]| prefixes.iter().any(|own| own.matches(scheme, host, port, rest));
             answer(in_views(rule.action, request.uri.views().map(|view| fits(view.rest()))))
         }
         PathKnown::Unknown => {

@@ -118,10 +118,9 @@ pub(crate) fn class(class: AddressClass, found: &mut Vec<Cidr>) {
             ("169.254.0.0", "169.254.255.255"),
             ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
         ],
-        AddressClass::AnyLiteral => &[
-            ("0.0.0.0", "255.255.255.255"),
-            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
-        ],
+        AddressClass::AnyLiteral => {
+            &[("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]
+        }
     };
     for (first, last) in texts {
         if let (Ok(first), Ok(last)) = (first.parse(), last.parse()) {

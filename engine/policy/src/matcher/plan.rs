@@ -43,4 +43,3 @@ pub(crate) struct Networks {
     /// Lists, by their numbers.
     pub(crate) lists: Run,
 }
-

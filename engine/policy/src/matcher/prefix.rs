@@ -90,7 +90,9 @@ impl PrefixTable {
         // The node before and those that it begins with, each with its prefixes and theirs.
         let mut open: Vec<(u32, usize)> = Vec::new();
         for of_node in prefixes.chunk_by(|one, other| one.rest() == other.rest()) {
-            let Some(rest) = of_node.first().map(|prefix| prefix.rest().as_bytes()) else { continue };
+            let Some(rest) = of_node.first().map(|prefix| prefix.rest().as_bytes()) else {
+                continue;
+            };
             // Sorted, a path comes after all that it begins with and before all others greater.
             while open.last().is_some_and(|(last, _)| !rest.starts_with(self.rest_of(*last))) {
                 open.pop();

@@ -90,10 +90,21 @@ fn conditions() -> impl Strategy<Value = Conditions> {
             ][..]),
         ],
     );
-    kinds.prop_map(|(uri, domains, domain_lists, sni, sources, destinations, agents, application)| {
-        let user_agents = agents;
-        Conditions { uri, domains, domain_lists, sni, sources, destinations, user_agents, application }
-    })
+    kinds.prop_map(
+        |(uri, domains, domain_lists, sni, sources, destinations, agents, application)| {
+            let user_agents = agents;
+            Conditions {
+                uri,
+                domains,
+                domain_lists,
+                sni,
+                sources,
+                destinations,
+                user_agents,
+                application,
+            }
+        },
+    )
 }
 
 /// Mostly nothing, so that rules hold often enough.
@@ -107,9 +118,10 @@ fn prefix() -> impl Strategy<Value = UriPrefix> {
     let scheme = select(&["", "http://", "https://", "ftp://"][..]);
     let port = select(&["", "", ":80", ":443", ":8080"][..]);
     let path = select(&["", "/", "/a", "/a/", "/a/b", "/ab", "/a/b?x", "/A", "/b/.."][..]);
-    (scheme, select(HOSTS), port, path).prop_filter_map("a bad prefix", |(scheme, host, port, path)| {
-        UriPrefix::parse(&format!("{scheme}{host}{port}{path}")).ok()
-    })
+    (scheme, select(HOSTS), port, path)
+        .prop_filter_map("a bad prefix", |(scheme, host, port, path)| {
+            UriPrefix::parse(&format!("{scheme}{host}{port}{path}")).ok()
+        })
 }
 
 fn address(destination: bool) -> impl Strategy<Value = AddressPattern> {
@@ -153,7 +165,8 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     );
     (vec((actions(), conditions()), 1..10), lists, addresses, actions()).prop_map(
         |(rules, names, addresses, default)| {
-            let mut lists: Vec<_> = names.into_iter().map(|text| (ListKind::Domains, text)).collect();
+            let mut lists: Vec<_> =
+                names.into_iter().map(|text| (ListKind::Domains, text)).collect();
             lists.push((ListKind::Addresses, addresses.concat()));
             Sketch { rules, lists, default_action: Some(default) }
         },
@@ -178,7 +191,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         select(&["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""][..])
             .prop_map(|text| Known::Is(text.to_owned())),
     ];
-    let clients = ["10.1.2.3", "10.9.9.9", "172.16.0.9", "2001:db8::7", "fe80::1", "::ffff:10.1.2.3"];
+    let clients =
+        ["10.1.2.3", "10.9.9.9", "172.16.0.9", "2001:db8::7", "fe80::1", "::ffff:10.1.2.3"];
     let client = select(clients.map(|text| text.parse::<IpAddr>().unwrap()).to_vec());
     let phase = select(&[Phase::Connect, Phase::Hello, Phase::Request][..]);
     let tunnel = select(&[Tunnel::Opaque, Tunnel::Decrypted][..]);

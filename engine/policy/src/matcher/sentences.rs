@@ -191,7 +191,8 @@ fn an_sni_is_a_second_name_of_the_host() {
 
 #[test]
 fn an_unknown_defers_only_where_the_tunnel_is_decrypted() {
-    let sketch = one(Action::Deny, of_uri(&["a.test/b"])).rule(Action::Warn, of_domains(&["a.test"]));
+    let sketch =
+        one(Action::Deny, of_uri(&["a.test/b"])).rule(Action::Warn, of_domains(&["a.test"]));
     let twins = sketch.build();
     for (tunnel, expected) in
         [(Tunnel::Decrypted, "default-deferred permit"), (Tunnel::Opaque, "rule-2 warn")]
@@ -206,7 +207,8 @@ fn an_unknown_defers_only_where_the_tunnel_is_decrypted() {
 
 #[test]
 fn a_yes_before_the_unknown_decides() {
-    let sketch = one(Action::Warn, of_domains(&["a.test"])).rule(Action::Deny, of_uri(&["a.test/b"]));
+    let sketch =
+        one(Action::Warn, of_domains(&["a.test"])).rule(Action::Deny, of_uri(&["a.test/b"]));
     let ask = Ask::connect("a.test:443", Tunnel::Decrypted);
     assert_eq!(verdict(&sketch.build(), &ask), "rule-1 warn");
 }
@@ -340,7 +342,8 @@ fn rules_are_found_by_their_names() {
 
 #[test]
 fn a_digest_covers_what_decides_and_nothing_else() {
-    let twins = one(Action::Deny, of_domains(&["a.test"])).list(ListKind::Domains, "b.test\n").build();
+    let twins =
+        one(Action::Deny, of_domains(&["a.test"])).list(ListKind::Domains, "b.test\n").build();
     let same = |change: fn(&mut crate::compile::CompiledPolicy)| {
         let mut other = twins.compiled.clone();
         change(&mut other);

@@ -183,7 +183,8 @@ pub(super) fn assemble(
     // Sorted by hash, names come in the order of their buckets, and equal names come together.
     entries.sort_unstable();
     entries.dedup();
-    let same = |one: &Entry<'_>, other: &Entry<'_>| one.hash == other.hash && one.name == other.name;
+    let same =
+        |one: &Entry<'_>, other: &Entry<'_>| one.hash == other.hash && one.name == other.name;
     let count = entries.chunk_by(same).count();
     let buckets = count.div_ceil(BUCKET_NAMES).max(1);
     let text: usize = entries.iter().map(|entry| entry.name.len() + 3).sum();
@@ -376,8 +377,10 @@ mod tests {
         let entry = |(name, set, scope): &(&'static str, u32, Scope)| {
             Entry::new(name, Item::new(*set, *scope), 7)
         };
-        let names: Vec<(&'static str, u32, Scope)> =
-            names.iter().map(|(name, set, scope)| (&*name.to_string().leak(), *set, *scope)).collect();
+        let names: Vec<(&'static str, u32, Scope)> = names
+            .iter()
+            .map(|(name, set, scope)| (&*name.to_string().leak(), *set, *scope))
+            .collect();
         NameTable::new(names.iter().filter_map(entry).collect(), 7)
     }
 
@@ -406,7 +409,8 @@ mod tests {
         assert_eq!(sets(&table, "a.example.com"), [1, 2]);
         assert_eq!(sets(&table, "b.a.example.com"), [1]);
         assert_eq!(sets(&table, "com"), [4]);
-        for miss in ["", ".", "example.org", "notexample.com", "example.com.evil.org", "ample.com"] {
+        for miss in ["", ".", "example.org", "notexample.com", "example.com.evil.org", "ample.com"]
+        {
             assert_eq!(sets(&table, miss), [0; 0], "{miss}");
         }
         assert_eq!(table.entries(), 3);
