@@ -8,9 +8,7 @@ use eg_policy::verdict::{Action, Cause, Verdict};
 use eg_proto::{Answer, Query, Role};
 
 use crate::audit::{Recorded, Recorder, SessionRef};
-use crate::convert::{
-    facts_of, facts_of_unreadable, form_of, unreadable, request_of, sni_of,
-};
+use crate::convert::{facts_of, facts_of_unreadable, form_of, request_of, sni_of, unreadable};
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted};
 use crate::view::View;

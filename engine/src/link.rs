@@ -105,7 +105,9 @@ impl Link {
             match self.socket.read(chunk) {
                 Ok(0) => return Ok(Received::Ended),
                 Ok(count) => break count,
-                Err(fault) if fault.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
+                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Received::Nothing);
+                }
                 Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
                 Err(fault) => return Err(LinkFault::Socket(fault).into()),
             }

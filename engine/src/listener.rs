@@ -249,7 +249,8 @@ impl DataPlane {
             hands.push(Hand { waker: Arc::clone(&waker), arrivals });
             workers.push(Thread { waker, handle });
         }
-        let addresses = sockets.iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let addresses =
+            sockets.iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
         let front = Front::new(Arc::clone(&house), sockets, hands)?;
         let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
         let handle = spawn("defendr-front".into(), move || front.run())?;
@@ -396,4 +397,5 @@ impl Front {
 }
 
 #[cfg(test)]
+#[path = "wire_tests.rs"]
 mod tests;

@@ -11,9 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use eg_policy::moment::Moment;
-use eg_proto::{
-    Action, FailureCause, FailureToken, PayloadRef, PortalSecret, Route, Sealer, Wear,
-};
+use eg_proto::{Action, FailureCause, FailureToken, PayloadRef, PortalSecret, Route, Sealer, Wear};
 
 use crate::audit::Recorded;
 use crate::config::{CaptivePortal, RedirectStatus};
@@ -128,11 +126,7 @@ impl PortalLink {
     /// What the connector must do, and the token for the portal, empty for a permit.
     ///
     /// Total: where nothing can be sealed the token is empty, and the client is blocked without it.
-    pub fn action_for(
-        &mut self,
-        recorded: &Recorded<'_>,
-        wanted: &Wanted<'_>,
-    ) -> (Action, &[u8]) {
+    pub fn action_for(&mut self, recorded: &Recorded<'_>, wanted: &Wanted<'_>) -> (Action, &[u8]) {
         self.token.clear();
         let verdict = recorded.verdict();
         let action = action_of(verdict.action);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use eg_proto::limits::{HANDSHAKE_TIMEOUT, KEEPALIVE_DEAD, KEEPALIVE_IDLE};
 use eg_proto::session::{read_number, write_ping, write_pong};
 use eg_proto::{
-    Answer, AnswerWriter, BadQuery, Close, CloseReason, Frame, FrameFault, FrameKind, HandshakeFault, Pushed,
-    RefusedReason, Report, queries,
+    Answer, AnswerWriter, BadQuery, Close, CloseReason, Frame, FrameFault, FrameKind,
+    HandshakeFault, Pushed, RefusedReason, Report, queries,
 };
 
 use crate::answer::{Desk, answer, answer_unreadable};
@@ -172,9 +172,8 @@ impl Session {
         let mut chunk = std::mem::take(&mut bench.chunk);
         let stage = &mut self.stage;
         let ticket = Ticket { address: self.address, door: self.door, number: self.number };
-        let received = self
-            .link
-            .receive(&mut chunk, |link| take_frames(link, stage, &ticket, bench, house));
+        let received =
+            self.link.receive(&mut chunk, |link| take_frames(link, stage, &ticket, bench, house));
         bench.chunk = chunk;
         match received? {
             Received::Nothing => Ok(Turn::Idle),
@@ -220,11 +219,9 @@ impl Session {
         }
         let end = match &self.stage {
             Stage::Ending { .. } => return Turn::Over,
-            Stage::Connecting | Stage::Proving(_) => fault(
-                Refusal::Slow,
-                "the handshake took longer than it may",
-                CloseReason::Silent,
-            ),
+            Stage::Connecting | Stage::Proving(_) => {
+                fault(Refusal::Slow, "the handshake took longer than it may", CloseReason::Silent)
+            }
             Stage::Open(_) if self.drained.is_some() => {
                 if !self.link.is_flushed() {
                     // The drain's own end cuts a peer that does not read.
@@ -381,9 +378,9 @@ fn take_frames(
 /// Gives a proven peer its place.
 fn seat(peer: AuthenticPeer, house: &House) -> Result<Seated, End> {
     let full = Refusal::Handshake(RefusedReason::SessionLimit);
-    let seat = house
-        .take_seat()
-        .ok_or_else(|| fault(full, RefusedReason::SessionLimit.sentence(), CloseReason::Teardown))?;
+    let seat = house.take_seat().ok_or_else(|| {
+        fault(full, RefusedReason::SessionLimit.sentence(), CloseReason::Teardown)
+    })?;
     let (connector, address) = (peer.connector().as_str(), peer.address());
     tracing::info!(connector, peer = %address, session = peer.session(), "connector connected");
     Ok(Seated { peer, _seat: seat })
@@ -455,9 +452,7 @@ fn write_answers(
     for item in queries(body)? {
         let (answer, _recorded) = match item {
             Ok(query) => answer(view, desk, peer, &query, received),
-            Err(BadQuery { id: Some(id), .. }) => {
-                answer_unreadable(view, desk, peer, id, received)
-            }
+            Err(BadQuery { id: Some(id), .. }) => answer_unreadable(view, desk, peer, id, received),
             Err(bad) => {
                 unreadable = Err(fault(Refusal::Broken, &bad.to_string(), CloseReason::Broken));
                 continue;
@@ -476,7 +471,7 @@ fn write_answers(
 /// Appends an answer. Tokens are made within the wire's bounds, so a field that is too long cannot
 /// be; if it is, the session ends rather than leave a query without its answer.
 fn push(writer: &mut AnswerWriter<'_>, answer: &Answer<'_>) -> Result<Pushed, End> {
-    writer.push(answer).map_err(|too_long| {
-        fault(Refusal::Broken, &too_long.to_string(), CloseReason::Broken)
-    })
+    writer
+        .push(answer)
+        .map_err(|too_long| fault(Refusal::Broken, &too_long.to_string(), CloseReason::Broken))
 }

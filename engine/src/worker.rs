@@ -75,11 +75,7 @@ enum Drain {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        house: Arc<House>,
-        poll: Poll,
-        inbox: Receiver<Arrival>,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(house: Arc<House>, poll: Poll, inbox: Receiver<Arrival>) -> io::Result<Self> {
         let published = house.live.load();
         let desk = Desk {
             scratch: Scratch::new(published.ruleset()),

@@ -100,8 +100,13 @@ mod tests {
     #[test]
     fn whatever_differs_is_another_query() {
         let base = Print::of(7, 42, 300, 1);
-        let others =
-            [(8, 42, 300, 1), (7 << 64, 42, 300, 1), (7, 43, 300, 1), (7, 42, 310, 1), (7, 42, 300, 2)];
+        let others = [
+            (8, 42, 300, 1),
+            (7 << 64, 42, 300, 1),
+            (7, 43, 300, 1),
+            (7, 42, 310, 1),
+            (7, 42, 300, 2),
+        ];
         for (run, id, code, rule) in others {
             assert_ne!(Print::of(run, id, code, rule), base);
         }

@@ -104,8 +104,10 @@ pub(super) fn parts(url: &[u8]) -> Parts<'_> {
     };
     let authority_start = find(bare, b"://").map_or(0, |at| at + 3);
     let (before_user, authority_on) = bare.split_at(authority_start.min(bare.len()));
-    let authority_end =
-        authority_on.iter().position(|byte| matches!(byte, b'/' | b'#')).unwrap_or(authority_on.len());
+    let authority_end = authority_on
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'#'))
+        .unwrap_or(authority_on.len());
     let (authority, _) = authority_on.split_at(authority_end);
     let user_end = authority.iter().rposition(|byte| *byte == b'@').map_or(0, |at| at + 1);
     let (_, after_user) = authority_on.split_at(user_end);
@@ -123,11 +125,16 @@ pub(super) fn is_token(segment: &[u8]) -> bool {
     if segment.len() < TOKEN_CHARS_MIN {
         return false;
     }
-    let opaque = segment.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~=+%".contains(byte));
+    let opaque =
+        segment.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~=+%".contains(byte));
     let has = |class: fn(&u8) -> bool| usize::from(segment.iter().any(class));
     let digits = segment.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let classes = has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase) + has(u8::is_ascii_digit);
-    opaque && (classes == 3 || segment.starts_with(b"eyJ") || (classes == 2 && digits * 5 >= segment.len()))
+    let classes =
+        has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase) + has(u8::is_ascii_digit);
+    opaque
+        && (classes == 3
+            || segment.starts_with(b"eyJ")
+            || (classes == 2 && digits * 5 >= segment.len()))
 }
 
 /// Text for the trail: valid UTF-8 as it is; control characters and all other bytes as `%XX`.
@@ -201,7 +208,10 @@ mod tests {
             ("u:secret@a.example:443", "a.example:443"),
             ("http://a.example/p#secret", "http://a.example/p"),
             ("http://a.example/\u{1}\n\u{e9}", "http://a.example/%01%0A\u{e9}"),
-            ("https://r3---sn-4g5e6nzl2s9abcDEF.example/", "https://r3---sn-4g5e6nzl2s9abcDEF.example/"),
+            (
+                "https://r3---sn-4g5e6nzl2s9abcDEF.example/",
+                "https://r3---sn-4g5e6nzl2s9abcDEF.example/",
+            ),
             ("", ""),
         ] {
             assert_eq!(shown(url), expected, "{url}");
@@ -238,7 +248,7 @@ mod tests {
     fn a_key_of_another_length_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("query.key");
-        std::fs::write(&path, b"short").unwrap();
+        fs::write(&path, b"short").unwrap();
         assert_eq!(QueryKey::open(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 

@@ -12,9 +12,7 @@ use eg_policy::verdict::{Action, Cause, Verdict};
 
 use super::writer::Sink;
 use super::{Asked, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
-use crate::config::{
-    AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts,
-};
+use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 /// What a sink does with the next bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,10 +305,8 @@ fn events_stand_beside_verdicts() {
     let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
     audit.event(&Event::Start { version: "1", ruleset: "ab" }, now);
     audit.event(&Event::Weakening { setting: "verdicts none" }, now);
-    audit.event(
-        &Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 },
-        now,
-    );
+    audit
+        .event(&Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 }, now);
     audit.event(&Event::Reload { ruleset: "cd", outcome: "live" }, now);
     audit.event(&Event::Stop, now);
     thread.finish();

@@ -113,8 +113,8 @@ impl Audit {
         std::fs::create_dir_all(&path)
             .map_err(|source| AuditFault::Folder { path: path.clone(), source })?;
         let path = config.path.join(FILE_NAME);
-        let sink = FileSink::open(path.clone())
-            .map_err(|source| AuditFault::File { path, source })?;
+        let sink =
+            FileSink::open(path.clone()).map_err(|source| AuditFault::File { path, source })?;
         Self::start_with(config, sink, &config.path)
     }
 
@@ -135,8 +135,13 @@ impl Audit {
         };
         let (outbox, inbox) = sync_channel(RECORDERS_MAX * BUFFERS + EVENTS_MAX + 1);
         let shared = Arc::new(Shared::default());
-        let writer =
-            Writer { sink, inbox, shared: Arc::clone(&shared), sync: config.sync, dirty_since: None };
+        let writer = Writer {
+            sink,
+            inbox,
+            shared: Arc::clone(&shared),
+            sync: config.sync,
+            dirty_since: None,
+        };
         let thread = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run())
@@ -200,7 +205,8 @@ pub(super) struct Decisions {
 
 impl Decisions {
     fn new() -> Result<Self, AuditFault> {
-        let random = getrandom::u64().map_err(|fault| AuditFault::Random(io::Error::other(fault)))?;
+        let random =
+            getrandom::u64().map_err(|fault| AuditFault::Random(io::Error::other(fault)))?;
         Ok(Self { run: random >> 24, next: AtomicU64::new(1) })
     }
 }

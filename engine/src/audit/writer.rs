@@ -7,9 +7,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,8 @@ impl<S: Sink> Writer<S> {
                 self.reopen();
             }
             let finishing = self.shared.finish.load(Ordering::Acquire);
-            let message = if finishing { self.inbox.try_recv().map_err(ended) } else { self.wait() };
+            let message =
+                if finishing { self.inbox.try_recv().map_err(ended) } else { self.wait() };
             match message {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}

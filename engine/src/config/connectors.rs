@@ -121,8 +121,7 @@ fn peers(table: &mut Table<'_>, ip: Option<IpAddr>) -> Option<Vec<IpNet>> {
         .map(|text| {
             let network = network(text);
             if network.is_none() {
-                let message =
-                    format!("`{text}` in `peers` is neither an address nor a CIDR range");
+                let message = format!("`{text}` in `peers` is neither an address nor a CIDR range");
                 table.fault("peers", message);
             }
             network
@@ -172,7 +171,8 @@ pub(super) fn listeners_apart(config: &Config, faults: &mut Vec<ConfigFault>) {
         config.metrics.listen.map(|address| Wanted { label: "[metrics]".to_owned(), address }),
     );
     for (index, one) in wanted.iter().enumerate() {
-        for other in wanted.iter().skip(index + 1).filter(|other| clash(one.address, other.address)) {
+        for other in wanted.iter().skip(index + 1).filter(|other| clash(one.address, other.address))
+        {
             let message = format!(
                 "`{}` listens on {} and `{}` on {}; give one of them another port",
                 one.label, one.address, other.label, other.address

@@ -112,7 +112,9 @@ fn long_name(connector: Option<&str>, key: &Key) -> String {
     };
     let name = format!("{PREFIX}{section}{}", key.name);
     name.chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' })
+        .map(
+            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' },
+        )
         .collect()
 }
 
@@ -121,11 +123,16 @@ mod tests {
     use super::super::settings::Raw;
     use super::*;
 
-    fn overlaid(file: &str, variables: &[(&str, &str)]) -> (Settings, Vec<String>, Vec<ConfigFault>) {
+    fn overlaid(
+        file: &str,
+        variables: &[(&str, &str)],
+    ) -> (Settings, Vec<String>, Vec<ConfigFault>) {
         let (mut settings, faults) = super::super::file::read(file);
         assert_eq!(faults, []);
-        let variables: Vec<_> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let (warnings, faults) = overlay(&mut settings, &variables);
         (settings, warnings, faults)
     }
@@ -176,12 +183,18 @@ mod tests {
     fn a_name_that_means_nothing_is_a_warning() {
         let (_, warnings, faults) = overlaid(
             "",
-            &[("ENFORCEGATE_GLOBAL_THREAD", "8"), ("ENFORCEGATE_SSL_INSPECT", "off"), ("PATH", "/")],
+            &[
+                ("ENFORCEGATE_GLOBAL_THREAD", "8"),
+                ("ENFORCEGATE_SSL_INSPECT", "off"),
+                ("PATH", "/"),
+            ],
         );
         assert_eq!(faults, []);
         assert_eq!(
             warnings,
-            ["environment variable `ENFORCEGATE_GLOBAL_THREAD` matches no key; the nearest is `ENFORCEGATE_GLOBAL_THREADS`"]
+            [
+                "environment variable `ENFORCEGATE_GLOBAL_THREAD` matches no key; the nearest is `ENFORCEGATE_GLOBAL_THREADS`"
+            ]
         );
     }
 

@@ -110,9 +110,13 @@ mod tests {
 
     #[test]
     fn the_distance_counts_letters() {
-        for (one, other, steps) in
-            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("port", "prot", 2), ("threads", "thread", 1)]
-        {
+        for (one, other, steps) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("port", "prot", 2),
+            ("threads", "thread", 1),
+        ] {
             assert_eq!(distance(one, other), steps, "{one} {other}");
             assert_eq!(distance(other, one), steps, "{other} {one}");
         }

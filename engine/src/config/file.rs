@@ -65,9 +65,10 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, name: &str, origin: Origin, table: &DeTable<'_>) {
-        let known = KEYS.iter().map(|key| key.section).find(|known| {
-            *known == name && !known.is_empty() && *known != CONNECTORS
-        });
+        let known = KEYS
+            .iter()
+            .map(|key| key.section)
+            .find(|known| *known == name && !known.is_empty() && *known != CONNECTORS);
         let Some(known) = known else {
             let sections = KEYS
                 .iter()
@@ -145,7 +146,9 @@ fn unknown_key(section: &str, name: &str) -> String {
         (_, Some(key)) if key.section.is_empty() => {
             format!("unknown key `{name}` {place}; it belongs to the top, before the first section")
         }
-        (_, Some(key)) => format!("unknown key `{name}` {place}; it belongs to `[{}]`", key.section),
+        (_, Some(key)) => {
+            format!("unknown key `{name}` {place}; it belongs to `[{}]`", key.section)
+        }
         (own, None) => {
             let near = near(own.map(str::to_owned));
             format!("unknown key `{name}` {place}{near}")
@@ -218,7 +221,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_named_with_its_place_and_its_neighbour() {
         for (text, expected) in [
-            ("[global]\nthread = 4\n", "2:1 unknown key `thread` in `[global]`; the nearest is `threads`"),
+            (
+                "[global]\nthread = 4\n",
+                "2:1 unknown key `thread` in `[global]`; the nearest is `threads`",
+            ),
             ("[globl]\nthreads = 4\n", "1:2 unknown section `[globl]`; the nearest is `[global]`"),
             ("[zzz]\n", "1:2 unknown section `[zzz]`"),
             ("[connector]\n", "1:2 unknown section `[connector]`; the nearest is `[connectors]`"),
@@ -231,7 +237,10 @@ mod tests {
                 "[connectors.a]\nkeyfile = \"x\"\n",
                 "2:1 unknown key `keyfile` in `[connectors.<name>]`; the nearest is `key_file`",
             ),
-            ("[connectors]\nkey = \"x\"\n", "2:1 `key` is not a table; a connector is written `[connectors.<name>]`"),
+            (
+                "[connectors]\nkey = \"x\"\n",
+                "2:1 `key` is not a table; a connector is written `[connectors.<name>]`",
+            ),
         ] {
             assert_eq!(faults(text), [expected], "{text}");
         }
@@ -240,10 +249,22 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_refused() {
         for (text, expected) in [
-            ("[global]\nthreads = \"4\"\n", "2:11 `threads` takes a whole number, not a value of type string"),
-            ("[global]\nthreads = 4.5\n", "2:11 `threads` takes a whole number, not a value of type float"),
-            ("[policy]\nwatch = 1\n", "2:9 `watch` takes `true` or `false`, not a value of type integer"),
-            ("[policy]\npath = 1\n", "2:8 `path` takes a text in quotes, not a value of type integer"),
+            (
+                "[global]\nthreads = \"4\"\n",
+                "2:11 `threads` takes a whole number, not a value of type string",
+            ),
+            (
+                "[global]\nthreads = 4.5\n",
+                "2:11 `threads` takes a whole number, not a value of type float",
+            ),
+            (
+                "[policy]\nwatch = 1\n",
+                "2:9 `watch` takes `true` or `false`, not a value of type integer",
+            ),
+            (
+                "[policy]\npath = 1\n",
+                "2:8 `path` takes a text in quotes, not a value of type integer",
+            ),
             (
                 "[connectors.a]\npeers = [1]\n",
                 "2:9 `peers` takes a list of texts such as `[\"10.0.0.0/8\"]`, not a value of type array",
@@ -258,7 +279,10 @@ mod tests {
         let found = faults("[zeta]\n[global]\nthread = 1\nthreads = true\n");
         assert_eq!(found.len(), 3, "{found:?}");
         let broken = faults("[global\nthreads = = 4\n");
-        assert!(broken.len() >= 2 && broken.iter().all(|line| line.contains("not TOML")), "{broken:?}");
+        assert!(
+            broken.len() >= 2 && broken.iter().all(|line| line.contains("not TOML")),
+            "{broken:?}"
+        );
     }
 
     #[test]

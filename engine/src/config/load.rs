@@ -73,7 +73,8 @@ fn text_of(path: &Path) -> Result<String, String> {
     if facts.len() > CONFIG_BYTES_MAX {
         return Err(format!("the configuration is larger than {CONFIG_BYTES_MAX} bytes"));
     }
-    let bytes = fs::read(path).map_err(|error| format!("cannot read the configuration: {error}"))?;
+    let bytes =
+        fs::read(path).map_err(|error| format!("cannot read the configuration: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         format!("the configuration is not UTF-8 at byte {}", error.utf8_error().valid_up_to())
     })
@@ -88,10 +89,8 @@ pub fn load_text(path: PathBuf, text: &str, overrides: &Overrides) -> Result<Loa
     let (mut settings, mut faults) = file::read(text);
     let (mut warnings, more) = env::overlay(&mut settings, &overrides.variables);
     faults.extend(more);
-    let flags = [
-        ("--loglevel", "level", &overrides.log_level),
-        ("--logtype", "type", &overrides.log_type),
-    ];
+    let flags =
+        [("--loglevel", "level", &overrides.log_level), ("--logtype", "type", &overrides.log_type)];
     for (flag, name, value) in flags {
         if let (Some(value), Some(key)) = (value, find("logging", name)) {
             let given = Given { raw: Raw::Text(value.clone()), origin: Origin::Flag(flag) };

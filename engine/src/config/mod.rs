@@ -7,15 +7,15 @@
 mod args;
 mod load;
 
-mod file;
-mod env;
-mod settings;
-mod table;
-mod settle;
 mod connectors;
-mod secret;
-mod notices;
+mod env;
 mod fault;
+mod file;
+mod notices;
+mod secret;
+mod settings;
+mod settle;
+mod table;
 mod types;
 
 pub mod v1;
@@ -30,3 +30,6 @@ pub use types::{
     Logging, Metrics, OnFailure, PolicyConfig, RedactQuery, RedirectStatus, Switch, TimeZoneChoice,
     Transport, Verdicts,
 };
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,10 @@ pub fn weakenings(config: &Config) -> Vec<Weakening> {
 
 /// The settings that were given, differ from the default, and have no effect in this version.
 pub(super) fn not_yet(settings: &Settings) -> Vec<String> {
-    let once = settings.sections.iter().flat_map(|(name, section)| {
-        idle(name, section).map(|key| key.full_name())
-    });
+    let once = settings
+        .sections
+        .iter()
+        .flat_map(|(name, section)| idle(name, section).map(Key::full_name));
     let connectors = settings.connectors.iter().flat_map(|(name, section)| {
         idle(CONNECTORS, section).map(move |key| format!("[connectors.{name}] {}", key.name))
     });

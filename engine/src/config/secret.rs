@@ -103,6 +103,8 @@ mod tests {
         let (folder, path) = file(&"x".repeat(5000), 0o600);
         assert!(read(&path, Readers::Owner).unwrap_err().contains("larger"));
         assert!(read(folder.path(), Readers::Owner).unwrap_err().contains("not a file"));
-        assert!(read(&folder.path().join("none"), Readers::Owner).unwrap_err().contains("cannot read"));
+        assert!(
+            read(&folder.path().join("none"), Readers::Owner).unwrap_err().contains("cannot read")
+        );
     }
 }

@@ -49,12 +49,10 @@ impl Settings {
     pub(super) fn override_with(&mut self, connector: Option<&str>, key: &Key, given: Given) {
         let section = match connector {
             None => self.sections.entry(key.section).or_default(),
-            Some(name) => {
-                match self.connectors.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, section)) => section,
-                    None => return,
-                }
-            }
+            Some(name) => match self.connectors.iter_mut().find(|(known, _)| known == name) {
+                Some((_, section)) => section,
+                None => return,
+            },
         };
         if let Some(rival) = rival(key) {
             section.values.remove(rival);
@@ -91,9 +89,11 @@ pub(super) fn read_text(kind: Kind, text: &str) -> Result<Raw, String> {
             "false" => Ok(Raw::Switch(false)),
             _ => Err(format!("`{text}` is neither `true` nor `false`")),
         },
-        Kind::Integer { .. } | Kind::Number(_) => {
-            text.trim().parse().map(Raw::Integer).map_err(|_| format!("`{text}` is not a whole number"))
-        }
+        Kind::Integer { .. } | Kind::Number(_) => text
+            .trim()
+            .parse()
+            .map(Raw::Integer)
+            .map_err(|_| format!("`{text}` is not a whole number")),
         Kind::Word(_)
         | Kind::Path
         | Kind::Address

@@ -136,27 +136,36 @@ impl<'s> Settling<'s> {
 
     fn policy(&mut self) -> Option<PolicyConfig> {
         let mut table = self.table("policy");
-        let default_action = table.choice("default_action", &[
-            ("permit", Action::Permit),
-            ("deny", Action::Deny),
-            ("warn", Action::Warn),
-            ("aup", Action::Aup),
-        ]);
+        let default_action = table.choice(
+            "default_action",
+            &[
+                ("permit", Action::Permit),
+                ("deny", Action::Deny),
+                ("warn", Action::Warn),
+                ("aup", Action::Aup),
+            ],
+        );
         let path = table.path("path");
         let shared_path = table.optional_path("shared_path");
         let backup_path = table.path("backup_path");
         let backup_depth = table.number("backup_depth");
-        let domain_backend = table.choice("domain_backend", &[
-            ("auto", BackendChoice::Auto),
-            ("hashset", BackendChoice::Hashset),
-            ("sorted-arena", BackendChoice::SortedArena),
-        ]);
+        let domain_backend = table.choice(
+            "domain_backend",
+            &[
+                ("auto", BackendChoice::Auto),
+                ("hashset", BackendChoice::Hashset),
+                ("sorted-arena", BackendChoice::SortedArena),
+            ],
+        );
         let domain_backend_auto_threshold = table.number("domain_backend_auto_threshold");
-        let git_mode = table.choice("git_mode", &[
-            ("auto", GitMode::Auto),
-            ("force-on", GitMode::ForceOn),
-            ("force-off", GitMode::ForceOff),
-        ]);
+        let git_mode = table.choice(
+            "git_mode",
+            &[
+                ("auto", GitMode::Auto),
+                ("force-on", GitMode::ForceOn),
+                ("force-off", GitMode::ForceOff),
+            ],
+        );
         let time_window_tz = zone(&mut table);
         let watch = table.switch("watch");
         let shrink_guard_percent = table.number("shrink_guard_percent");
@@ -186,11 +195,14 @@ impl<'s> Settling<'s> {
             table.choice("ack_key", &[("ip", AckKey::Ip), ("ip+user", AckKey::IpAndUser)]);
         let ack_token_max_age = table.seconds("ack_token_max_age_s");
         let ack_session_duration = table.seconds("ack_session_duration_s");
-        let redirect_status = table.choice("redirect_status", &[
-            ("302", RedirectStatus::Found),
-            ("303", RedirectStatus::SeeOther),
-            ("307", RedirectStatus::Temporary),
-        ]);
+        let redirect_status = table.choice(
+            "redirect_status",
+            &[
+                ("302", RedirectStatus::Found),
+                ("303", RedirectStatus::SeeOther),
+                ("307", RedirectStatus::Temporary),
+            ],
+        );
         Some(CaptivePortal {
             base_url: base_url?,
             secret: secret?,
@@ -303,11 +315,10 @@ impl<'s> Settling<'s> {
     fn audit(&mut self) -> Option<AuditConfig> {
         let mut table = self.table("audit");
         let path = table.path("path");
-        let verdicts = table.choice("verdicts", &[
-            ("all", Verdicts::All),
-            ("blocked", Verdicts::Blocked),
-            ("none", Verdicts::None),
-        ]);
+        let verdicts = table.choice(
+            "verdicts",
+            &[("all", Verdicts::All), ("blocked", Verdicts::Blocked), ("none", Verdicts::None)],
+        );
         let on_failure = table
             .choice("on_failure", &[("deny", OnFailure::Deny), ("continue", OnFailure::Continue)]);
         let retention_days = table.number::<u32>("retention_days");
@@ -393,7 +404,9 @@ fn base_url_fault(text: &str) -> Option<&'static str> {
     };
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte);
     if !rest.bytes().all(allowed) {
-        return Some("it may hold letters, digits and `-._~:/[]` only: no query, no user, no blanks");
+        return Some(
+            "it may hold letters, digits and `-._~:/[]` only: no query, no user, no blanks",
+        );
     }
     let authority = rest.split('/').next().unwrap_or_default();
     let host = match authority.rsplit_once(':') {
@@ -460,7 +473,8 @@ mod tests {
     #[test]
     fn serials() {
         assert!(is_serial("ABCDE-1234-5678-9ABC-D"));
-        for bad in ["", "ABCDE-1234-5678-9ABC-", "ABCD-1234-5678-9ABC-DE", "ABCDE-1234-5678-9A_C-D"] {
+        for bad in ["", "ABCDE-1234-5678-9ABC-", "ABCD-1234-5678-9ABC-DE", "ABCDE-1234-5678-9A_C-D"]
+        {
             assert!(!is_serial(bad), "{bad}");
         }
     }

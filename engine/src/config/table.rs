@@ -42,11 +42,6 @@ impl Table<'_> {
             .unwrap_or(Origin::Absent)
     }
 
-    /// Whether `name` was given.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.given.is_some_and(|section| section.values.contains_key(name))
-    }
-
     /// What was given, or the default.
     fn raw(&self, name: &str) -> Option<(Kind, Raw)> {
         let key = find(self.section, name)?;

@@ -51,11 +51,7 @@ fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList
     rule
 }
 
-fn position(
-    index: ListIndex,
-    from: &CompiledPolicy,
-    lists: &mut Vec<CompiledList>,
-) -> ListIndex {
+fn position(index: ListIndex, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> ListIndex {
     // A position that does not exist is found out by the build.
     let nowhere = ListIndex(u32::MAX);
     let Some(list) = usize::try_from(index.0).ok().and_then(|index| from.lists.get(index)) else {

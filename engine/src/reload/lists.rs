@@ -140,7 +140,8 @@ impl<'b> ListLoader<'b> {
         self.parsed_files += 1;
         self.report(&list.path, &report);
         let entries = parsed.len();
-        if let Some(before) = before.filter(|old| shrank(old.entries, entries, self.guard_percent)) {
+        if let Some(before) = before.filter(|old| shrank(old.entries, entries, self.guard_percent))
+        {
             self.notes.push(format!(
                 "the list `{}` shrank from {} to {entries} entries, more than \
                  `shrink_guard_percent` ({}) allows; its old entries stay",
@@ -185,7 +186,10 @@ impl<'b> ListLoader<'b> {
     }
 
     /// The lists of a checked policy, in its order.
-    pub(super) fn lists_of(&self, policy: &CheckedPolicy) -> Result<Vec<CompiledList>, ReloadFault> {
+    pub(super) fn lists_of(
+        &self,
+        policy: &CheckedPolicy,
+    ) -> Result<Vec<CompiledList>, ReloadFault> {
         let found = policy.lists.iter().map(|list| {
             let loaded = self.loaded.get(&(list.path.clone(), list.kind)).cloned();
             loaded.ok_or_else(|| ReloadFault::NoList { path: list.path.clone() })

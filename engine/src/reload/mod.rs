@@ -243,7 +243,9 @@ impl Reloader {
         let after = rules.len();
         match loss {
             Loss::FirstFill => Ok(()),
-            Loss::Guarded if lists::shrank(before as u64, after as u64, self.config.shrink_guard_percent) => {
+            Loss::Guarded
+                if lists::shrank(before as u64, after as u64, self.config.shrink_guard_percent) =>
+            {
                 let percent = self.config.shrink_guard_percent;
                 Err(ReloadFault::TooFewRules { before, after, percent })
             }

@@ -91,7 +91,9 @@ impl<'s> SetBuilder<'s> {
             let bytes = self.files.read(SetKind::Index, digest)?;
             match DomainIndex::open(bytes) {
                 Ok(index) if index.sets() == policy.domain_sets() => return Ok(index),
-                Ok(_) => self.notes.push("the index was of other lists and is made again".to_owned()),
+                Ok(_) => {
+                    self.notes.push("the index was of other lists and is made again".to_owned());
+                }
                 Err(fault) => self.notes.push(format!("the index is made again: {fault}")),
             }
         }

@@ -1,1 +1,162 @@
-//! The path from files to a ruleset, on a disk of its own.
+//! The path from files to a ruleset, on a disk of its own: what a failure leaves as it was.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::{Overrides, load_text};
+
+/// A policy below one folder, and the reloader on it.
+struct Site {
+    folder: tempfile::TempDir,
+    reloader: Reloader,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["own", "shared", "lists"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let reloader = reloader(folder.path());
+        Self { folder, reloader }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// A policy file with one rule on one list.
+    fn rule(&self, folder: &str, name: &str) {
+        let text =
+            format!("{name}: {{\n  match-domain-list: ../lists/{name}\n  action: deny\n}}\n");
+        self.write(&format!("{folder}/{name}.policy"), &text);
+    }
+
+    fn list(&self, name: &str, names: usize) {
+        let text: String = (0..names).map(|at| format!("n{at}.{name}.example\n")).collect();
+        self.write(&format!("lists/{name}"), &text);
+    }
+
+    fn names(&self) -> Vec<String> {
+        let live = self.reloader.live.as_ref().unwrap();
+        live.policy.rules.iter().map(|rule| rule.name.clone()).collect()
+    }
+
+    fn stored(&self) -> StoredPolicy {
+        self.reloader.store.load_policy().unwrap().unwrap()
+    }
+}
+
+fn reloader(folder: &Path) -> Reloader {
+    let text = "[connectors.a]\nkey = \"0123456789abcdef\"\n\
+         [captive_portal]\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
+         [policy]\npath = \"own\"\nshared_path = \"shared\"\n\
+         [database]\ndatabase_file = \"state/engine.db\"\n";
+    let file: PathBuf = folder.join("engine.conf");
+    let config = load_text(file, text, &Overrides::default()).unwrap().config;
+    let store = Store::open(&config.database.database_file).unwrap();
+    Reloader::new(&config, store)
+}
+
+#[test]
+fn a_broken_shared_file_keeps_its_last_good_rules() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.rule("shared", "malware");
+    site.list("ads", 10);
+    site.list("malware", 20);
+    assert!(matches!(site.reloader.start().unwrap(), Start::FromFiles(_)));
+    assert_eq!(site.names(), ["ads", "malware"]);
+
+    site.write("shared/malware.policy", "malware: {\n  match-uri\n");
+    let prepared = site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads", "malware"]);
+    assert!(!prepared.receipt.warnings.is_empty());
+    assert!(prepared.receipt.notes.iter().any(|note| note.contains("stay live")));
+    assert_eq!(prepared.ruleset.entries(), 30);
+
+    // So it does when its list is gone.
+    site.rule("shared", "malware");
+    fs::remove_file(site.folder.path().join("lists/malware")).unwrap();
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads", "malware"]);
+
+    // A file that is taken away takes its rules along, if the guard allows it.
+    fs::remove_file(site.folder.path().join("shared/malware.policy")).unwrap();
+    assert!(matches!(site.reloader.reload(), Err(ReloadFault::TooFewRules { .. })));
+    assert_eq!(site.names(), ["ads", "malware"]);
+}
+
+#[test]
+fn a_refused_reload_changes_nothing() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.reloader.start().unwrap();
+    let before = site.stored();
+    site.write("own/bad.policy", "bad: {\n  match-uri: \n}\n");
+    let Err(ReloadFault::Policy { diagnostics }) = site.reloader.reload() else { panic!() };
+    assert!(has_error(&diagnostics));
+    assert_eq!(site.stored(), before);
+    assert_eq!(site.reloader.live.as_ref(), Some(&before));
+}
+
+#[test]
+fn what_has_not_changed_is_not_parsed_again() {
+    let mut site = Site::new();
+    for name in ["ads", "games"] {
+        site.rule("own", name);
+        site.list(name, 10);
+    }
+    let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
+    assert_eq!(first.receipt.parsed, 2);
+    let again = site.reloader.reload().unwrap();
+    assert_eq!(again.receipt.parsed, 0);
+    assert_eq!(again.receipt.digest, first.receipt.digest);
+    assert_eq!(again.ruleset.entries(), 20);
+    site.list("ads", 11);
+    let changed = site.reloader.reload().unwrap();
+    assert_eq!(changed.receipt.parsed, 1);
+    assert_ne!(changed.receipt.digest, first.receipt.digest);
+    site.reloader.clean_up();
+    let sets = fs::read_dir(site.folder.path().join("state/sets")).unwrap().count();
+    assert_eq!(sets, 3, "two lists and one index");
+}
+
+#[test]
+fn a_list_that_shrinks_too_much_keeps_its_old_entries() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.reloader.start().unwrap();
+    for (names, expected) in [(0, 10), (7, 10), (8, 8), (9, 9)] {
+        site.list("ads", names);
+        let prepared = site.reloader.reload().unwrap();
+        assert_eq!(prepared.ruleset.entries(), expected, "{names}");
+        let kept = prepared.receipt.notes.iter().any(|note| note.contains("its old entries stay"));
+        assert_eq!(kept, names as u64 != expected, "{names}");
+    }
+}
+
+#[test]
+fn a_start_from_the_store_makes_lost_and_broken_sets_again() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.reloader.start().unwrap();
+    let digest = site.stored().policy.digest();
+    let Site { folder, reloader: first } = site;
+    let index = first.store.sets().path(SetKind::Index, first.live.unwrap().policy.index_digest());
+    drop(first.store);
+    for break_it in [
+        |path: &Path| fs::write(path, "broken").unwrap(),
+        |path: &Path| fs::remove_dir_all(path.parent().unwrap()).unwrap(),
+    ] {
+        break_it(&index);
+        let mut reloader = reloader(folder.path());
+        let Start::FromStore { ruleset, notes } = reloader.start().unwrap() else { panic!() };
+        assert_eq!((ruleset.entries(), ruleset.digest()), (10, digest));
+        assert!(!notes.is_empty());
+    }
+}

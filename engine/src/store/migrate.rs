@@ -23,9 +23,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreFault> {
     for (version, statements) in (1u32..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let transaction = connection.transaction().map_err(fault)?;
         transaction.execute_batch(statements).map_err(fault)?;
-        transaction
-            .execute("INSERT INTO schema_version VALUES (?)", [version])
-            .map_err(fault)?;
+        transaction.execute("INSERT INTO schema_version VALUES (?)", [version]).map_err(fault)?;
         transaction.commit().map_err(fault)?;
     }
     Ok(())

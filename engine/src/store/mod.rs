@@ -56,7 +56,9 @@ pub enum StoreFault {
         detail: String,
     },
     /// A later version wrote it.
-    #[error("the store has schema {found} and this version knows {known}; use the newer engine, or move the store away so that it is made again from the files")]
+    #[error(
+        "the store has schema {found} and this version knows {known}; use the newer engine, or move the store away so that it is made again from the files"
+    )]
     Newer {
         /// Its schema.
         found: u32,
@@ -109,7 +111,7 @@ impl Store {
             let path = path.to_path_buf();
             move |source| StoreFault::File { action, path, source }
         };
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let before = check_magic(path)?;
         fs::create_dir_all(folder).map_err(file_fault("make the folder of"))?;
         let connection = connect(path).map_err(|error| classify(path, &error))?;
@@ -139,9 +141,11 @@ pub fn move_aside(path: &Path, now: jiff::Timestamp) -> Result<PathBuf, StoreFau
         let mut name = from.as_os_str().to_owned();
         name.push(format!(".broken-{}", now.as_second()));
         let to = PathBuf::from(name);
-        fs::rename(from, &to)
-            .map(|()| to)
-            .map_err(|source| StoreFault::File { action: "move aside", path: from.into(), source })
+        fs::rename(from, &to).map(|()| to).map_err(|source| StoreFault::File {
+            action: "move aside",
+            path: from.into(),
+            source,
+        })
     };
     let mut log = path.as_os_str().to_owned();
     log.push(".wal");

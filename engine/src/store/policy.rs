@@ -89,14 +89,17 @@ impl Store {
         lists.flush().map_err(fault)?;
         drop(lists);
         transaction
-            .execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)", params![
-                number,
-                policy.digest().to_string(),
-                policy.default_action.word(),
-                compiled_us,
-                policy.rules.len() as u64,
-                policy.lists.len() as u64
-            ])
+            .execute(
+                "INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    number,
+                    policy.digest().to_string(),
+                    policy.default_action.word(),
+                    compiled_us,
+                    policy.rules.len() as u64,
+                    policy.lists.len() as u64
+                ],
+            )
             .map_err(fault)?;
         transaction.commit().map_err(fault)?;
         Ok(number)
@@ -310,10 +313,7 @@ mod tests {
         ] {
             store.save_policy(&policy(2), 0).unwrap();
             store.connection.execute_batch(statement).unwrap();
-            assert!(
-                matches!(store.load_policy(), Err(StoreFault::Policy { .. })),
-                "{statement}"
-            );
+            assert!(matches!(store.load_policy(), Err(StoreFault::Policy { .. })), "{statement}");
         }
     }
 }

@@ -48,8 +48,11 @@ pub struct SetFiles {
 impl SetFiles {
     /// Takes a folder, which is made where it is missing.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreFault> {
-        fs::create_dir_all(folder)
-            .map_err(|source| StoreFault::File { action: "make", path: folder.into(), source })?;
+        fs::create_dir_all(folder).map_err(|source| StoreFault::File {
+            action: "make",
+            path: folder.into(),
+            source,
+        })?;
         Ok(Self { folder: folder.into() })
     }
 
@@ -120,9 +123,7 @@ fn is_ours(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let kinds = [SetKind::Names, SetKind::Addresses, SetKind::Index];
     match stem.split_once('.') {
-        None => {
-            stem.parse::<Digest>().is_ok() && kinds.iter().any(|kind| kind.ending() == ending)
-        }
+        None => stem.parse::<Digest>().is_ok() && kinds.iter().any(|kind| kind.ending() == ending),
         Some((digest, _)) => digest.parse::<Digest>().is_ok() && ending == UNFINISHED,
     }
 }

@@ -1,0 +1,576 @@
+//! The data plane over real sockets: a hand-made client, TLS, the proof, batches.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eg_policy::build::{Loaded, build};
+use eg_policy::check::{CheckedRule, Conditions, DomainPattern, Scope};
+use eg_policy::compile::CompiledPolicy;
+use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::ruleset::Ruleset;
+use eg_policy::verdict::{Action as Asks, RuleId};
+use eg_proto::handshake::EXPORTER_LABEL;
+use eg_proto::session::{read_number, write_ping};
+use eg_proto::{
+    Action, Close, CloseReason, ConnectorHandshake, ConnectorName, ConnectorProgress, FailureCause,
+    FrameBuffer, FrameKind, Freshness, HandshakeFault, Inspect, Opener, Phase, PortalSecret, Query,
+    QueryWriter, RefusedReason, Retry, Role, Route, RunId, SharedKey, Sni, Terms, answers,
+};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use super::*;
+use crate::audit::AuditThread;
+use crate::audit::tests::{Memory, audit_to_memory};
+use crate::config::{AckKey, CaptivePortal, RedirectStatus};
+
+const KEY: &str = "k0-abcdefghijklmnopqrstuvwxyz-012345";
+const OTHER_KEY: &str = "k1-abcdefghijklmnopqrstuvwxyz-012345";
+const SECRET: [u8; 32] = [9; 32];
+
+fn rule(id: u32, name: &str, action: Asks, domain: &str) -> CheckedRule {
+    let domains = vec![DomainPattern { name: domain.into(), scope: Scope::Tree }];
+    CheckedRule {
+        id: RuleId(id),
+        name: name.into(),
+        file: "10-test.policy".into(),
+        line: id,
+        action,
+        description: Some(format!("because of {name}")),
+        category: None,
+        conditions: Conditions { domains, ..Conditions::default() },
+    }
+}
+
+fn ruleset(rules: Vec<CheckedRule>) -> Ruleset {
+    let policy = CompiledPolicy { rules, lists: Vec::new(), default_action: Asks::Permit };
+    let index = DomainIndex::open(write_index(&[], 1)).unwrap();
+    build(&policy, Loaded { index: Arc::new(index), addresses: Vec::new() }).unwrap()
+}
+
+fn portal() -> PortalLinks {
+    PortalLinks::new(&CaptivePortal {
+        base_url: "http://portal.example/".into(),
+        secret: PortalSecret::from_bytes(SECRET),
+        previous: None,
+        ack_secret_file: "unused".into(),
+        relay_key_file: None,
+        ack_key: AckKey::Ip,
+        ack_token_max_age: Duration::from_secs(300),
+        ack_session_duration: Duration::from_secs(3600),
+        redirect_status: RedirectStatus::Found,
+    })
+}
+
+fn server_tls() -> Arc<rustls::ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(vec!["engine".into()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
+}
+
+fn guest(name: &str, key: &str, peers: &str) -> Guest {
+    Guest {
+        name: ConnectorName::parse(name).unwrap(),
+        key: SharedKey::parse(key).unwrap(),
+        peers: vec![peers.parse().unwrap()],
+    }
+}
+
+struct Engine {
+    plane: DataPlane,
+    live: Arc<Live>,
+    thread: AuditThread,
+    trail: Memory,
+}
+
+impl Engine {
+    fn start() -> Self {
+        Self::start_with(vec![
+            guest("squid", KEY, "127.0.0.1/32"),
+            guest("elsewhere", KEY, "127.0.0.2/32"),
+        ])
+    }
+
+    fn start_with(guests: Vec<Guest>) -> Self {
+        let (audit, thread, trail) = audit_to_memory();
+        let live = Arc::new(Live::new(ruleset(vec![
+            rule(1, "no-games", Asks::Deny, "games.example"),
+            rule(2, "careful", Asks::Warn, "odd.example"),
+        ])));
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let plane = DataPlane::start(DataPlaneParts {
+            listeners: vec![BoundListener { socket, guests }],
+            tls: server_tls(),
+            live: Arc::clone(&live),
+            audit,
+            portal: portal(),
+            threads: NonZeroUsize::new(2).unwrap(),
+            version: "2026.47.0.0".into(),
+        })
+        .unwrap();
+        Self { plane, live, thread, trail }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.plane.addresses()[0]
+    }
+
+    fn client(&self) -> Client {
+        let mut client = Client::connect(self.address());
+        client.prove("squid", KEY).unwrap();
+        client
+    }
+
+    /// Ends it and gives what its trail holds.
+    fn stop(self) -> Vec<serde_json::Value> {
+        self.plane.drain(Duration::from_secs(5));
+        self.thread.finish();
+        self.trail.lines()
+    }
+}
+
+/// Takes any certificate: the proof is bound to the connection, which is the point.
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+struct Client {
+    tls: StreamOwned<ClientConnection, TcpStream>,
+    frames: FrameBuffer,
+}
+
+/// One answer, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    id: u64,
+    action: Action,
+    decision: String,
+    token: String,
+}
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(address, &rustls::version::TLS13)
+    }
+
+    fn connect_with(
+        address: SocketAddr,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+            .with_no_client_auth();
+        let name = ServerName::try_from("engine").unwrap();
+        let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket).unwrap();
+        }
+        Self { tls: StreamOwned::new(connection, socket), frames: FrameBuffer::new() }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.tls.write_all(bytes).unwrap();
+        self.tls.flush().unwrap();
+    }
+
+    /// The next frame; `None` once the engine has ended the connection.
+    fn next(&mut self) -> Option<(FrameKind, Vec<u8>)> {
+        loop {
+            if let Some(frame) = self.frames.next().unwrap() {
+                return Some((frame.kind, frame.body.to_vec()));
+            }
+            match self.tls.read(self.frames.spare()) {
+                Ok(0) => return None,
+                Ok(count) => self.frames.filled(count),
+                Err(fault) => panic!("the engine ended without a farewell: {fault}"),
+            }
+        }
+    }
+
+    fn prove(&mut self, name: &str, key: &str) -> Result<Terms, HandshakeFault> {
+        let exporter = self.tls.conn.export_keying_material([0; 32], EXPORTER_LABEL, None).unwrap();
+        let (name, key) = (ConnectorName::parse(name).unwrap(), SharedKey::parse(key).unwrap());
+        let mut out = Vec::new();
+        let run = RunId(77);
+        let mut proof =
+            ConnectorHandshake::start(&key, &name, run, Inspect::Off, [5; 32], exporter, &mut out)?;
+        loop {
+            self.send(&out);
+            out.clear();
+            let (kind, body) = self.next().expect("an answer to the handshake");
+            match proof.feed(eg_proto::Frame { kind, body: &body }, &mut out)? {
+                ConnectorProgress::Continue => {}
+                ConnectorProgress::Done(terms) => return Ok(*terms),
+            }
+        }
+    }
+
+    fn refusal(&mut self, name: &str, key: &str) -> RefusedReason {
+        match self.prove(name, key) {
+            Err(HandshakeFault::Refused { reason, .. }) => reason,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn read_answers(&mut self) -> Vec<Said> {
+        let (kind, body) = self.next().expect("answers");
+        assert_eq!(kind, FrameKind::Answers);
+        answers(&body)
+            .unwrap()
+            .map(|answer| {
+                let answer = answer.unwrap();
+                Said {
+                    id: answer.id,
+                    action: answer.action,
+                    decision: answer.decision.to_string(),
+                    token: String::from_utf8(answer.token.to_vec()).unwrap(),
+                }
+            })
+            .collect()
+    }
+
+    fn ask(&mut self, asked: &[Query<'_>]) -> Vec<Said> {
+        self.send(&batch(asked));
+        let mut said = Vec::new();
+        while said.len() < asked.len() {
+            said.extend(self.read_answers());
+        }
+        said
+    }
+
+    fn farewell(&mut self) -> CloseReason {
+        let (kind, body) = self.next().expect("a farewell");
+        assert_eq!(kind, FrameKind::Close);
+        let reason = Close::read(&body).unwrap().reason;
+        assert_eq!(self.next(), None, "nothing follows a farewell");
+        reason
+    }
+}
+
+fn query(id: u64, uri: &str) -> Query<'_> {
+    Query {
+        id,
+        retry: Retry::First,
+        role: Role::Rewrite,
+        phase: Phase::Request,
+        method: b"GET",
+        uri: uri.as_bytes(),
+        client: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)),
+        client_port: 4000,
+        user: None,
+        sni: Sni::Unknown,
+        user_agent: None,
+        referer: None,
+        tag: None,
+    }
+}
+
+fn batch(asked: &[Query<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = QueryWriter::begin(&mut out);
+    for query in asked {
+        writer.push(query).unwrap();
+    }
+    writer.finish().unwrap();
+    out
+}
+
+fn until(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "it did not come so far");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_batch_is_answered_by_the_rules_and_recorded() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let said = client.ask(&[
+        query(1, "http://fine.example/"),
+        query(2, "http://www.games.example/play?q=1"),
+        query(3, "http://odd.example/"),
+        query(4, "http://bad_%00host/"),
+    ]);
+    let actions: Vec<_> = said.iter().map(|answer| (answer.id, answer.action)).collect();
+    assert_eq!(
+        actions,
+        [(1, Action::Permit), (2, Action::Deny), (3, Action::Warn), (4, Action::Deny)]
+    );
+    assert_eq!(said[0].token, "");
+    let opener = Opener::new(PortalSecret::from_bytes(SECRET), None);
+    let now = now().unix_micros() / 1_000_000;
+    let opened = opener.open(Route::Blocked, &said[1].token, now).unwrap();
+    assert_eq!(opened.freshness, Freshness::Fresh);
+    assert_eq!(opened.payload.rule, "no-games");
+    assert_eq!(opened.payload.rule_id, Some(1));
+    assert_eq!(opened.payload.reason, "because of no-games");
+    assert_eq!(opened.payload.url, "http://www.games.example/play?q=1");
+    assert_eq!(opened.payload.decision, said[1].decision);
+    assert_eq!(opened.payload.client, Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5))));
+    assert_eq!(opener.open(Route::Warned, &said[2].token, now).unwrap().payload.rule, "careful");
+    let bad = opener.open(Route::Blocked, &said[3].token, now).unwrap().payload;
+    assert_eq!((bad.rule.as_str(), bad.rule_id), ("invalid-request", None));
+    drop(client);
+    let trail = engine.stop();
+    let rules: Vec<_> = trail.iter().map(|line| line["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["no-games", "careful", "invalid-request"]);
+    assert_eq!(trail[0]["id"], said[1].decision.as_str());
+}
+
+#[test]
+fn a_connector_gets_what_it_needs_when_it_is_alone() {
+    let engine = Engine::start();
+    let mut client = Client::connect(engine.address());
+    let terms = client.prove("squid", KEY).unwrap();
+    assert_eq!(terms.base_url, "http://portal.example/");
+    assert_eq!(terms.redirect_status, 302);
+    let opener = Opener::new(PortalSecret::from_bytes(SECRET), None);
+    let in_a_year = now().unix_micros() / 1_000_000 + 365 * 86_400;
+    let causes: Vec<FailureCause> = terms.tokens.iter().map(|token| token.cause).collect();
+    assert_eq!(causes, FailureCause::ALL);
+    for token in &terms.tokens {
+        let opened = opener.open(Route::Blocked, &token.token, in_a_year).unwrap();
+        assert_eq!(opened.payload.rule, "engine-unavailable");
+        assert_eq!(opened.freshness, Freshness::Fresh);
+    }
+    engine.stop();
+}
+
+#[test]
+fn who_is_not_let_in_is_told_why_and_recorded() {
+    let engine = Engine::start();
+    for (name, key, expected) in [
+        ("squid", OTHER_KEY, RefusedReason::WrongKey),
+        ("nobody", KEY, RefusedReason::UnknownConnector),
+        ("elsewhere", KEY, RefusedReason::AddressNotAllowed),
+    ] {
+        let mut client = Client::connect(engine.address());
+        assert_eq!(client.refusal(name, key), expected, "{name}");
+        assert_eq!(client.next(), None, "{name}: the engine ends the connection");
+        assert_eq!(engine.plane.refusals().count(Refusal::Handshake(expected)), 1);
+    }
+    assert_eq!(engine.plane.sessions(), 0);
+    let trail = engine.stop();
+    let outcomes: Vec<_> = trail.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["wrong-key", "unknown-connector", "address-not-allowed"]);
+    assert_eq!(trail[1]["connector"], "nobody");
+}
+
+#[test]
+fn a_source_of_no_connector_is_closed_before_tls() {
+    let engine = Engine::start_with(vec![guest("elsewhere", KEY, "127.0.0.2/32")]);
+    let mut socket = TcpStream::connect(engine.address()).unwrap();
+    let mut byte = [0];
+    assert!(matches!(socket.read(&mut byte), Ok(0) | Err(_)));
+    until(|| engine.plane.refusals().count(Refusal::Source) == 1);
+    assert_eq!(engine.stop()[0]["outcome"], "source-not-allowed");
+}
+
+#[test]
+fn tls_below_1_3_is_refused_though_the_pair_allows_it() {
+    let engine = Engine::start();
+    let mut client = Client::connect_with(engine.address(), &rustls::version::TLS12);
+    client.send(b"anything");
+    assert_eq!(client.next(), None);
+    assert_eq!(engine.plane.refusals().count(Refusal::Tls), 1);
+    engine.stop();
+}
+
+#[test]
+fn garbage_ends_the_connection_and_nothing_else() {
+    let engine = Engine::start();
+    let mut bystander = engine.client();
+    // Instead of TLS.
+    let mut socket = TcpStream::connect(engine.address()).unwrap();
+    socket.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut alert = Vec::new();
+    let _ = socket.read_to_end(&mut alert);
+    until(|| engine.plane.refusals().count(Refusal::Tls) == 1);
+    // Instead of a hello.
+    let mut client = Client::connect(engine.address());
+    client.send(&[0, 0, 0, 1, 250, 0]);
+    assert_eq!(client.farewell(), CloseReason::Broken);
+    // Instead of queries.
+    for bytes in
+        [&[0xff, 0xff, 0xff, 0xff, 16][..], &[0, 0, 0, 4, 16, 0, 9, 1, 1], &[0, 0, 0, 0, 99]]
+    {
+        let mut client = engine.client();
+        client.send(bytes);
+        assert_eq!(client.farewell(), CloseReason::Broken, "{bytes:?}");
+    }
+    // A frame of the handshake in an open session.
+    let mut client = engine.client();
+    client.send(&[0, 0, 0, 0, FrameKind::Hello.number()]);
+    assert_eq!(client.farewell(), CloseReason::Unexpected);
+    assert_eq!(bystander.ask(&[query(1, "http://fine.example/")]).len(), 1);
+    engine.stop();
+}
+
+#[test]
+fn a_query_past_a_bound_is_denied_and_the_others_are_answered() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let long = format!("http://fine.example/{}", "a".repeat(60 * 1024));
+    let mut bytes = batch(&[query(1, &long), query(2, "http://fine.example/")]);
+    // The first record's phase becomes one that does not exist.
+    bytes[5 + 2 + 4 + 8 + 2] = 200;
+    client.send(&bytes);
+    let said = client.read_answers();
+    let actions: Vec<_> = said.iter().map(|answer| (answer.id, answer.action)).collect();
+    assert_eq!(actions, [(1, Action::Deny), (2, Action::Permit)]);
+    drop(client);
+    assert_eq!(engine.stop()[0]["rule"], "invalid-request");
+}
+
+#[test]
+fn slow_handshakes_are_cut() {
+    let engine = Engine::start();
+    let begun = Instant::now();
+    let mut silent = TcpStream::connect(engine.address()).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut halfway = Client::connect(engine.address());
+    let mut bytes = Vec::new();
+    let _ = silent.read_to_end(&mut bytes);
+    assert_eq!(halfway.farewell(), CloseReason::Silent);
+    assert!(begun.elapsed() >= eg_proto::limits::HANDSHAKE_TIMEOUT, "{:?}", begun.elapsed());
+    assert_eq!(engine.plane.refusals().count(Refusal::Slow), 2);
+    engine.stop();
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let mut out = Vec::new();
+    write_ping(&mut out, 42).unwrap();
+    client.send(&out);
+    let (kind, body) = client.next().unwrap();
+    assert_eq!((kind, read_number(&body).unwrap()), (FrameKind::Pong, 42));
+    engine.stop();
+}
+
+#[test]
+fn a_drain_answers_what_is_in_flight_and_takes_nobody_in() {
+    let engine = Engine::start();
+    let address = engine.address();
+    let mut client = engine.client();
+    let asked: Vec<Query<'_>> = (0..500).map(|id| query(id, "http://games.example/")).collect();
+    for _ in 0..4 {
+        client.send(&batch(&asked));
+    }
+    let reader = std::thread::spawn(move || {
+        let mut answered = 0;
+        let mut reason = None;
+        while let Some((kind, body)) = client.next() {
+            match kind {
+                FrameKind::Answers => answered += answers(&body).unwrap().count(),
+                FrameKind::Close => reason = Some(Close::read(&body).unwrap().reason),
+                other => panic!("{other:?}"),
+            }
+        }
+        (answered, reason)
+    });
+    let trail = engine.stop();
+    assert_eq!(reader.join().unwrap(), (2000, Some(CloseReason::Draining)));
+    assert_eq!(trail.len(), 2000);
+    assert!(TcpStream::connect(address).is_err(), "the listener is gone");
+}
+
+#[test]
+fn a_batch_sees_one_ruleset_and_the_next_one_the_other() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let asked = [query(1, "http://games.example/")];
+    assert_eq!(client.ask(&asked)[0].action, Action::Deny);
+    let old = engine.live.swap(ruleset(vec![rule(1, "new", Asks::Warn, "games.example")]));
+    assert_eq!(old.revision(), 1);
+    assert_eq!(Arc::strong_count(&old), 1, "its memory is the reloader's to give back");
+    assert_eq!(client.ask(&asked)[0].action, Action::Warn);
+    engine.stop();
+}
+
+#[test]
+fn a_peer_that_does_not_read_costs_bounded_memory_and_nobody_else_time() {
+    let engine = Engine::start();
+    let mut greedy = engine.client();
+    let long = format!("http://games.example/{}", "a".repeat(1500));
+    let asked: Vec<Query<'_>> = (0..600).map(|id| query(id, &long)).collect();
+    let frame = batch(&asked);
+    greedy.tls.sock.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    // In the end the engine reads no more, and the system's buffers are full.
+    let stopped =
+        (0..1000).any(|_| greedy.tls.write_all(&frame).and_then(|()| greedy.tls.flush()).is_err());
+    assert!(stopped, "the engine read on though nobody took its answers");
+    let mut other = engine.client();
+    assert_eq!(other.ask(&[query(1, "http://fine.example/")]).len(), 1);
+    drop(greedy);
+    engine.stop();
+}
+
+#[test]
+fn another_connector_may_use_the_same_listener_and_another_key() {
+    let engine = Engine::start_with(vec![
+        guest("squid", KEY, "127.0.0.1/32"),
+        guest("second", OTHER_KEY, "127.0.0.0/8"),
+    ]);
+    let mut client = Client::connect(engine.address());
+    client.prove("second", OTHER_KEY).unwrap();
+    assert_eq!(client.ask(&[query(1, "http://fine.example/")])[0].action, Action::Permit);
+    until(|| engine.plane.sessions() == 1);
+    engine.stop();
+}

@@ -1,0 +1,394 @@
+//! The real binary: what a bad start looks like, and that it destroys nothing; what a good one does.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail a test as the tests themselves do")]
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a start or an end may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A whole installation below one folder.
+struct Home {
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The port is free now; whoever takes it meanwhile makes the test fail, not hang.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let home = Self { folder, port };
+        fs::create_dir(home.path("rules.d")).unwrap();
+        home.write("key", "0123456789abcdef0123456789abcdef\n", 0o400);
+        home.write("secret", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", 0o640);
+        home.configure("");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        if path.exists() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Writes the configuration with `extra` at its end.
+    fn configure(&self, extra: &str) {
+        let text = format!(
+            "[connectors.squid]\nport = {}\nkey_file = \"key\"\n\
+             [database]\ndatabase_file = \"state/engine.db\"\n\
+             [policy]\npath = \"rules.d\"\nshared_path = \"\"\n\
+             [captive_portal]\nsecret_file = \"secret\"\n\
+             [control]\nip = \"127.0.0.1\"\nkey = \"ssl/key.pem\"\ncert = \"ssl/cert.pem\"\n\
+             [audit]\npath = \"audit\"\n\
+             [logging]\ntype = \"console\"\nlevel = \"notice\"\n{extra}",
+            self.port
+        );
+        self.write("engine.conf", &text, 0o640);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_enforcegate-engine"));
+        command.arg("-c").arg(self.path("engine.conf")).args(arguments);
+        command.env_clear().stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the engine to its end, which must come by itself.
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs the engine, which must fail with all of `parts` in what it says.
+    fn refused(&self, arguments: &[&str], parts: &[&str]) {
+        let output = self.output(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        assert!(!text.contains("panicked"), "{text}");
+    }
+
+    fn start(&self) -> Engine {
+        let log = self.path("stderr");
+        let file = fs::File::create(&log).unwrap();
+        let child = self.command(&[]).stderr(file).spawn().unwrap();
+        let mut engine = Engine { child, log };
+        engine.wait_for("ready");
+        engine
+    }
+
+    fn rule(&self, name: &str, list: &str) {
+        let text =
+            format!("{name}: {{\n    match-domain-list: ../lists/{list}\n    action: deny\n}}\n");
+        self.write(&format!("rules.d/{name}.policy"), &text, 0o640);
+    }
+
+    fn list(&self, name: &str, names: usize) {
+        fs::create_dir_all(self.path("lists")).unwrap();
+        let text: String = (0..names).map(|number| format!("n{number}.{name}.example\n")).collect();
+        self.write(&format!("lists/{name}"), &text, 0o640);
+    }
+}
+
+/// A running engine; it is ended with the test.
+struct Engine {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Engine {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        fs::File::open(&self.log).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Waits until the log holds `part`.
+    fn wait_for(&mut self, part: &str) {
+        self.wait_until(part, |text| text.contains(part));
+    }
+
+    fn wait_until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let began = Instant::now();
+        while !holds(&self.text()) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ended before `{what}`: {}", self.text());
+            assert!(began.elapsed() < PATIENCE, "no `{what}` in: {}", self.text());
+            std::thread::yield_now();
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    fn stop(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        let status = self.child.wait().unwrap();
+        let text = self.text();
+        assert!(status.success(), "{text}");
+        text
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Every file below a folder with its bytes.
+fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn help_and_version_leave_with_two() {
+    let home = Home::new();
+    for flag in ["-h", "--help", "-v", "--version"] {
+        let output = home.output(&[flag]);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{flag}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
+    let home = Home::new();
+    home.configure("[global]\nthread = 2\n");
+    let parts = ["engine.conf:21:1: unknown key `thread` in `[global]`", "`threads`"];
+    home.refused(&[], &parts);
+    home.refused(&["--check"], &parts);
+}
+
+#[test]
+fn every_fault_of_a_configuration_comes_at_once() {
+    let home = Home::new();
+    home.configure("[global]\nthreads = 0\n[globl]\n[audit2]\n");
+    home.refused(&[], &["`threads` is 0; it must be 1 to 256", "[globl]", "[audit2]"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let home = Home::new();
+    fs::remove_file(home.path("engine.conf")).unwrap();
+    home.refused(&[], &["engine.conf", "cannot read the configuration"]);
+}
+
+#[test]
+fn a_secret_of_the_wrong_length_is_refused() {
+    let home = Home::new();
+    home.write("secret", "MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o640);
+    home.refused(&[], &["engine.conf:10:1", "secret", "32"]);
+}
+
+#[test]
+fn a_key_of_the_wrong_length_or_mode_is_refused() {
+    let home = Home::new();
+    home.write("key", "short\n", 0o400);
+    home.refused(&[], &["engine.conf:3:1", "16"]);
+    home.write("key", "0123456789abcdef\n", 0o644);
+    home.refused(&[], &["engine.conf:3:1", "0644", "chmod"]);
+}
+
+#[test]
+fn a_missing_path_ends_the_start() {
+    let home = Home::new();
+    fs::remove_dir(home.path("rules.d")).unwrap();
+    home.refused(&[], &["rules.d", "[policy] path"]);
+    home.refused(&["--check"], &["rules.d", "[policy] path"]);
+}
+
+#[test]
+fn a_faulty_policy_is_shown_with_file_and_line() {
+    let home = Home::new();
+    let text = "good: {\n    match-uri: http://a.example/\n}\nbad: {\n    match-urii: x\n}\n";
+    home.write("rules.d/10-bad.policy", text, 0o640);
+    let before = snapshot(&home.path("rules.d"));
+    home.refused(&["--check"], &["10-bad.policy:5", "EGP020"]);
+    home.refused(&[], &["10-bad.policy", "5", "EGP020"]);
+    assert_eq!(snapshot(&home.path("rules.d")), before);
+}
+
+#[test]
+fn a_missing_list_is_shown_where_it_is_named() {
+    let home = Home::new();
+    home.rule("ads", "ads");
+    home.refused(&["--check"], &["ads.policy:2", "EGP036"]);
+    home.refused(&[], &["ads.policy", "EGP036"]);
+}
+
+#[test]
+fn a_store_that_is_something_else_is_left_alone() {
+    let home = Home::new();
+    fs::create_dir(home.path("state")).unwrap();
+    home.write("state/engine.db", "a letter to my grandmother\n", 0o600);
+    home.refused(&[], &["engine.db", "not a DuckDB file"]);
+    let bytes = fs::read(home.path("state/engine.db")).unwrap();
+    assert_eq!(bytes, b"a letter to my grandmother\n");
+    assert_eq!(fs::read_dir(home.path("state")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let home = Home::new();
+    let taken = TcpListener::bind(("127.0.0.1", home.port)).unwrap();
+    home.refused(&[], &[&format!("127.0.0.1:{}", home.port), "[connectors.squid]"]);
+    drop(taken);
+}
+
+#[test]
+fn a_store_in_use_is_named() {
+    let home = Home::new();
+    let engine = home.start();
+    let other = Home::new();
+    let text = fs::read_to_string(other.path("engine.conf")).unwrap();
+    let database = home.path("state/engine.db");
+    other.write("engine.conf", &text.replace("state/engine.db", database.to_str().unwrap()), 0o640);
+    other.refused(&[], &["engine.db", "in use by another process"]);
+    engine.stop();
+}
+
+#[test]
+fn the_environment_beats_the_file_and_says_so() {
+    let home = Home::new();
+    let output = home
+        .command(&["--check"])
+        .env("ENFORCEGATE_POLICY_PATH", "elsewhere")
+        .env("ENFORCEGATE_GLOBAL_THREAD", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in ["ENFORCEGATE_POLICY_PATH", "ENFORCEGATE_GLOBAL_THREADS", "elsewhere"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+#[test]
+fn a_start_fills_the_store_and_the_next_one_reads_no_policy() {
+    let home = Home::new();
+    home.list("ads", 100);
+    home.rule("ads", "ads");
+    let engine = home.start();
+    let text = engine.stop();
+    assert!(text.contains("policy compiled from the files"), "{text}");
+    assert!(text.contains("rules=1") && text.contains("names=100"), "{text}");
+    assert!(text.contains("made a self-signed TLS pair"), "{text}");
+
+    // A file that is now faulty is not read, and said to be newer.
+    home.write("rules.d/ads.policy", "broken", 0o640);
+    let text = home.start().stop();
+    assert!(text.contains("policy loaded from the store"), "{text}");
+    assert!(text.contains("is newer than the compiled policy"), "{text}");
+    assert!(!text.contains("made a self-signed TLS pair"), "{text}");
+}
+
+#[test]
+fn set_files_that_are_lost_are_made_again() {
+    let home = Home::new();
+    home.list("ads", 100);
+    home.rule("ads", "ads");
+    home.start().stop();
+    let before = snapshot(&home.path("state/sets"));
+    assert_eq!(before.len(), 2, "a list and the index");
+    fs::remove_dir_all(home.path("state/sets")).unwrap();
+    let text = home.start().stop();
+    assert!(text.contains("policy loaded from the store"), "{text}");
+    assert!(text.contains("names=100"), "{text}");
+    let names = |files: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
+        files.iter().map(|(path, _)| path.clone()).collect()
+    };
+    assert_eq!(names(&snapshot(&home.path("state/sets"))), names(&before));
+}
+
+#[test]
+fn a_reload_takes_all_or_nothing() {
+    let home = Home::new();
+    home.list("ads", 100);
+    home.rule("ads", "ads");
+    let mut engine = home.start();
+
+    home.list("games", 50);
+    home.rule("games", "games");
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("policy reloaded");
+    let text = engine.text();
+    assert!(text.contains("rules=2 lists=2 parsed=1 names=150"), "{text}");
+    let sets = snapshot(&home.path("state/sets"));
+
+    home.write("rules.d/games.policy", "games: {\n", 0o640);
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("the policy was not reloaded; the running one stays");
+    assert_eq!(snapshot(&home.path("state/sets")), sets);
+
+    fs::remove_file(home.path("rules.d/games.policy")).unwrap();
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("shrink from 2 to 1 rules");
+
+    home.rule("games", "games");
+    home.list("games", 10);
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("shrank from 50 to 10 entries");
+    engine.wait_until("a second reload", |text| text.matches("policy reloaded").count() == 2);
+    let text = engine.stop();
+    assert!(text.contains("draining") && text.contains("ended"), "{text}");
+}
+
+#[test]
+fn an_empty_folder_is_a_legal_start() {
+    let home = Home::new();
+    let text = home.start().stop();
+    assert!(text.contains("rules=0"), "{text}");
+    assert!(text.contains("ready listening="), "{text}");
+}
+
+#[test]
+fn the_log_file_is_opened_again_on_sighup() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("engine.conf")).unwrap();
+    let text = text.replace("type = \"console\"", "type = \"file\"\nfile = \"engine.log\"");
+    home.write("engine.conf", &text, 0o640);
+    let log = home.path("engine.log");
+    fs::write(&log, "").unwrap();
+    let child = home.command(&[]).stderr(Stdio::null()).spawn().unwrap();
+    let mut engine = Engine { child, log };
+    engine.wait_for("ready");
+    fs::rename(home.path("engine.log"), home.path("engine.log.1")).unwrap();
+    fs::write(home.path("engine.log"), "").unwrap();
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("policy reloaded");
+    engine.stop();
+}
