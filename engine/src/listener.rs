@@ -30,8 +30,8 @@ use crate::worker::{Arrival, WAKER, Worker};
 /// a large site; each session costs some ten kilobytes.
 pub const SESSIONS_MAX: usize = 1024;
 
-/// Connections that have not proved their key yet, beside the sessions: strangers from allowed
-/// addresses must not take the sessions' places.
+/// Connections that have not proved their key yet, beside the sessions: enough for all helpers of
+/// several proxies to reconnect at once, and a bound on what strangers from allowed addresses cost.
 pub const STRANGERS_MAX: usize = 256;
 
 /// Connections on their way to one worker; more wait in the system's own queue.
@@ -368,7 +368,7 @@ impl Front {
             refusals.note(Refusal::Source, address, None, "see `peers` in engine.conf");
             return;
         }
-        let max = SESSIONS_MAX + STRANGERS_MAX;
+        let max = self.house.sessions.load(Ordering::Acquire).saturating_add(STRANGERS_MAX);
         let Some(place) = Seat::take(&self.house.connections, max) else {
             refusals.note(Refusal::Busy, address, None, "too many connections are open");
             return;
