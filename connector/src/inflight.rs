@@ -230,4 +230,5 @@ impl InFlight {
 }
 
 #[cfg(test)]
+#[path = "inflight_tests.rs"]
 mod tests;

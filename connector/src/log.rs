@@ -3,7 +3,7 @@
 //! Our levels are one step finer than those of `tracing`, so each has a name there: notice is
 //! `info`, info is `debug`, and debug, the only one that speaks of single requests, is `trace`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
@@ -60,7 +60,7 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut seen = Fields { format: self.format, ..Fields::default_for(self.format) };
+        let mut seen = Fields::of(self.format);
         event.record(&mut seen);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = seen
@@ -81,7 +81,7 @@ struct Fields {
 }
 
 impl Fields {
-    const fn default_for(format: LogFormat) -> Self {
+    const fn of(format: LogFormat) -> Self {
         Self { format, message: String::new(), rest: String::new() }
     }
 
@@ -136,10 +136,7 @@ fn quoted(text: &str) -> String {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             plain if !plain.is_control() => out.push(plain),
-            control => {
-                // Writing to a `String` cannot fail.
-                drop(write!(out, "\\u{:04x}", u32::from(control)));
-            }
+            control => out.push_str(&format!("\\u{:04x}", u32::from(control))),
         }
     }
     out.push('"');

@@ -383,4 +383,5 @@ impl Desk {
 }
 
 #[cfg(test)]
+#[path = "pipeline_tests.rs"]
 mod tests;

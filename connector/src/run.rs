@@ -250,7 +250,7 @@ impl Loop {
             && let Some(out) = self.link.out()
             && let Err(fault) = self.pipeline.write_queries(out, may_ask)
         {
-            self.link.fail(now, fault.into());
+            self.link.fail(now, &fault.into());
         }
         self.link.flush(now);
         self.sync_link();
@@ -306,7 +306,7 @@ impl Loop {
             && let Some(out) = link.out()
             && let Err(fault) = report.write(out)
         {
-            link.fail(now, fault.into());
+            link.fail(now, &fault.into());
         }
         self.sync_link();
     }
@@ -357,19 +357,19 @@ fn read_link(
             if let Some(terms) = welcome {
                 link.welcomed(now, &terms);
                 if let Err(fault) = take(LinkEvent::Up(terms)) {
-                    return link.fail(now, fault);
+                    return link.fail(now, &fault);
                 }
             }
             match more {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(fault) => return link.fail(now, fault),
+                Err(fault) => return link.fail(now, &fault),
             }
         }
         match link.fill(now) {
             Ok(true) => {}
             Ok(false) => return,
-            Err(fault) => return link.fail(now, fault),
+            Err(fault) => return link.fail(now, &fault),
         }
     }
 }

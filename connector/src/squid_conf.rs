@@ -154,4 +154,5 @@ fn inspection(inspect: Inspect) -> String {
 }
 
 #[cfg(test)]
+#[path = "squid_conf_tests.rs"]
 mod tests;

@@ -234,7 +234,7 @@ impl Config {
         };
         let bytes = std::fs::read(path).map_err(|fault| whole(format!("cannot read: {fault}")))?;
         let text = String::from_utf8(bytes).map_err(|_| whole("it is not UTF-8".to_owned()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Self::parse(&text, folder, &|named| std::fs::read(named))
             .map_err(|faults| ConfigFaults { file: path.to_owned(), faults })
     }
@@ -569,4 +569,5 @@ fn read_logging(reader: &mut Reader<'_>, root: &Table<'_, '_>, folder: &Path) ->
 }
 
 #[cfg(test)]
+#[path = "settings_tests.rs"]
 mod tests;

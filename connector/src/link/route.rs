@@ -265,7 +265,7 @@ impl Link {
             }
         };
         if let Err(fault) = ticked {
-            self.fail(now, fault);
+            self.fail(now, &fault);
         }
     }
 
@@ -292,7 +292,7 @@ impl Link {
             }
         };
         if let Err(fault) = step {
-            self.fail(now, fault);
+            self.fail(now, &fault);
         }
     }
 
@@ -313,6 +313,7 @@ impl Link {
     ///
     /// # Errors
     /// When the session is over; hand the fault to `fail`.
+    #[expect(clippy::should_implement_trait, reason = "it lends, which `Iterator` cannot")]
     pub fn next(&mut self) -> Result<LinkEvent<'_>, LinkFault> {
         let Some(engine) = self.engines.get(self.rotation.at()) else {
             return Ok(LinkEvent::Nothing);
@@ -349,13 +350,13 @@ impl Link {
             State::Proving { session, .. } | State::Up { session, .. } => session.flush(),
         };
         if let Err(fault) = flushed {
-            self.fail(now, fault);
+            self.fail(now, &fault);
         }
     }
 
     /// Ends the session and turns to the next engine.
-    pub fn fail(&mut self, now: Instant, fault: LinkFault) {
-        self.report(now, &fault);
+    pub fn fail(&mut self, now: Instant, fault: &LinkFault) {
+        self.report(now, fault);
         match std::mem::replace(&mut self.state, State::Resting) {
             State::Resting | State::Resolving { .. } | State::Connecting { .. } => {}
             State::Proving { session, .. } | State::Up { session, .. } => {

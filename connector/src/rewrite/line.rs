@@ -149,7 +149,11 @@ impl RewriteRequest {
         self.uri = self.keep(uri);
         let first = words.clone().next().ok_or(BadLine::FieldCount)?;
         // Ours begins with a bare address, Squid's default with `address/name`.
-        if first.contains(&b'/') { self.read_default(&mut words) } else { self.read_ours(&mut words) }
+        if first.contains(&b'/') {
+            self.read_default(&mut words)
+        } else {
+            self.read_ours(&mut words)
+        }
     }
 
     /// The question as it goes on the wire.
@@ -343,4 +347,5 @@ fn nibble(byte: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[path = "line_tests.rs"]
 mod tests;

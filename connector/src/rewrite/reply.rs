@@ -51,10 +51,7 @@ impl Portal {
             let url = format!("{base}{}?v=1&p=", terms.routes.path(route));
             is_redirect_target(&url).then_some(url)
         };
-        let status = match terms.redirect_status {
-            status @ (302 | 303 | 307) => status,
-            _ => return None,
-        };
+        let status @ (302 | 303 | 307) = terms.redirect_status else { return None };
         let (blocked, warned) = (page(Route::Blocked)?, page(Route::Warned)?);
         Some(Self { status, blocked, warned, aup: page(Route::Aup)? })
     }
@@ -239,4 +236,5 @@ fn push_number(out: &mut Vec<u8>, number: u64) {
 }
 
 #[cfg(test)]
+#[path = "reply_tests.rs"]
 mod tests;

@@ -84,7 +84,9 @@ fn a_redirect_is_quoted_and_a_permit_is_err() {
     replies.refuse(&mut out, SEVEN, Some("t"));
     assert_eq!(out, b"7 OK status=302 url=\"http://portal.test/down\"\n");
     replies.learn(Portal::of(&terms("https://portal.test/", 307)).unwrap());
-    for (action, page) in [(Action::Deny, "blocked"), (Action::Warn, "warned"), (Action::Aup, "aup")] {
+    for (action, page) in
+        [(Action::Deny, "blocked"), (Action::Warn, "warned"), (Action::Aup, "aup")]
+    {
         let expected = format!("7 OK status=307 url=\"https://portal.test/{page}?v=1&p=t\"\n");
         assert_eq!(said(&replies, SEVEN, &answer(action, "t", "")), Ok(expected));
     }

@@ -1,0 +1,59 @@
+//! The printed lines.
+
+use super::*;
+
+fn settings(answer: Answer, inspect: Inspect) -> Settings {
+    Settings {
+        program: PathBuf::from("/usr/bin/enforcegate-squid-connector"),
+        config: PathBuf::from("/etc/enforcegate/squid-connector.conf"),
+        answer,
+        inspect,
+        answer_timeout: Duration::from_secs(2),
+    }
+}
+
+fn pages() -> Pages {
+    Pages::below("http://portal.test/", 303).unwrap()
+}
+
+#[test]
+fn the_gate_denies_first_and_last() {
+    let text = print(&settings(Answer::Note, Inspect::Peek), &pages());
+    let gate: Vec<&str> = text.lines().filter(|line| line.starts_with("adapted_")).collect();
+    assert_eq!(
+        gate,
+        [
+            "adapted_http_access deny eg_deny",
+            "adapted_http_access deny eg_warn",
+            "adapted_http_access deny eg_aup",
+            "adapted_http_access allow eg_permit",
+            "adapted_http_access deny all"
+        ]
+    );
+    for line in [
+        "deny_info 303:http://portal.test/warned?v=1&p=@Squid{%note{eg_token_}} eg_warn",
+        "acl eg_deny note eg_verdict_ deny",
+        "url_rewrite_timeout 3 seconds on_timeout=fail",
+        "url_rewrite_program /usr/bin/enforcegate-squid-connector -c \
+         /etc/enforcegate/squid-connector.conf",
+        "ssl_bump peek eg_step1",
+        "ssl_bump splice all",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no line `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn redirect_has_no_gate_and_says_so() {
+    let text = print(&settings(Answer::Redirect { fail_url: None }, Inspect::Off), &pages());
+    assert!(!text.contains("adapted_http_access deny"));
+    assert!(text.contains("WARNING"));
+    assert!(!text.contains("\nssl_bump"));
+}
+
+#[test]
+fn refuses_an_address_that_squid_could_misread() {
+    for (url, status) in [("http://a b/", 302), ("portal.test", 302), ("http://a/", 301)] {
+        assert!(Pages::below(url, status).is_err(), "{url} {status}");
+    }
+}

@@ -1,0 +1,498 @@
+//! The real connector as a child process, as Squid would start it, and an engine made of this test.
+//!
+//! The engine speaks real TLS and the real proof; what it answers is each test's script. No test
+//! sleeps: each waits for a line or for a message of its engine, with a bound on both.
+
+#![expect(clippy::unwrap_used, reason = "all of this file is test; what fails here fails a test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use eg_proto::handshake::EXPORTER_LABEL;
+use eg_proto::{
+    Action, Admission, Answer, AnswerWriter, DecisionId, EngineHandshake, EngineProgress,
+    FailureCause, FailureToken, FrameBuffer, FrameKind, Hello, RefusedReason, Retry, Routes,
+    SharedKey, Terms,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+const KEY: &str = "q7Rk2LxV9bTzN4mWc8PdHs3FgJy6Ea5U";
+const OTHER_KEY: &str = "Z1Rk2LxV9bTzN4mWc8PdHs3FgJy6Ea5U";
+const TAIL: &str = "192.0.2.7 40000 - GET - - - - -";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A query as the test's engine saw it.
+#[derive(Debug, Clone)]
+struct Asked {
+    id: u64,
+    retry: Retry,
+    uri: String,
+}
+
+/// What a script does with the queries of one frame.
+enum Then {
+    Answer(Vec<(u64, Action, &'static str)>),
+    Nothing,
+    HangUp,
+    Garbage,
+}
+
+type Script = Box<dyn FnMut(&[Asked]) -> Then + Send>;
+
+struct Keys(SharedKey);
+
+impl Admission for Keys {
+    fn key(&self, _hello: &Hello) -> Result<&SharedKey, RefusedReason> {
+        Ok(&self.0)
+    }
+
+    fn terms(&self, _hello: &Hello) -> Result<Terms, RefusedReason> {
+        let token = |&cause: &FailureCause| FailureToken { cause, token: cause.word().to_owned() };
+        Ok(Terms {
+            base_url: "http://portal.test".to_owned(),
+            routes: Routes::default(),
+            redirect_status: 302,
+            engine: "test".to_owned(),
+            keepalive_ms: 5_000,
+            in_flight_max: 1_000,
+            tokens: FailureCause::ALL.iter().map(token).collect(),
+        })
+    }
+}
+
+/// An engine on a free port. Each accepted connection is told over `sessions` once it is welcomed,
+/// or once it has failed.
+struct Engine {
+    port: u16,
+    cert_pem: String,
+    sessions: Receiver<Result<(), String>>,
+}
+
+impl Engine {
+    fn start(key: &str, script: Script) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["engine".to_owned()]).unwrap();
+        let key_der = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], PrivateKeyDer::from(key_der))
+            .unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, sessions) = sync_channel(64);
+        let keys = Keys(SharedKey::parse(key).unwrap());
+        thread::spawn(move || accept_all(&listener, &Arc::new(config), &keys, script, &sender));
+        Self { port, cert_pem: made.cert.pem(), sessions }
+    }
+
+    fn welcomed(&self) {
+        assert_eq!(self.sessions.recv_timeout(PATIENCE), Ok(Ok(())));
+    }
+}
+
+fn accept_all(
+    listener: &TcpListener,
+    config: &Arc<ServerConfig>,
+    keys: &Keys,
+    mut script: Script,
+    sessions: &SyncSender<Result<(), String>>,
+) {
+    while let Ok((stream, _)) = listener.accept() {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let tls = ServerConnection::new(Arc::clone(config)).unwrap();
+        let mut stream = StreamOwned::new(tls, stream);
+        // A test that is over no longer listens; the engine goes on until the process ends.
+        let _ = match welcome(&mut stream, keys) {
+            Ok(frames) => {
+                let told = sessions.try_send(Ok(()));
+                serve(&mut stream, frames, &mut script);
+                told
+            }
+            Err(fault) => sessions.try_send(Err(fault)),
+        };
+    }
+}
+
+type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+fn read_some(stream: &mut Tls, frames: &mut FrameBuffer) -> Result<(), String> {
+    match stream.read(frames.spare()) {
+        Ok(0) => Err("ended".to_owned()),
+        Ok(count) => {
+            frames.filled(count);
+            Ok(())
+        }
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+fn welcome(stream: &mut Tls, keys: &Keys) -> Result<FrameBuffer, String> {
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).map_err(|fault| fault.to_string())?;
+    }
+    let exporter = stream.conn.export_keying_material([0_u8; 32], EXPORTER_LABEL, None).unwrap();
+    let mut handshake = EngineHandshake::new([7; 32], exporter);
+    let mut frames = FrameBuffer::new();
+    loop {
+        let mut out = Vec::new();
+        let next = frames.next().map_err(|fault| fault.to_string())?;
+        let progress = next.map(|frame| handshake.feed(frame, keys, &mut out));
+        stream.write_all(&out).and_then(|()| stream.flush()).map_err(|fault| fault.to_string())?;
+        match progress {
+            Some(Ok(EngineProgress::Done(_))) => return Ok(frames),
+            Some(Ok(EngineProgress::Continue)) => {}
+            Some(Err(fault)) => return Err(fault.to_string()),
+            None => read_some(stream, &mut frames)?,
+        }
+    }
+}
+
+fn serve(stream: &mut Tls, mut frames: FrameBuffer, script: &mut Script) {
+    loop {
+        let mut out = Vec::new();
+        let mut asked = Vec::new();
+        while let Ok(Some(frame)) = frames.next() {
+            match frame.kind {
+                FrameKind::Queries => {
+                    for query in eg_proto::queries(frame.body).unwrap() {
+                        let query = query.unwrap();
+                        asked.push(Asked {
+                            id: query.id,
+                            retry: query.retry,
+                            uri: String::from_utf8_lossy(query.uri).into_owned(),
+                        });
+                    }
+                }
+                FrameKind::Ping => {
+                    let number = eg_proto::session::read_number(frame.body).unwrap();
+                    eg_proto::session::write_pong(&mut out, number).unwrap();
+                }
+                FrameKind::Close => return,
+                _ => {}
+            }
+        }
+        if !asked.is_empty() {
+            match script(&asked) {
+                Then::Answer(answers) => write_answers(&mut out, &answers),
+                Then::Nothing => {}
+                Then::HangUp => return,
+                Then::Garbage => out.extend_from_slice(&[0xff; 64]),
+            }
+        }
+        if stream.write_all(&out).and_then(|()| stream.flush()).is_err() {
+            return;
+        }
+        if read_some(stream, &mut frames).is_err() {
+            return;
+        }
+    }
+}
+
+fn write_answers(out: &mut Vec<u8>, answers: &[(u64, Action, &'static str)]) {
+    let mut writer = AnswerWriter::begin(out);
+    for &(id, action, token) in answers {
+        let decision = DecisionId::new(1, id);
+        let answer = Answer { id, action, decision, token: token.as_bytes(), tag: b"" };
+        writer.push(&answer).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn by_host(asked: &[Asked]) -> Then {
+    let verdict = |asked: &Asked| match asked.uri.contains("bad") {
+        true => (asked.id, Action::Deny, "tok"),
+        false => (asked.id, Action::Permit, ""),
+    };
+    Then::Answer(asked.iter().map(verdict).collect())
+}
+
+/// The connector under test.
+struct Helper {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    _folder: tempfile::TempDir,
+}
+
+struct Settings<'a> {
+    key: &'a str,
+    pin: Option<&'a str>,
+    connector: &'a str,
+}
+
+const PLAIN: Settings<'static> = Settings { key: KEY, pin: None, connector: "" };
+
+fn write_config(folder: &Path, ports: &[u16], settings: &Settings<'_>) -> PathBuf {
+    let mut text = String::new();
+    for (count, port) in ports.iter().enumerate() {
+        let key = settings.key;
+        text +=
+            &format!("[engine.e{count}]\nhost = \"127.0.0.1\"\nport = {port}\nkey = \"{key}\"\n");
+        if let Some(pem) = settings.pin {
+            std::fs::write(folder.join("pin.pem"), pem).unwrap();
+            text += "cert = \"pin.pem\"\n";
+        }
+    }
+    text += &format!("[connector]\nname = \"squid\"\n{}\n", settings.connector);
+    let path = folder.join("squid-connector.conf");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_enforcegate-squid-connector"))
+}
+
+impl Helper {
+    fn start(ports: &[u16], settings: &Settings<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = write_config(folder.path(), ports, settings);
+        let mut child = command()
+            .arg("-c")
+            .arg(config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = sync_channel(10_000);
+        thread::spawn(move || {
+            for line in output.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self { child, input, lines, _folder: folder }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next answer, cut before the decision id.
+    fn hear(&self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        line.split(" eg_code_").next().unwrap_or(&line).to_owned()
+    }
+
+    fn hear_sorted(&self, count: usize) -> Vec<String> {
+        let mut heard: Vec<String> = (0..count).map(|_| self.hear()).collect();
+        heard.sort();
+        heard
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(pid, signal).unwrap();
+    }
+
+    fn end(mut self) -> (ExitStatus, Vec<String>) {
+        drop(self.input.take());
+        let rest = self.lines.iter().collect();
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // Already gone where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(id: usize, host: &str) -> String {
+    format!("{id} http://{host}/ {TAIL}\n")
+}
+
+#[test]
+fn permits_and_denies_in_both_forms() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let pin = engine.cert_pem.clone();
+    let mut helper = Helper::start(&[engine.port], &Settings { pin: Some(&pin), ..PLAIN });
+    helper.say(&(line(1, "good.test") + &line(2, "bad.test")));
+    let expected = ["1 OK eg_verdict_=permit", "2 OK eg_verdict_=deny eg_token_=tok"];
+    assert_eq!(helper.hear_sorted(2), expected);
+    let (status, rest) = helper.end();
+    assert_eq!((status.code(), rest.len()), (Some(0), 0));
+
+    let mut old = Helper::start(&[engine.port], &PLAIN);
+    old.say("http://good.test/ 10.0.3.68/- - GET\nhttp://bad.test/ 10.0.3.68/- - GET\n");
+    assert_eq!(old.hear(), "OK eg_verdict_=permit");
+    assert_eq!(old.hear(), "OK eg_verdict_=deny eg_token_=tok");
+}
+
+#[test]
+fn many_lines_answered_backwards_with_strangers_between() {
+    let script: Script = Box::new(|asked| {
+        let stranger = (u64::MAX, Action::Permit, "");
+        let backwards = asked.iter().rev().map(|asked| (asked.id, Action::Permit, ""));
+        Then::Answer([stranger].into_iter().chain(backwards).chain([stranger]).collect())
+    });
+    let engine = Engine::start(KEY, script);
+    let mut helper = Helper::start(&[engine.port], &PLAIN);
+    let lines: String = (0..900).map(|id| line(id, "good.test")).collect();
+    helper.say(&lines);
+    let mut expected: Vec<String> =
+        (0..900).map(|id| format!("{id} OK eg_verdict_=permit")).collect();
+    expected.sort();
+    assert_eq!(helper.hear_sorted(900), expected);
+}
+
+#[test]
+fn no_engine_no_answer_and_wrong_engines_refuse_in_time() {
+    let quick = "answer_timeout_ms = 300";
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    let silent = Engine::start(KEY, Box::new(|_| Then::Nothing));
+    let honest = Engine::start(KEY, Box::new(by_host));
+    let other = Engine::start(OTHER_KEY, Box::new(by_host));
+    let pin = other.cert_pem.clone();
+    let bare = "1 OK eg_verdict_=deny eg_token_=-";
+    for (what, port, pin, expected) in [
+        // It is bound and listens, but nobody ever accepts: the hand of a stopped engine.
+        ("stopped", port, None, bare),
+        ("silent", silent.port, None, "1 OK eg_verdict_=deny eg_token_=timeout"),
+        ("wrong certificate", honest.port, Some(pin.as_str()), bare),
+        ("wrong key", other.port, None, bare),
+    ] {
+        let settings = Settings { pin, connector: quick, ..PLAIN };
+        let mut helper = Helper::start(&[port], &settings);
+        if what == "silent" {
+            silent.welcomed();
+        }
+        let begun = Instant::now();
+        helper.say(&line(1, "good.test"));
+        assert_eq!(helper.hear(), expected, "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{what}: {:?}", begun.elapsed());
+    }
+    let mut permits = Helper::start(
+        &[port],
+        &Settings { connector: "answer_timeout_ms = 300\nfail_action = \"permit\"", ..PLAIN },
+    );
+    permits.say(&line(1, "bad.test"));
+    assert_eq!(permits.hear(), "1 OK eg_verdict_=permit");
+}
+
+#[test]
+fn a_lost_link_and_garbage_are_survived_by_asking_again() {
+    let mut turn = 0;
+    let script: Script = Box::new(move |asked| {
+        turn += 1;
+        match turn {
+            1 => Then::HangUp,
+            2 => Then::Garbage,
+            _ => {
+                assert!(asked.iter().all(|asked| asked.retry == Retry::Again), "{asked:?}");
+                by_host(asked)
+            }
+        }
+    });
+    let engine = Engine::start(KEY, script);
+    let mut helper = Helper::start(&[engine.port], &PLAIN);
+    helper.say(&line(1, "bad.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=deny eg_token_=tok");
+    for _ in 0..3 {
+        engine.welcomed();
+    }
+}
+
+#[test]
+fn the_next_engine_is_asked_when_the_first_is_silent() {
+    let silent = Engine::start(KEY, Box::new(|_| Then::HangUp));
+    let good = Engine::start(KEY, Box::new(by_host));
+    let mut helper = Helper::start(&[silent.port, good.port], &PLAIN);
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+}
+
+#[test]
+fn the_end_of_input_drains() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let mut helper = Helper::start(&[engine.port], &PLAIN);
+    helper.say(&(line(1, "good.test") + &line(2, "bad.test") + "3 http://good.test/ unfinished"));
+    let (status, mut rest) = helper.end();
+    rest.sort();
+    let verdicts: Vec<&str> =
+        rest.iter().map(|line| line.split([' ', '=']).nth(3).unwrap()).collect();
+    assert_eq!((status.code(), verdicts), (Some(0), vec!["permit", "deny", "deny"]));
+}
+
+#[test]
+fn sigterm_drains() {
+    let (asked_sender, asked_seen) = sync_channel(10);
+    let (go, wait) = sync_channel::<()>(0);
+    let script: Script = Box::new(move |asked| {
+        asked_sender.send(()).unwrap();
+        wait.recv().unwrap();
+        by_host(asked)
+    });
+    let engine = Engine::start(KEY, script);
+    let mut helper = Helper::start(&[engine.port], &PLAIN);
+    helper.say(&line(1, "good.test"));
+    asked_seen.recv_timeout(PATIENCE).unwrap();
+    helper.signal(Signal::SIGTERM);
+    go.send(()).unwrap();
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    assert_eq!(helper.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn garbage_on_stdin_harms_nobody() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let mut helper = Helper::start(&[engine.port], &PLAIN);
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    let long = "x".repeat(200_000);
+    helper.say(&format!("\n\0\n-3 x\n99999999999999999999 http://a/ {TAIL}\n2 {long}\n{long}\n"));
+    assert_eq!(helper.hear(), "2 OK eg_verdict_=deny eg_token_=unreadable-line");
+    helper.say(&line(3, "good.test"));
+    assert_eq!(helper.hear(), "3 OK eg_verdict_=permit");
+}
+
+#[test]
+fn prints_squids_lines_and_refuses_what_is_not_there_yet() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), &[engine.port], &PLAIN);
+    let run = |arguments: &[&str]| {
+        let out = command().arg("-c").arg(&config).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        (out.status.code(), text, String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (code, asked, fault) = run(&["--squid-conf"]);
+    assert_eq!(code, Some(0), "{fault}");
+    assert!(asked.contains(
+        "deny_info 302:http://portal.test/blocked?v=1&p=@Squid{%note{eg_token_}} eg_deny"
+    ));
+    let (code, given, _) = run(&["--squid-conf", "--base-url", "http://portal.test"]);
+    assert_eq!((code, given), (Some(0), asked));
+    for flag in ["--acl", "--doctor"] {
+        let (code, _, fault) = run(&[flag]);
+        assert_eq!(code, Some(1));
+        assert!(fault.contains("not in this version"), "{fault}");
+    }
+    let (code, version, _) = run(&["-v"]);
+    assert_eq!((code, version.matches('.').count()), (Some(2), 3));
+    assert_eq!(run(&["--help"]).0, Some(2));
+    std::fs::write(&config, "[connector]\nnam = 1\n").unwrap();
+    let (code, _, fault) = run(&[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        fault.contains("squid-connector.conf:2:1: unknown key in [connector]: `nam`"),
+        "{fault}"
+    );
+}
