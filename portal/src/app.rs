@@ -162,8 +162,13 @@ pub(crate) mod tests {
 
     #[test]
     fn each_route_opens_its_own_payload_and_names_the_rule() {
-        for route in [Route::Blocked, Route::Warned, Route::Aup] {
-            let uri = format!("{}?v=1&p={}", route.path(), token(route, &payload()));
+        for (route, action) in [
+            (Route::Blocked, Action::Deny),
+            (Route::Warned, Action::Warn),
+            (Route::Aup, Action::Aup),
+        ] {
+            let stopped = Payload { action, code: action.code(), ..payload() };
+            let uri = format!("{}?v=1&p={}", route.path(), token(route, &stopped));
             let (status, _, body) = answer(&uri);
             assert_eq!(status, StatusCode::OK);
             for fact in
