@@ -68,9 +68,9 @@ fn build() -> Result<Programs> {
     let target = paths::target()?;
     say::line("demo: building (the first time takes minutes)");
     let mut cargo = Command::new("cargo");
+    // The whole workspace, so that `cargo xtask test` finds the same features built.
     cargo
-        .args(["build", "--package", "eg-engine", "--package", "eg-connector"])
-        .args(["--package", "eg-portal"])
+        .args(["build", "--workspace", "--bins"])
         .current_dir(paths::root()?)
         .env("CARGO_TARGET_DIR", &target);
     ready.duckdb.apply(&mut cargo);
