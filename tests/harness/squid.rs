@@ -20,8 +20,9 @@ pub struct Squid {
     process: Process,
     plain: SocketAddr,
     peeking: SocketAddr,
-    /// Where its connectors lie, to tell them from its other helpers.
-    connector: String,
+    /// What its connectors read, to tell them from its other helpers: Squid starts a helper under its
+    /// bare name.
+    connector_conf: String,
 }
 
 impl Squid {
@@ -58,8 +59,8 @@ impl Squid {
             TcpStream::connect(plain).and_then(|_| TcpStream::connect(peeking)).ok()
         });
         ready.with_context(|| process::tail(&below.join("cache.log")))?;
-        let connector = installation.programs().connector.display().to_string();
-        Ok(Self { process, plain, peeking, connector })
+        let connector_conf = installation.connector_conf().display().to_string();
+        Ok(Self { process, plain, peeking, connector_conf })
     }
 
     /// The port on which a CONNECT stays closed to Squid.
@@ -78,7 +79,7 @@ impl Squid {
     #[must_use]
     pub fn connectors(&self) -> Vec<Pid> {
         let children = self.process.children().into_iter();
-        children.filter(|pid| process::command_line(*pid).contains(&self.connector)).collect()
+        children.filter(|pid| process::command_line(*pid).contains(&self.connector_conf)).collect()
     }
 
     /// Sends a signal to every connector; one that has ended already is passed over.
