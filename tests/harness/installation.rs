@@ -419,9 +419,14 @@ impl Site {
     }
 }
 
-/// How long to wait before a request counts as hanging: Squid's own limit for a helper's answer, and
-/// what a loaded machine adds.
-pub const HANGING: Duration = Duration::from_millis(4_500);
+/// How long a request may take while its connector lives: less than `url_rewrite_timeout`, since the
+/// connector's own deadline comes first.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a request may take while its connector does not answer at all: `url_rewrite_timeout`, for
+/// which Squid 5.7 needs up to two seconds more (it counts whole seconds and looks once a second), and
+/// a second for a loaded machine.
+pub const GIVEN_UP_WITHIN: Duration = Duration::from_secs(6);
 
 /// Free loopback addresses. Each port is the system's choice, released for the program that takes it.
 ///
