@@ -261,6 +261,7 @@ fn drawn(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of pictures")]
 fn faults_are_drawn_with_their_line() {
     let block = |lines: &str| drawn(&format!("a: {{\n    {lines}\n}}\n"));
     insta::assert_snapshot!(block("match-domian: a.example"), @r#"
