@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use eg_tests::browser::{Browser, Received, Reply};
-use eg_tests::installation::{ConnectorSettings, HANGING, Installation, Site};
+use eg_tests::installation::{
+    ANSWERED_WITHIN, ConnectorSettings, GIVEN_UP_WITHIN, Installation, Site,
+};
 use eg_tests::{material, showcase, tls, wait};
 use nix::sys::signal::Signal;
 use rustls::{ServerConnection, StreamOwned};
@@ -19,7 +21,7 @@ use crate::stage;
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Asks for what is denied and for what is permitted; both must be refused, in time.
-fn nothing_passes(site: &Site, why: &str) -> Result<()> {
+fn nothing_passes(site: &Site, why: &str, within: Duration) -> Result<()> {
     let plain = |host: &str| format!("http://{host}:{}/", site.origin.http().port());
     let before = site.origin.seen().len();
     for host in ["listed.demo.example", "permitted.demo.example"] {
@@ -27,13 +29,13 @@ fn nothing_passes(site: &Site, why: &str) -> Result<()> {
         browser.patience = PATIENCE;
         let story = browser.get(&plain(host))?;
         refused(why, host, &story.received)?;
-        ensure!(story.time < HANGING, "{why}: {host} hung for {:?}", story.time);
+        ensure!(story.time < within, "{why}: {host} hung for {:?}", story.time);
         let authority = format!("{host}:{}", site.origin.https().port());
         for proxy in [site.squid.plain(), site.squid.peeking()] {
             let browser = Browser { proxy, ..browser.clone() };
             let story = browser.get_in_tunnel(&authority, host, "/")?;
             refused(why, host, &story.received)?;
-            ensure!(story.time < HANGING, "{why}: CONNECT {host} hung for {:?}", story.time);
+            ensure!(story.time < within, "{why}: CONNECT {host} hung for {:?}", story.time);
         }
     }
     let seen = site.origin.seen();
@@ -70,7 +72,7 @@ fn ending(site: Site, outcome: Result<()>) -> Result<()> {
 fn the_engine_is_killed_and_started_again() -> Result<()> {
     let mut site = stage::site()?;
     site.installation.engine()?.kill()?;
-    let gone = nothing_passes(&site, "engine killed");
+    let gone = nothing_passes(&site, "engine killed", ANSWERED_WITHIN);
     let back = gone.and_then(|()| {
         site.installation.start_engine()?;
         all_is_well(&site)
@@ -82,7 +84,7 @@ fn the_engine_is_killed_and_started_again() -> Result<()> {
 fn the_engine_is_stopped_and_goes_on() -> Result<()> {
     let mut site = stage::site()?;
     site.installation.engine()?.signal(Signal::SIGSTOP)?;
-    let gone = nothing_passes(&site, "engine stopped");
+    let gone = nothing_passes(&site, "engine stopped", ANSWERED_WITHIN);
     site.installation.engine()?.signal(Signal::SIGCONT)?;
     let back = gone.and_then(|()| all_is_well(&site));
     ending(site, back)
@@ -90,35 +92,34 @@ fn the_engine_is_stopped_and_goes_on() -> Result<()> {
 
 #[test]
 fn the_connectors_are_killed() -> Result<()> {
-    let site = stage::site()?;
-    let outcome = the_connectors_are_killed_on(&site);
-    ending(site, outcome)
+    let mut site = stage::site()?;
+    the_connectors_are_killed_on(&site).with_context(|| site.logs())?;
+    site.installation.stop()
 }
 
+/// Squid starts connectors again, but ends itself when they die within 30 s of a start (`crashing too
+/// rapidly`, Squid 5.7): then nothing passes at all, until whoever started Squid starts it again.
 fn the_connectors_are_killed_on(site: &Site) -> Result<()> {
     let listed = format!("http://listed.demo.example:{}/", site.origin.http().port());
-    for round in 0..10 {
-        site.squid.signal_connectors(Signal::SIGKILL)?;
-        // Squid starts them again, so a permitted request may pass; a denied one may not.
+    site.squid.signal_connectors(Signal::SIGKILL)?;
+    for round in 0..20 {
         let mut browser = Browser::new(site.squid.plain());
         browser.patience = PATIENCE;
-        let story = browser.get(&listed)?;
+        // A Squid that has ended lets nobody connect.
+        let Ok(story) = browser.get(&listed) else { continue };
         refused("connectors killed", "listed.demo.example", &story.received)?;
-        ensure!(story.time < HANGING, "round {round}: hung for {:?}", story.time);
-        wait::until("Squid to start connectors again", wait::PATIENCE, || {
-            Ok((!site.squid.connectors().is_empty()).then_some(()))
-        })?;
+        ensure!(story.time < GIVEN_UP_WITHIN, "round {round}: hung for {:?}", story.time);
     }
     let seen = site.origin.seen();
     ensure!(seen.is_empty(), "it reached the origin: {seen:?}");
-    all_is_well(site)
+    Ok(())
 }
 
 #[test]
 fn the_connectors_are_stopped_and_go_on() -> Result<()> {
     let site = stage::site()?;
     site.squid.signal_connectors(Signal::SIGSTOP)?;
-    let gone = nothing_passes(&site, "connectors stopped");
+    let gone = nothing_passes(&site, "connectors stopped", GIVEN_UP_WITHIN);
     site.squid.signal_connectors(Signal::SIGCONT)?;
     let back = gone.and_then(|()| all_is_well(&site));
     ending(site, back)
@@ -144,7 +145,7 @@ fn a_wrong_key_lets_nothing_pass() -> Result<()> {
         settings.key = material::shared_key()?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong key");
+    let outcome = nothing_passes(&site, "wrong key", ANSWERED_WITHIN);
     ending(site, outcome)
 }
 
@@ -155,7 +156,7 @@ fn a_wrong_certificate_lets_nothing_pass() -> Result<()> {
         settings.certificate_pem = other.certificate_pem;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong certificate");
+    let outcome = nothing_passes(&site, "wrong certificate", ANSWERED_WITHIN);
     ending(site, outcome)
 }
 
@@ -168,7 +169,7 @@ fn garbage_instead_of_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage instead of TLS");
+    let outcome = nothing_passes(&site, "garbage instead of TLS", ANSWERED_WITHIN);
     ending(site, outcome)
 }
 
@@ -190,7 +191,7 @@ fn garbage_inside_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage inside TLS");
+    let outcome = nothing_passes(&site, "garbage inside TLS", ANSWERED_WITHIN);
     ending(site, outcome)
 }
 
@@ -203,7 +204,7 @@ fn an_engine_that_never_speaks_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "silence");
+    let outcome = nothing_passes(&site, "silence", ANSWERED_WITHIN);
     ending(site, outcome)
 }
 

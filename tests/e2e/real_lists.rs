@@ -18,6 +18,8 @@ use eg_tests::shared;
 
 use crate::stage;
 
+/// The class of requests whose host no name or address can be.
+const NO_HOST: &str = "a host that cannot be one";
 const URL_BYTES_MAX: usize = 8_192;
 const REQUESTS: &str = "urls/requests.tsv.gz";
 
@@ -63,7 +65,7 @@ impl Oracle {
         if url.len() > URL_BYTES_MAX {
             return Due::ByDesign("a URL over 8,192 bytes");
         }
-        let Some(host) = host(url) else { return Due::ByDesign("a host that cannot be one") };
+        let Some(host) = host(url) else { return Due::ByDesign(NO_HOST) };
         let is_address = host.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[');
         let mut first: Option<usize> = None;
         let mut suffix_only = false;
@@ -139,7 +141,12 @@ fn compare(about: &str, lists: &[(String, PathBuf)], urls: &[String]) -> Result<
             other => anyhow::bail!("the verdict `{other}` for {url}"),
         };
         match oracle.due(url) {
-            Due::ByDesign(class) => by_design.entry(class).or_default().push(url),
+            Due::ByDesign(class) => {
+                by_design.entry(class).or_default().push(url);
+                if class == NO_HOST && found != Due::Deny("invalid-request".to_owned()) {
+                    differences.push(format!("{url}: {class}, and yet {found:?}"));
+                }
+            }
             due => {
                 denied += usize::from(matches!(due, Due::Deny(_)));
                 if due != found {

@@ -202,17 +202,21 @@ impl Installation {
         String::from_utf8(output.stdout).context("the lines for squid.conf")
     }
 
-    /// Starts the engine and waits until it listens.
+    /// Starts the engine and waits until it says that it is ready. It listens earlier, so that nobody
+    /// is turned away while it loads.
     ///
     /// # Errors
     ///
-    /// If it does not.
+    /// If it does not get ready.
     pub fn start_engine(&mut self) -> Result<()> {
+        let log = self.path("log/engine.log");
+        let said_before = ready_count(&log);
         let mut command = Command::new(&self.programs.engine);
         command.arg("-c").arg(self.path("engine/engine.conf"));
-        let mut process = Process::start("the engine", &mut command, &self.path("log/engine.log"))?;
-        let defendr = self.defendr;
-        process.await_ready("the engine's Defendr port", || TcpStream::connect(defendr).ok())?;
+        let mut process = Process::start("the engine", &mut command, &log)?;
+        process.await_ready("the engine's word that it is ready", || {
+            (ready_count(&log) > said_before).then_some(())
+        })?;
         self.engine = Some(process);
         Ok(())
     }
@@ -419,9 +423,14 @@ impl Site {
     }
 }
 
-/// How long to wait before a request counts as hanging: Squid's own limit for a helper's answer, and
-/// what a loaded machine adds.
-pub const HANGING: Duration = Duration::from_millis(4_500);
+/// How long a request may take while its connector lives: less than `url_rewrite_timeout`, since the
+/// connector's own deadline comes first.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a request may take while its connector does not answer at all: `url_rewrite_timeout`, for
+/// which Squid 5.7 needs up to two seconds more (it counts whole seconds and looks once a second), and
+/// a second for a loaded machine.
+pub const GIVEN_UP_WITHIN: Duration = Duration::from_secs(6);
 
 /// Free loopback addresses. Each port is the system's choice, released for the program that takes it.
 ///
@@ -438,6 +447,12 @@ pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
         *address = listener.local_addr()?;
     }
     Ok(addresses)
+}
+
+/// How often an engine's log says that it was ready.
+fn ready_count(log: &Path) -> usize {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.matches(" daemon: ready ").count()
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Where the folder of large data is, when it is not beside the clone.
-pub const FOLDER_VARIABLE: &str = "ENFORCEGATE_SHARED_DATA";
+/// Where the folder of large data is, when it is not beside the clone. Not `ENFORCEGATE_...`: those are
+/// the engine's settings.
+pub const FOLDER_VARIABLE: &str = "EG_SHARED_DATA";
 /// The file that names the tests that were left out, a line each.
-pub const SKIPPED_VARIABLE: &str = "ENFORCEGATE_TESTS_SKIPPED";
+pub const SKIPPED_VARIABLE: &str = "EG_TESTS_SKIPPED";
 
 /// The folder of the workspace that this was built from.
 #[must_use]
@@ -66,14 +67,17 @@ pub fn read_gz(path: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The recorded request URLs in their order; a URL with a blank never reaches a helper as one word,
-/// so there is none.
+/// The recorded request URLs in their order, with white space deleted, as Squid does.
 ///
 /// # Errors
 ///
 /// If the file cannot be read.
 pub fn request_urls(path: &Path) -> Result<Vec<String>> {
     let text = read_gz(path)?;
-    let urls = text.lines().filter_map(|line| line.split('\t').next());
-    Ok(urls.filter(|url| !url.is_empty() && *url != "url").map(str::to_owned).collect())
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    let urls = rows.filter_map(|line| line.split('\t').next());
+    Ok(urls
+        .map(|url| url.split_whitespace().collect())
+        .filter(|url: &String| !url.is_empty())
+        .collect())
 }

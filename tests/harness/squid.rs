@@ -60,7 +60,13 @@ impl Squid {
         });
         ready.with_context(|| process::tail(&below.join("cache.log")))?;
         let connector_conf = installation.connector_conf().display().to_string();
-        Ok(Self { process, plain, peeking, connector_conf })
+        let squid = Self { process, plain, peeking, connector_conf };
+        // It listens before its helpers have become what they are.
+        wait::until("Squid's connectors", wait::PATIENCE, || {
+            Ok((!squid.connectors().is_empty()).then_some(()))
+        })
+        .with_context(|| process::tail(&below.join("cache.log")))?;
+        Ok(squid)
     }
 
     /// The port on which a CONNECT stays closed to Squid.

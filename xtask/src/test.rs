@@ -107,7 +107,7 @@ impl Workshop {
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("PATH", self.path())
-            .env("ENFORCEGATE_TESTS_SKIPPED", &self.skipped);
+            .env("EG_TESTS_SKIPPED", &self.skipped);
         command
     }
 
