@@ -18,6 +18,7 @@ pub const VALUES_MAX: usize = 100_000;
 
 /// What became of a block.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always a rule")]
 pub(super) enum Outcome {
     /// A rule, whose id is given later.
     Rule(CheckedRule),
