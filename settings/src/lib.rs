@@ -43,5 +43,5 @@ pub use key::{
 };
 pub use load::{Loaded, Overrides, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table};
-pub use secret::{Readers, Secret, read_bytes, read_secret};
+pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};

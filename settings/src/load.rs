@@ -81,7 +81,8 @@ impl<'s> Settling<'s> {
     ) -> Table<'t> {
         let folder = self.file.parent().unwrap_or(self.file);
         let description = self.description;
-        Table { description, section, label, given, folder, faults: &mut self.faults }
+        let (faults, warnings) = (&mut self.faults, &mut self.warnings);
+        Table { description, section, label, given, folder, faults, warnings }
     }
 
     /// The file that is read.
@@ -93,11 +94,6 @@ impl<'s> Settling<'s> {
     /// Adds a fault that belongs to no key.
     pub fn fault(&mut self, message: String) {
         self.faults.push(ConfigFault { origin: Origin::Absent, message });
-    }
-
-    /// Adds what an operator should be told.
-    pub fn warn(&mut self, warning: Option<String>) {
-        self.warnings.extend(warning);
     }
 
     /// The settings that were given, differ from the default, and have no effect in this version.

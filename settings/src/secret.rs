@@ -1,12 +1,15 @@
 //! Files that a configuration names: read whole and bounded; secrets also trimmed of line ends and
 //! checked for who else may read them.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use crate::table::Table;
 
 /// A secret file is a line of text; what is larger is the wrong file.
 const SECRET_FILE_BYTES_MAX: u64 = 4096;
@@ -20,13 +23,73 @@ pub enum Readers {
     Group,
 }
 
+/// Two keys of which exactly one holds a secret, or names the file that does.
+#[derive(Debug)]
+pub struct SecretKeys {
+    /// The key whose value is the secret.
+    pub inline: &'static str,
+    /// The key whose value is the path.
+    pub file: &'static str,
+    /// Who may read the file.
+    pub readers: Readers,
+    /// What the secret has to be, for who gave neither.
+    pub what: &'static str,
+}
+
+impl Table<'_> {
+    /// The secret that one of `keys` holds, as `parse` takes it, and the name of that key.
+    pub fn secret<T, F: Display>(
+        &mut self,
+        keys: &SecretKeys,
+        parse: impl FnOnce(&str) -> Result<T, F>,
+    ) -> Option<(T, &'static str)> {
+        let SecretKeys { inline, file, readers, what } = *keys;
+        match (self.text(inline).map(Zeroizing::new), self.optional_path(file)) {
+            (Some(text), None) => {
+                let parsed = parse(&text);
+                let parsed =
+                    parsed.map_err(|fault| self.fault(inline, format!("`{inline}`: {fault}")));
+                parsed.ok().map(|secret| (secret, inline))
+            }
+            (None, Some(_)) => self.secret_file(file, readers, parse).map(|secret| (secret, file)),
+            (Some(_), Some(_)) => {
+                let message = format!("`{inline}` and `{file}` are both given; keep one of them");
+                self.fault(file, message);
+                None
+            }
+            (None, None) => {
+                let label = self.label();
+                let message = format!("`{file}`, or `{inline}`, is required in `{label}`: {what}");
+                self.fault(inline, message);
+                None
+            }
+        }
+    }
+
+    /// The secret in the file that the key `name` names, as `parse` takes it; `None` where the key is
+    /// absent or empty.
+    pub fn secret_file<T, F: Display>(
+        &mut self,
+        name: &'static str,
+        readers: Readers,
+        parse: impl FnOnce(&str) -> Result<T, F>,
+    ) -> Option<T> {
+        let path = self.optional_path(name)?;
+        let read = read_secret(&path, readers).and_then(|secret| {
+            self.warnings.extend(secret.warning);
+            parse(&secret.text).map_err(|fault| format!("`{}`: {fault}", path.display()))
+        });
+        read.map_err(|message| self.fault(name, message)).ok()
+    }
+}
+
 /// A secret, and what to say about its file.
 #[derive(Debug)]
-pub struct Secret {
+struct Secret {
     /// The secret, without the line's end.
-    pub text: Zeroizing<String>,
+    text: Zeroizing<String>,
     /// What an operator should be told about the file.
-    pub warning: Option<String>,
+    warning: Option<String>,
 }
 
 /// Reads the secret in `path`.
@@ -34,7 +97,7 @@ pub struct Secret {
 /// # Errors
 ///
 /// What is wrong with the file, as a sentence that names it.
-pub fn read_secret(path: &Path, readers: Readers) -> Result<Secret, String> {
+fn read_secret(path: &Path, readers: Readers) -> Result<Secret, String> {
     let shown = path.display();
     let file = open(path)?;
     let mode = file.metadata().map_err(|error| cannot(path, &error))?.permissions().mode() & 0o777;

@@ -33,6 +33,8 @@ pub struct Table<'a> {
     pub(crate) folder: &'a Path,
     /// Where faults go.
     pub(crate) faults: &'a mut Vec<ConfigFault>,
+    /// Where what an operator should be told goes.
+    pub(crate) warnings: &'a mut Vec<String>,
 }
 
 impl Table<'_> {

@@ -12,7 +12,7 @@ use eg_proto::limits::KEY_BITS_MIN_UNPINNED;
 use eg_proto::{ConnectorName, Inspect, SharedKey};
 use eg_settings::log::Logging;
 use eg_settings::{
-    ConfigFaults, Overrides, Readers, Settling, Table, load, read_bytes, read_secret,
+    ConfigFaults, Overrides, Readers, SecretKeys, Settling, Table, load, read_bytes,
 };
 
 use super::keys::{CONNECTOR_CONF, ENGINES};
@@ -65,12 +65,8 @@ fn engines(settling: &mut Settling<'_>) -> Option<Vec<EngineConfig>> {
         settling.fault("no engine: write `[engine.NAME]` with `host` and `key_file`".to_owned());
         return None;
     }
-    let mut engines = Vec::with_capacity(names.len());
-    for name in names {
-        let (engine, warning) = engine(&mut settling.named(ENGINES, name), name);
-        settling.warn(warning);
-        engines.push(engine);
-    }
+    let engines: Vec<Option<EngineConfig>> =
+        names.into_iter().map(|name| engine(&mut settling.named(ENGINES, name), name)).collect();
     engines.into_iter().collect()
 }
 
@@ -80,7 +76,7 @@ enum Net {
     Socket,
 }
 
-fn engine(table: &mut Table<'_>, name: &str) -> (Option<EngineConfig>, Option<String>) {
+fn engine(table: &mut Table<'_>, name: &str) -> Option<EngineConfig> {
     if table.choice("net", &[("tcp", Net::Tcp), ("socket", Net::Socket)]) == Some(Net::Socket) {
         let message = "`net` is `socket`, which is not in this version; use `tcp`";
         table.fault("net", message.to_owned());
@@ -92,23 +88,23 @@ fn engine(table: &mut Table<'_>, name: &str) -> (Option<EngineConfig>, Option<St
     let host = table.required_text("host");
     let port = table.number("port").and_then(NonZeroU16::new);
     let pin = pin(table);
-    let Some(key) = key(table) else { return (None, None) };
-    let bits = key.value.estimated_bits();
-    if matches!(pin, PinSetting::Absent) && bits < KEY_BITS_MIN_UNPINNED {
-        let message = format!(
-            "the key is worth about {bits} bits; without `cert` it needs {KEY_BITS_MIN_UNPINNED}: \
-             set `cert` to the engine's certificate, or use a random key of 32 characters"
-        );
-        table.fault(key.name, message);
-        return (None, key.warning);
-    }
+    let (key, name_of_key) = table.secret(&KEY, SharedKey::parse)?;
+    let bits = key.estimated_bits();
     let pin = match pin {
+        PinSetting::Absent if bits < KEY_BITS_MIN_UNPINNED => {
+            let message = format!(
+                "the key is worth about {bits} bits; without `cert` it needs \
+                 {KEY_BITS_MIN_UNPINNED}: set `cert` to the engine's certificate, or use a random \
+                 key of 32 characters"
+            );
+            table.fault(name_of_key, message);
+            return None;
+        }
         PinSetting::Absent => None,
-        PinSetting::Broken => return (None, key.warning),
+        PinSetting::Broken => return None,
         PinSetting::Read(pin) => Some(pin),
     };
-    let (Some(host), Some(port)) = (host, port) else { return (None, key.warning) };
-    (Some(EngineConfig { name: name.to_owned(), host, port, key: key.value, pin }), key.warning)
+    Some(EngineConfig { name: name.to_owned(), host: host?, port: port?, key, pin })
 }
 
 enum PinSetting {
@@ -131,49 +127,13 @@ fn pin(table: &mut Table<'_>) -> PinSetting {
     }
 }
 
-/// A key, the setting that holds it, and what to say about its file.
-struct Key {
-    name: &'static str,
-    value: SharedKey,
-    warning: Option<String>,
-}
-
-/// Exactly one of `key` and `key_file`.
-fn key(table: &mut Table<'_>) -> Option<Key> {
-    match (table.text("key"), table.optional_path("key_file")) {
-        (Some(text), None) => {
-            let key =
-                SharedKey::parse(&text).map_err(|fault| table.fault("key", fault.to_string()));
-            key.ok().map(|value| Key { name: "key", value, warning: None })
-        }
-        (None, Some(path)) => {
-            let key = key_in(&path).map_err(|message| table.fault("key_file", message));
-            key.ok()
-        }
-        (Some(_), Some(_)) => {
-            let message = "`key` and `key_file` are both given; keep one of them";
-            table.fault("key_file", message.to_owned());
-            None
-        }
-        (None, None) => {
-            let message = format!(
-                "`key_file`, or `key`, is required in `{}`: 16 to 128 characters, the same on the \
-                 engine",
-                table.label()
-            );
-            table.fault("key", message);
-            None
-        }
-    }
-}
-
-/// The key in a file. The file may be the group's too, since Squid's user reads it.
-fn key_in(path: &Path) -> Result<Key, String> {
-    let secret = read_secret(path, Readers::Group)?;
-    let value = SharedKey::parse_file(&secret.text)
-        .map_err(|fault| format!("`{}`: {fault}", path.display()))?;
-    Ok(Key { name: "key_file", value, warning: secret.warning })
-}
+/// The two ways to give the key. Its file may be the group's too, since Squid's user reads it.
+const KEY: SecretKeys = SecretKeys {
+    inline: "key",
+    file: "key_file",
+    readers: Readers::Group,
+    what: "16 to 128 characters, the same on the engine",
+};
 
 fn connector(settling: &mut Settling<'_>) -> Option<ConnectorSettings> {
     let mut table = settling.table("connector");

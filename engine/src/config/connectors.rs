@@ -2,10 +2,10 @@
 //! configuration want the same port.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use eg_proto::{ConnectorName, SharedKey};
-use eg_settings::{Readers, Settling, Table, read_secret};
+use eg_settings::{Readers, SecretKeys, Settling, Table};
 use ipnet::IpNet;
 
 use super::keys::CONNECTORS;
@@ -41,7 +41,7 @@ fn connector(table: &mut Table<'_>, name: &str) -> Option<ConnectorConfig> {
     let path = table
         .optional_path("path")
         .unwrap_or_else(|| PathBuf::from(SOCKET_FOLDER).join(format!("{name}.sock")));
-    let key = key(table);
+    let key = table.secret(&KEY, SharedKey::parse);
     let peers = peers(table, ip);
     Some(ConnectorConfig {
         name: parsed.ok()?,
@@ -49,43 +49,18 @@ fn connector(table: &mut Table<'_>, name: &str) -> Option<ConnectorConfig> {
         ip: ip?,
         port: port?,
         path,
-        key: key?,
+        key: key?.0,
         peers: peers?,
     })
 }
 
-/// Exactly one of `key` and `key_file`.
-fn key(table: &mut Table<'_>) -> Option<SharedKey> {
-    match (table.text("key"), table.optional_path("key_file")) {
-        (Some(text), None) => {
-            let key = SharedKey::parse(&text);
-            key.map_err(|fault| table.fault("key", fault.to_string())).ok()
-        }
-        (None, Some(path)) => {
-            let key = key_in(&path);
-            key.map_err(|message| table.fault("key_file", message)).ok()
-        }
-        (Some(_), Some(_)) => {
-            let message = "`key` and `key_file` are both given; keep one of them";
-            table.fault("key_file", message.to_owned());
-            None
-        }
-        (None, None) => {
-            let message = format!(
-                "`key_file`, or `key`, is required in `{}`: 16 to 128 characters, the same on the \
-                 connector",
-                table.label()
-            );
-            table.fault("key", message);
-            None
-        }
-    }
-}
-
-fn key_in(path: &Path) -> Result<SharedKey, String> {
-    let secret = read_secret(path, Readers::Owner)?;
-    SharedKey::parse_file(&secret.text).map_err(|fault| format!("`{}`: {fault}", path.display()))
-}
+/// The two ways to give a connector's key.
+const KEY: SecretKeys = SecretKeys {
+    inline: "key",
+    file: "key_file",
+    readers: Readers::Owner,
+    what: "16 to 128 characters, the same on the connector",
+};
 
 /// The peers as given, or loopback where the listener is bound to loopback.
 fn peers(table: &mut Table<'_>, ip: Option<IpAddr>) -> Option<Vec<IpNet>> {

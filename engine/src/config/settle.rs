@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use eg_policy::verdict::Action;
 use eg_proto::PortalSecret;
 use eg_settings::log::Logging;
-use eg_settings::{ConfigFaults, Overrides, Readers, Settling, Switch, Table, read_secret};
+use eg_settings::{ConfigFaults, Overrides, Readers, SecretKeys, Settling, Switch, Table};
 
 use super::connectors;
 use super::keys::ENGINE_CONF;
@@ -156,9 +156,9 @@ fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
 }
 
 fn captive_portal(settling: &mut Settling<'_>) -> Option<CaptivePortal> {
-    let secret = portal_secret(settling);
-    let previous = previous_secret(settling);
     let mut table = settling.table("captive_portal");
+    let secret = table.secret(&SECRET, PortalSecret::parse);
+    let previous = table.secret_file("previous_secret_file", SECRET.readers, PortalSecret::parse);
     let base_url = base_url(&mut table);
     let ack_secret_file = table.path("ack_secret_file");
     let relay_key_file = table.optional_path("relay_key_file");
@@ -175,7 +175,7 @@ fn captive_portal(settling: &mut Settling<'_>) -> Option<CaptivePortal> {
     );
     Some(CaptivePortal {
         base_url: base_url?,
-        secret: secret?,
+        secret: secret?.0,
         previous,
         ack_secret_file: ack_secret_file?,
         relay_key_file,
@@ -186,53 +186,13 @@ fn captive_portal(settling: &mut Settling<'_>) -> Option<CaptivePortal> {
     })
 }
 
-/// Exactly one of `secret` and `secret_file`.
-fn portal_secret(settling: &mut Settling<'_>) -> Option<PortalSecret> {
-    let mut table = settling.table("captive_portal");
-    match (table.text("secret"), table.optional_path("secret_file")) {
-        (Some(text), None) => {
-            let secret = PortalSecret::parse(&text);
-            secret.map_err(|fault| table.fault("secret", format!("`secret`: {fault}"))).ok()
-        }
-        (None, Some(path)) => secret_in(settling, "secret_file", &path),
-        (Some(_), Some(_)) => {
-            let message = "`secret` and `secret_file` are both given; keep one of them";
-            table.fault("secret_file", message.to_owned());
-            None
-        }
-        (None, None) => {
-            let message = "`secret_file`, or `secret`, is required in `[captive_portal]`: \
-                 32 bytes in base64, as `openssl rand -base64 32` prints them, the same on the \
-                 portal";
-            table.fault("secret", message.to_owned());
-            None
-        }
-    }
-}
-
-fn previous_secret(settling: &mut Settling<'_>) -> Option<PortalSecret> {
-    let path = settling.table("captive_portal").optional_path("previous_secret_file")?;
-    secret_in(settling, "previous_secret_file", &path)
-}
-
-/// The portal's secret in a file.
-fn secret_in(settling: &mut Settling<'_>, name: &'static str, path: &Path) -> Option<PortalSecret> {
-    let read = read_secret(path, Readers::Group).and_then(|secret| {
-        let parsed = PortalSecret::parse(&secret.text)
-            .map_err(|fault| format!("`{}`: {fault}", path.display()));
-        parsed.map(|parsed| (parsed, secret.warning))
-    });
-    match read {
-        Ok((secret, warning)) => {
-            settling.warn(warning);
-            Some(secret)
-        }
-        Err(message) => {
-            settling.table("captive_portal").fault(name, message);
-            None
-        }
-    }
-}
+/// The two ways to give the portal's secret.
+const SECRET: SecretKeys = SecretKeys {
+    inline: "secret",
+    file: "secret_file",
+    readers: Readers::Group,
+    what: "32 bytes in base64, as `openssl rand -base64 32` prints them, the same on the portal",
+};
 
 fn aaa(settling: &mut Settling<'_>) -> Option<Aaa> {
     let mut table = settling.table("aaa");

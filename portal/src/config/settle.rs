@@ -5,7 +5,7 @@ use std::path::Path;
 
 use eg_proto::{Opener, PortalSecret};
 use eg_settings::log::Logging;
-use eg_settings::{ConfigFaults, Overrides, Readers, Settling, load, read_secret};
+use eg_settings::{ConfigFaults, Overrides, Readers, SecretKeys, Settling, Table, load};
 
 use super::keys::PORTAL_CONF;
 
@@ -37,72 +37,33 @@ impl Config {
 }
 
 fn config(settling: &mut Settling<'_>) -> Option<Config> {
-    let listen = listen(settling);
-    let current = secret(settling);
-    let previous = settling.table("portal").optional_path("previous_secret_file");
-    let previous = previous.map(|path| secret_in(settling, "previous_secret_file", &path));
+    let mut table = settling.table("portal");
+    let listen = listen(&mut table);
+    let current = table.secret(&SECRET, PortalSecret::parse);
+    let previous = table.secret_file("previous_secret_file", SECRET.readers, PortalSecret::parse);
     let logging = Logging::settle(&mut settling.table("logging"));
-    let previous = match previous {
-        None => None,
-        Some(previous) => Some(previous?),
-    };
     Some(Config {
         listen: listen?,
-        opener: Opener::new(current?, previous),
+        opener: Opener::new(current?.0, previous),
         logging: logging?,
         not_yet: settling.not_yet(),
     })
 }
 
-fn listen(settling: &mut Settling<'_>) -> Option<SocketAddr> {
-    let mut table = settling.table("portal");
+fn listen(table: &mut Table<'_>) -> Option<SocketAddr> {
     if table.text("listen").is_some_and(|text| text.is_empty()) {
         table.fault("listen", "`listen` in `[portal]` must not be empty".to_owned());
     }
     table.listen("listen")
 }
 
-/// Exactly one of `secret` and `secret_file`.
-fn secret(settling: &mut Settling<'_>) -> Option<PortalSecret> {
-    let mut table = settling.table("portal");
-    match (table.text("secret"), table.optional_path("secret_file")) {
-        (Some(text), None) => {
-            let secret = PortalSecret::parse(&text);
-            secret.map_err(|fault| table.fault("secret", format!("`secret`: {fault}"))).ok()
-        }
-        (None, Some(path)) => secret_in(settling, "secret_file", &path),
-        (Some(_), Some(_)) => {
-            let message = "`secret` and `secret_file` are both given; keep one of them";
-            table.fault("secret_file", message.to_owned());
-            None
-        }
-        (None, None) => {
-            let message = "`secret_file`, or `secret`, is required in `[portal]`: 32 bytes in base64, \
-                           the same as the engine's";
-            table.fault("secret", message.to_owned());
-            None
-        }
-    }
-}
-
-/// The secret in the file that the key `name` names.
-fn secret_in(settling: &mut Settling<'_>, name: &'static str, path: &Path) -> Option<PortalSecret> {
-    let read = read_secret(path, Readers::Group).and_then(|secret| {
-        let parsed = PortalSecret::parse(&secret.text)
-            .map_err(|fault| format!("`{}`: {fault}", path.display()));
-        parsed.map(|parsed| (parsed, secret.warning))
-    });
-    match read {
-        Ok((secret, warning)) => {
-            settling.warn(warning);
-            Some(secret)
-        }
-        Err(message) => {
-            settling.table("portal").fault(name, message);
-            None
-        }
-    }
-}
+/// The two ways to give the secret.
+const SECRET: SecretKeys = SecretKeys {
+    inline: "secret",
+    file: "secret_file",
+    readers: Readers::Group,
+    what: "32 bytes in base64, the same as the engine's",
+};
 
 #[cfg(test)]
 mod tests {
