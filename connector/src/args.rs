@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::LogLevel;
-
 /// Where the configuration is when nothing else is said.
 const CONFIG_PATH: &str = "/etc/enforcegate/squid-connector.conf";
 
@@ -45,27 +43,10 @@ pub(crate) struct Args {
     pub(crate) doctor: bool,
 
     /// Log from this level on: emergency, alert, critical, error, warning, notice, info, debug.
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
-    pub(crate) loglevel: Option<LogLevel>,
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) loglevel: Option<String>,
 
     /// Log to `console` (stderr) or `file`; never to stdout, which belongs to Squid.
     #[arg(long, value_name = "TYPE")]
-    pub(crate) logtype: Option<LogTypeArg>,
-}
-
-/// `--logtype`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LogTypeArg {
-    /// stderr.
-    Console,
-    /// `[logging] file`.
-    File,
-}
-
-fn level(word: &str) -> Result<LogLevel, String> {
-    let found = LogLevel::WORDS.iter().find(|(known, _)| *known == word);
-    found.map(|(_, level)| *level).ok_or_else(|| {
-        let known: Vec<&str> = LogLevel::WORDS.iter().map(|(known, _)| *known).collect();
-        format!("it takes {}", known.join(", "))
-    })
+    pub(crate) logtype: Option<String>,
 }

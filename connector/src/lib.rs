@@ -14,7 +14,6 @@ pub mod fallback;
 pub mod inflight;
 pub mod lines;
 pub mod link;
-mod log;
 pub mod pipeline;
 mod program;
 pub mod rewrite;

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use eg_settings::Overrides;
+use eg_settings::log::{self, Speaker, chain};
 
-use crate::args::{Args, LogTypeArg};
-use crate::config::{Answer, Config, FailAction, LogType};
+use crate::args::Args;
+use crate::config::{Answer, Config, FailAction, Loaded};
 use crate::rewrite::is_redirect_target;
-use crate::{log, run, squid_conf};
+use crate::{run, squid_conf};
 
 /// The version in four parts.
 const VERSION: &str = env!("EG_CONNECTOR_VERSION");
@@ -68,32 +70,28 @@ fn with_args(args: &Args) -> Result<(), String> {
             return Err(format!("`{name}` is not in this version yet"));
         }
     }
-    let mut config = Config::read(&args.config).map_err(|faults| faults.to_string())?;
-    override_logging(args, &mut config)?;
-    log::start(&config.logging).map_err(|fault| match &config.logging.kind {
-        LogType::Console => format!("cannot log: {fault}"),
-        LogType::File(path) => format!("cannot open the log file `{}`: {fault}", path.display()),
-    })?;
-    if args.squid_conf { print_squid_conf(args, config) } else { serve(config) }
+    let overrides = Overrides {
+        log_level: args.loglevel.clone(),
+        log_type: args.logtype.clone(),
+        ..Overrides::default()
+    };
+    let loaded = Config::read(&args.config, &overrides).map_err(|faults| faults.to_string())?;
+    let logging = &loaded.config.logging;
+    log::start(logging, Speaker::Process("squid-connector")).map_err(|fault| chain(&fault))?;
+    if args.squid_conf { print_squid_conf(args, loaded.config) } else { serve(loaded) }
 }
 
-fn override_logging(args: &Args, config: &mut Config) -> Result<(), String> {
-    if let Some(level) = args.loglevel {
-        config.logging.level = level;
+fn serve(loaded: Loaded) -> Result<(), String> {
+    let Loaded { config, warnings } = loaded;
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
-    match (args.logtype, &config.logging.kind) {
-        (Some(LogTypeArg::Console), _) => config.logging.kind = LogType::Console,
-        (Some(LogTypeArg::File), LogType::Console) => {
-            return Err("`--logtype file` needs `type = \"file\"` and `file` in [logging]".into());
-        }
-        (Some(LogTypeArg::File) | None, _) => {}
-    }
-    Ok(())
-}
-
-fn serve(config: Config) -> Result<(), String> {
     for weakening in config.weakenings() {
         tracing::warn!("{}", weakening.sentence());
+    }
+    if !config.not_yet.is_empty() {
+        let keys = config.not_yet.join(", ");
+        tracing::info!(keys, "these settings have no effect in this version");
     }
     if let (Answer::Redirect { fail_url: None }, FailAction::Permit) =
         (&config.connector.answer, config.connector.fail_action)
@@ -104,7 +102,7 @@ fn serve(config: Config) -> Result<(), String> {
     }
     let ended = run::serve(config);
     if let Err(fault) = &ended {
-        tracing::error!(%fault, "the connector ends");
+        eg_settings::critical!(%fault, "the connector ends");
     }
     ended.map_err(|fault| fault.to_string())
 }

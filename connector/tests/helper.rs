@@ -492,7 +492,7 @@ fn prints_squids_lines_and_refuses_what_is_not_there_yet() {
     let (code, _, fault) = run(&[]);
     assert_eq!(code, Some(1));
     assert!(
-        fault.contains("squid-connector.conf:2:1: unknown key in [connector]: `nam`"),
+        fault.contains("squid-connector.conf:2:1: unknown key `nam` in `[connector]`"),
         "{fault}"
     );
 }

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eg_settings::log::{Sink, chain};
+
 use crate::audit::{Audit, AuditFault, AuditThread};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::listener::{DataPlane, DataPlaneParts, ListenFault, bind};
-use crate::log::{Sink, chain};
 use crate::portal_link::PortalLinks;
 use crate::process::{Asked, Signals};
 use crate::reload::{Receipt, ReloadFault, Reloader, Start};
@@ -110,7 +111,7 @@ fn open_store(config: &Config) -> Result<Store, StoreFault> {
     match Store::open(path) {
         Err(fault @ StoreFault::Broken { .. }) => {
             let aside = store::move_aside(path, jiff::Timestamp::now())?;
-            crate::critical!(
+            eg_settings::critical!(
                 cause = chain(&fault),
                 aside = %aside.display(),
                 "the store is broken; it is moved aside and made again from the policy files"

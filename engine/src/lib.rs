@@ -6,10 +6,11 @@
 //! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
 
 pub mod start;
+
 pub mod daemon;
+
 pub mod config;
 pub mod process;
-pub mod log;
 pub mod tls;
 
 // -- the data plane, in the order in which a request meets it
@@ -27,6 +28,7 @@ pub mod refusals;
 
 // -- the policy's life cycle
 pub mod sources;
+
 pub mod reload;
 
 // -- state at rest

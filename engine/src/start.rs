@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::{Args, Loaded, Mode, Overrides, Shown, load};
+use eg_settings::Overrides;
+use eg_settings::log::{self, Speaker, chain};
+
+use crate::config::{Args, Loaded, Mode, Shown, load};
 use crate::daemon::{self, DaemonFault};
-use crate::log::chain;
 use crate::process::Signals;
 use crate::reload::{self, ReloadFault};
 
@@ -71,19 +73,15 @@ fn serve(loaded: &Loaded) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot block signals: {error}")),
     };
-    let logging = &loaded.config.logging;
-    let sink = match crate::log::start(logging) {
+    let sink = match log::start(&loaded.config.logging, Speaker::Part("eg_engine")) {
         Ok(sink) => sink,
-        Err(error) => {
-            let file = logging.file.display();
-            return fail(&format!("cannot open the log file `{file}`: {error}"));
-        }
+        Err(fault) => return fail(&chain(&fault)),
     };
     let Err(fault) = daemon::run(loaded, &sink, &signals) else { return ExitCode::SUCCESS };
     if let DaemonFault::Policy(fault) = &fault {
         daemon::report_fault(fault);
     }
-    crate::critical!(cause = chain(&fault), "the engine cannot run");
+    eg_settings::critical!(cause = chain(&fault), "the engine cannot run");
     if sink.is_console() {
         return ExitCode::FAILURE;
     }

@@ -1,12 +1,14 @@
 //! `enforcegate-portal`: reads its configuration, serves, ends on SIGTERM.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use eg_portal::config::Config;
+use eg_portal::config::{Config, Loaded};
 use eg_portal::{app, serve};
+use eg_settings::log::{self, Sink, Speaker};
 
 /// The captive portal: the pages that people meet whose request was stopped.
 #[derive(Debug, Parser)]
@@ -18,23 +20,36 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            tracing::error!("{fault:#}");
-            ExitCode::FAILURE
-        }
+    let arguments = Arguments::parse();
+    let ended = start(&arguments).map_err(|fault| say(&fault)).map(|(config, sink)| {
+        serve_all(config).map_err(|fault| {
+            eg_settings::critical!(cause = format!("{fault:#}"), "the portal cannot run");
+            if !sink.is_console() {
+                say(&fault);
+            }
+        })
+    });
+    match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(())) | Err(()) => ExitCode::FAILURE,
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = Config::read(&arguments.conf);
-    let level = config.as_ref().map_or(tracing::Level::ERROR, |config| config.level);
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
-    let config = config?;
-    for key in &config.not_yet {
-        tracing::warn!(key, "this setting has no effect in this version");
+/// Reads the configuration, starts the log, and says there what an operator should know.
+fn start(arguments: &Arguments) -> anyhow::Result<(Config, Sink)> {
+    let Loaded { config, warnings } = Config::read(&arguments.conf)?;
+    let sink = log::start(&config.logging, Speaker::Part("eg_portal"))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
+    if !config.not_yet.is_empty() {
+        let keys = config.not_yet.join(", ");
+        tracing::info!(keys, "these settings have no effect in this version");
+    }
+    Ok((config, sink))
+}
+
+fn serve_all(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -42,4 +57,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .context("cannot start the threads that serve")?;
     runtime.block_on(serve::serve(config.listen, app::routes(config.opener)))?;
     Ok(())
+}
+
+/// Says on standard error why the program ends; where nobody hears it, the exit code still says it.
+fn say(fault: &anyhow::Error) {
+    for line in format!("{fault:#}").lines() {
+        drop(writeln!(std::io::stderr().lock(), "enforcegate-portal: {line}"));
+    }
 }

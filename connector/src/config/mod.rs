@@ -1,13 +1,16 @@
-//! `squid-connector.conf`: from TOML to a [`Config`] that cannot be wrong.
+//! `squid-connector.conf`: validated once, immutable afterwards.
 //!
-//! Every fault of a file is reported at once, with its line and column. Nothing here touches the
-//! network, and a fault never prints a key.
+//! `keys` describes every setting; eg-settings reads the file by it and lays the flags on top; `settle`
+//! turns the sum into a [`Config`] or into every fault at once.
 
-mod reader;
-mod settings;
+mod keys;
 
-pub use reader::{ConfigFaults, Fault};
-pub use settings::{
-    Answer, Config, ConnectorSettings, EngineConfig, FailAction, LogFormat, LogLevel, LogSettings,
-    LogType, Pin, TlsFailAction, Weakening,
+mod settle;
+
+mod types;
+
+pub use keys::CONNECTOR_CONF;
+pub use settle::Loaded;
+pub use types::{
+    Answer, Config, ConnectorSettings, EngineConfig, FailAction, Pin, TlsFailAction, Weakening,
 };

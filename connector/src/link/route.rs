@@ -443,7 +443,7 @@ impl Link {
         let recent = self.said.at.is_some_and(|at| now < at + SAME_FAULT_QUIET);
         if same && recent {
             self.said.hidden = self.said.hidden.saturating_add(1);
-            tracing::debug!(engine, %fault, "the engine cannot be used");
+            eg_settings::info!(engine, %fault, "the engine cannot be used");
             return;
         }
         let repeated = if same { self.said.hidden } else { 0 };

@@ -371,44 +371,14 @@ pub(crate) fn quote(text: &str) -> String {
 /// The known word that is nearest to an unknown one, if it is near enough to be a slip of the pen.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let word: Vec<char> = word.to_lowercase().chars().take(QUOTE_LETTERS_MAX).collect();
-    let distance_max = word.len().div_ceil(3).min(3);
+    let word: String = word.to_lowercase().chars().take(QUOTE_LETTERS_MAX).collect();
+    let distance_max = word.chars().count().div_ceil(3).min(3);
     known
         .into_iter()
-        .map(|known| (distance(&word, known), known))
+        .map(|known| (strsim::osa_distance(&word, known), known))
         .filter(|(distance, _)| *distance <= distance_max)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
-}
-
-/// How many letters must be put in, left out or changed, or neighbours swapped.
-fn distance(left: &[char], right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    let mut left_before = None;
-    for (row, a) in left.iter().enumerate() {
-        let mut line = vec![row.saturating_add(1)];
-        let mut right_before = None;
-        for (column, b) in right.iter().enumerate() {
-            let cost = |cells: &[usize], at: usize, price: usize| {
-                cells.get(at).map_or(usize::MAX, |cell| cell.saturating_add(price))
-            };
-            let change = cost(&above, column, usize::from(a != b));
-            let leave = cost(&above, column.saturating_add(1), 1);
-            let insert = cost(&line, column, 1);
-            let swapped = left_before == Some(b) && right_before == Some(a);
-            let swap = match (swapped, column.checked_sub(1)) {
-                (true, Some(at)) => cost(&before, at, 1),
-                (true, None) | (false, _) => usize::MAX,
-            };
-            line.push(change.min(leave).min(insert).min(swap));
-            right_before = Some(b);
-        }
-        left_before = Some(a);
-        before = std::mem::replace(&mut above, line);
-    }
-    above.last().copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

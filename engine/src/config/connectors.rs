@@ -2,55 +2,35 @@
 //! configuration want the same port.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use eg_proto::{ConnectorName, SharedKey};
+use eg_settings::{Readers, SecretKeys, Settling, Table};
 use ipnet::IpNet;
 
-use super::fault::{ConfigFault, Origin};
-use super::secret::{self, Readers};
-use super::settings::Section;
-use super::settle::Settling;
-use super::table::Table;
+use super::keys::CONNECTORS;
 use super::types::{Config, ConnectorConfig, Transport};
-use super::v1::CONNECTORS;
 
 /// Where sockets lie that have no `path`.
 const SOCKET_FOLDER: &str = "/run/enforcegate";
 
 /// Settles all connectors; there is at least one.
 pub(super) fn settle(settling: &mut Settling<'_>) -> Option<Vec<ConnectorConfig>> {
-    let given = &settling.settings.connectors;
-    if given.is_empty() {
+    let names = settling.names(CONNECTORS);
+    if names.is_empty() {
         let message = "no connector may ask: add a table `[connectors.<name>]` with its `key_file`";
-        settling.faults.push(ConfigFault { origin: Origin::Absent, message: message.to_owned() });
+        settling.fault(message.to_owned());
         return None;
     }
-    let settled: Vec<Option<ConnectorConfig>> = given
-        .iter()
-        .map(|(name, section)| {
-            let mut table = Table {
-                section: CONNECTORS,
-                label: format!("[connectors.{name}]"),
-                given: Some(section),
-                folder: settling.folder,
-                faults: &mut settling.faults,
-            };
-            connector(&mut table, name, section)
-        })
+    let settled: Vec<Option<ConnectorConfig>> = names
+        .into_iter()
+        .map(|name| connector(&mut settling.named(CONNECTORS, name), name))
         .collect();
     settled.into_iter().collect()
 }
 
-fn connector(table: &mut Table<'_>, name: &str, section: &Section) -> Option<ConnectorConfig> {
-    let parsed = match ConnectorName::parse(name) {
-        Ok(parsed) => Some(parsed),
-        Err(fault) => {
-            let origin = section.header.clone().unwrap_or(Origin::Absent);
-            table.faults.push(ConfigFault { origin, message: fault.to_string() });
-            None
-        }
-    };
+fn connector(table: &mut Table<'_>, name: &str) -> Option<ConnectorConfig> {
+    let parsed = ConnectorName::parse(name).map_err(|fault| table.fault_of_all(fault.to_string()));
     let net = table.choice("net", &[("tcp", Transport::Tcp), ("socket", Transport::Socket)]);
     if net == Some(Transport::Socket) {
         let message = "`net` is `socket`, which is not in this version; use `tcp`";
@@ -61,51 +41,26 @@ fn connector(table: &mut Table<'_>, name: &str, section: &Section) -> Option<Con
     let path = table
         .optional_path("path")
         .unwrap_or_else(|| PathBuf::from(SOCKET_FOLDER).join(format!("{name}.sock")));
-    let key = key(table);
+    let key = table.secret(&KEY, SharedKey::parse);
     let peers = peers(table, ip);
     Some(ConnectorConfig {
-        name: parsed?,
+        name: parsed.ok()?,
         net: net?,
         ip: ip?,
         port: port?,
         path,
-        key: key?,
+        key: key?.0,
         peers: peers?,
     })
 }
 
-/// Exactly one of `key` and `key_file`.
-fn key(table: &mut Table<'_>) -> Option<SharedKey> {
-    match (table.text("key"), table.optional_path("key_file")) {
-        (Some(text), None) => {
-            let key = SharedKey::parse(&text);
-            key.map_err(|fault| table.fault("key", fault.to_string())).ok()
-        }
-        (None, Some(path)) => {
-            let key = key_in(&path);
-            key.map_err(|message| table.fault("key_file", message)).ok()
-        }
-        (Some(_), Some(_)) => {
-            let message = "`key` and `key_file` are both given; keep one of them";
-            table.fault("key_file", message.to_owned());
-            None
-        }
-        (None, None) => {
-            let message = format!(
-                "`key_file`, or `key`, is required in `{}`: 16 to 128 characters, the same on the \
-                 connector",
-                table.label
-            );
-            table.fault("key", message);
-            None
-        }
-    }
-}
-
-fn key_in(path: &Path) -> Result<SharedKey, String> {
-    let secret = secret::read(path, Readers::Owner)?;
-    SharedKey::parse_file(&secret.text).map_err(|fault| format!("`{}`: {fault}", path.display()))
-}
+/// The two ways to give a connector's key.
+const KEY: SecretKeys = SecretKeys {
+    inline: "key",
+    file: "key_file",
+    readers: Readers::Owner,
+    what: "16 to 128 characters, the same on the connector",
+};
 
 /// The peers as given, or loopback where the listener is bound to loopback.
 fn peers(table: &mut Table<'_>, ip: Option<IpAddr>) -> Option<Vec<IpNet>> {
@@ -135,7 +90,7 @@ fn default_peers(table: &mut Table<'_>, ip: IpAddr) -> Option<Vec<IpNet>> {
         let message = format!(
             "`peers` is required in `{}`, since `ip` is {ip} and not loopback: name the addresses \
              that may speak, such as `peers = [\"192.0.2.7/32\"]`",
-            table.label
+            table.label()
         );
         table.fault("peers", message);
         return None;
@@ -156,7 +111,7 @@ struct Wanted {
 }
 
 /// Adds a fault for each two listeners that cannot both be bound.
-pub(super) fn listeners_apart(config: &Config, faults: &mut Vec<ConfigFault>) {
+pub(super) fn listeners_apart(config: &Config, settling: &mut Settling<'_>) {
     let mut wanted: Vec<Wanted> = Vec::new();
     for connector in &config.connectors {
         let address = SocketAddr::new(connector.ip, connector.port);
@@ -177,7 +132,7 @@ pub(super) fn listeners_apart(config: &Config, faults: &mut Vec<ConfigFault>) {
                 "`{}` listens on {} and `{}` on {}; give one of them another port",
                 one.label, one.address, other.label, other.address
             );
-            faults.push(ConfigFault { origin: Origin::Absent, message });
+            settling.fault(message);
         }
     }
 }

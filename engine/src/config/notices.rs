@@ -1,11 +1,9 @@
 //! What an operator is told at start about a configuration that is right: settings that weaken the
-//! gate or the record, and settings that have no effect yet.
+//! gate or the record.
 
 use std::fmt;
 
-use super::settings::{Raw, Section, Settings, find, read_text};
 use super::types::{Config, OnFailure, RedactQuery, Verdicts};
-use super::v1::{Built, CONNECTORS, Fallback, Key};
 
 /// A setting that weakens the gate or the record (SPEC 2). Each is a warning at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,47 +48,4 @@ pub fn weakenings(config: &Config) -> Vec<Weakening> {
         RedactQuery::Hash => {}
     }
     found
-}
-
-/// The settings that were given, differ from the default, and have no effect in this version.
-pub(super) fn not_yet(settings: &Settings) -> Vec<String> {
-    let once = settings
-        .sections
-        .iter()
-        .flat_map(|(name, section)| idle(name, section).map(Key::full_name));
-    let connectors = settings.connectors.iter().flat_map(|(name, section)| {
-        idle(CONNECTORS, section).map(move |key| format!("[connectors.{name}] {}", key.name))
-    });
-    once.chain(connectors).collect()
-}
-
-/// The keys of a section that were set to something without effect.
-fn idle<'s>(name: &'s str, section: &'s Section) -> impl Iterator<Item = &'static Key> + use<'s> {
-    section.values.iter().filter_map(move |(key, given)| {
-        let key = find(name, key)?;
-        let differs = given.origin.is_given() && !is_default(key, &given.raw);
-        let acted_on = match key.built {
-            Built::Now => true,
-            Built::Later => false,
-            Built::LaterBut(values) => values.contains(&written(&given.raw).as_str()),
-        };
-        (differs && !acted_on).then_some(key)
-    })
-}
-
-fn is_default(key: &Key, raw: &Raw) -> bool {
-    match key.default {
-        Fallback::Value(text) => read_text(key.kind, text).as_ref() == Ok(raw),
-        Fallback::Nothing(_) => *raw == Raw::Text(String::new()),
-    }
-}
-
-/// A value as the description of keys writes it.
-fn written(raw: &Raw) -> String {
-    match raw {
-        Raw::Text(text) => text.clone(),
-        Raw::Integer(number) => number.to_string(),
-        Raw::Switch(switch) => switch.to_string(),
-        Raw::List(texts) => texts.join(", "),
-    }
 }

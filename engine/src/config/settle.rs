@@ -7,356 +7,253 @@ use std::path::{Path, PathBuf};
 
 use eg_policy::verdict::Action;
 use eg_proto::PortalSecret;
+use eg_settings::log::Logging;
+use eg_settings::{ConfigFaults, Overrides, Readers, SecretKeys, Settling, Switch, Table};
 
-use super::fault::{ConfigFault, Origin};
-use super::secret::{self, Readers};
-use super::settings::{Section, Settings};
-use super::table::Table;
+use super::connectors;
+use super::keys::ENGINE_CONF;
 use super::types::{
     Aaa, AckKey, AuditConfig, BackendChoice, CaptivePortal, Cluster, Config, Control, Database,
-    GitMode, Global, Identities, Learning, Level, License, LogFormat, LogType, Logging, Metrics,
-    OnFailure, PolicyConfig, RedactQuery, RedirectStatus, Switch, TimeZoneChoice, Verdicts,
+    GitMode, Global, Identities, Learning, License, Metrics, OnFailure, PolicyConfig, RedactQuery,
+    RedirectStatus, TimeZoneChoice, Verdicts,
 };
-use super::{connectors, notices};
 
-/// Settings on their way to a configuration.
-pub(super) struct Settling<'s> {
-    pub(super) settings: &'s Settings,
-    /// Where relative paths start.
-    pub(super) folder: &'s Path,
-    pub(super) faults: Vec<ConfigFault>,
-    pub(super) warnings: Vec<String>,
-}
+/// The engine's configuration and what its operator should be warned about.
+pub type Loaded = eg_settings::Loaded<Config>;
 
-/// Settles `settings`, which came out of `file`. Gives warnings beside the configuration.
+/// Reads the configuration in `path`.
 ///
 /// # Errors
 ///
-/// Every fault.
-pub(super) fn settle(
-    settings: &Settings,
-    file: PathBuf,
-    mut faults: Vec<ConfigFault>,
-) -> Result<(Config, Vec<String>), Vec<ConfigFault>> {
-    let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut settling =
-        Settling { settings, folder: &folder, faults: Vec::new(), warnings: Vec::new() };
-    let config = settling.config(file);
-    faults.append(&mut settling.faults);
-    match config {
-        Some(config) if faults.is_empty() => Ok((config, settling.warnings)),
-        // INVARIANT: a section that is not settled has left a fault behind.
-        Some(_) | None => Err(faults),
-    }
+/// Every fault of the file and of what overrides it, at once.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigFaults> {
+    eg_settings::load(&ENGINE_CONF, path, overrides, config)
 }
 
-impl<'s> Settling<'s> {
-    /// The section `name`, as something to read values from.
-    fn table(&mut self, name: &'static str) -> Table<'_> {
-        let label = if name.is_empty() { "the top".to_owned() } else { format!("[{name}]") };
-        Table {
-            section: name,
-            label,
-            given: self.settings.sections.get(name),
-            folder: self.folder,
-            faults: &mut self.faults,
-        }
-    }
-
-    /// The section `name`, where it was given.
-    fn given(&self, name: &str) -> Option<&'s Section> {
-        self.settings.sections.get(name)
-    }
-
-    fn config(&mut self, file: PathBuf) -> Option<Config> {
-        let diagnostic_file = self.table("").path("diagnostic_file");
-        let global = self.global();
-        let connectors = connectors::settle(self);
-        let license = self.given("license").map(|_| self.license());
-        let database = self.table("database").path("database_file");
-        let policy = self.policy();
-        let learning = self.table("learning").optional_path("database_file");
-        let captive_portal = self.captive_portal();
-        let aaa = self.aaa();
-        let control = self.control();
-        let logging = self.logging();
-        let audit = self.audit();
-        let listen = self.table("metrics").listen("listen");
-        let url = self.table("cluster").text("url").filter(|url| !url.is_empty());
-        let config = Config {
-            file,
-            diagnostic_file: diagnostic_file?,
-            global: global?,
-            connectors: connectors?,
-            license: match license {
-                None => None,
-                Some(license) => Some(license?),
-            },
-            database: Database { database_file: database? },
-            policy: policy?,
-            learning: learning.map(|database_file| Learning { database_file }),
-            captive_portal: captive_portal?,
-            aaa: aaa?,
-            control: control?,
-            logging: logging?,
-            audit: audit?,
-            metrics: Metrics { listen },
-            cluster: Cluster { url },
-            not_yet: notices::not_yet(self.settings),
-        };
-        connectors::listeners_apart(&config, &mut self.faults);
-        Some(config)
-    }
-
-    fn global(&mut self) -> Option<Global> {
-        let threads = self.table("global").number::<usize>("threads")?;
-        Some(Global { threads: std::num::NonZeroUsize::new(threads)? })
-    }
-
-    fn license(&mut self) -> Option<License> {
-        let mut table = self.table("license");
-        let serial = table.required_text("serial");
-        if let Some(serial) = serial.as_deref().filter(|serial| !is_serial(serial)) {
-            let message =
-                format!("`serial` is `{serial}`; it has 22 characters, `XXXXX-XXXX-XXXX-XXXX-X`");
-            table.fault("serial", message);
-        }
-        let username = table.required_text("username");
-        let password = table.required_text("password").map(drop);
-        let enforce_permissions = table.switch("enforce_permissions");
-        let path = table.path("path");
-        password?;
-        Some(License {
-            serial: serial?,
-            username: username?,
-            enforce_permissions: enforce_permissions?,
-            path: path?,
-        })
-    }
-
-    fn policy(&mut self) -> Option<PolicyConfig> {
-        let mut table = self.table("policy");
-        let default_action = table.choice(
-            "default_action",
-            &[
-                ("permit", Action::Permit),
-                ("deny", Action::Deny),
-                ("warn", Action::Warn),
-                ("aup", Action::Aup),
-            ],
-        );
-        let path = table.path("path");
-        let shared_path = table.optional_path("shared_path");
-        let backup_path = table.path("backup_path");
-        let backup_depth = table.number("backup_depth");
-        let domain_backend = table.choice(
-            "domain_backend",
-            &[
-                ("auto", BackendChoice::Auto),
-                ("hashset", BackendChoice::Hashset),
-                ("sorted-arena", BackendChoice::SortedArena),
-            ],
-        );
-        let domain_backend_auto_threshold = table.number("domain_backend_auto_threshold");
-        let git_mode = table.choice(
-            "git_mode",
-            &[
-                ("auto", GitMode::Auto),
-                ("force-on", GitMode::ForceOn),
-                ("force-off", GitMode::ForceOff),
-            ],
-        );
-        let time_window_tz = zone(&mut table);
-        let watch = table.switch("watch");
-        let shrink_guard_percent = table.number("shrink_guard_percent");
-        Some(PolicyConfig {
-            default_action: default_action?,
-            path: path?,
-            shared_path,
-            backup_path: backup_path?,
-            backup_depth: backup_depth?,
-            domain_backend: domain_backend?,
-            domain_backend_auto_threshold: domain_backend_auto_threshold?,
-            git_mode: git_mode?,
-            time_window_tz: time_window_tz?,
-            watch: watch?,
-            shrink_guard_percent: shrink_guard_percent?,
-        })
-    }
-
-    fn captive_portal(&mut self) -> Option<CaptivePortal> {
-        let secret = self.portal_secret();
-        let previous = self.previous_secret();
-        let mut table = self.table("captive_portal");
-        let base_url = base_url(&mut table);
-        let ack_secret_file = table.path("ack_secret_file");
-        let relay_key_file = table.optional_path("relay_key_file");
-        let ack_key =
-            table.choice("ack_key", &[("ip", AckKey::Ip), ("ip+user", AckKey::IpAndUser)]);
-        let ack_token_max_age = table.seconds("ack_token_max_age_s");
-        let ack_session_duration = table.seconds("ack_session_duration_s");
-        let redirect_status = table.choice(
-            "redirect_status",
-            &[
-                ("302", RedirectStatus::Found),
-                ("303", RedirectStatus::SeeOther),
-                ("307", RedirectStatus::Temporary),
-            ],
-        );
-        Some(CaptivePortal {
-            base_url: base_url?,
-            secret: secret?,
-            previous,
-            ack_secret_file: ack_secret_file?,
-            relay_key_file,
-            ack_key: ack_key?,
-            ack_token_max_age: ack_token_max_age?,
-            ack_session_duration: ack_session_duration?,
-            redirect_status: redirect_status?,
-        })
-    }
-
-    /// Exactly one of `secret` and `secret_file`.
-    fn portal_secret(&mut self) -> Option<PortalSecret> {
-        let mut table = self.table("captive_portal");
-        match (table.text("secret"), table.optional_path("secret_file")) {
-            (Some(text), None) => {
-                let secret = PortalSecret::parse(&text);
-                secret.map_err(|fault| table.fault("secret", format!("`secret`: {fault}"))).ok()
-            }
-            (None, Some(path)) => self.secret_in("secret_file", &path),
-            (Some(_), Some(_)) => {
-                let message = "`secret` and `secret_file` are both given; keep one of them";
-                table.fault("secret_file", message.to_owned());
-                None
-            }
-            (None, None) => {
-                let message = "`secret_file`, or `secret`, is required in `[captive_portal]`: \
-                     32 bytes in base64, as `openssl rand -base64 32` prints them, the same on the \
-                     portal";
-                table.fault("secret", message.to_owned());
-                None
-            }
-        }
-    }
-
-    fn previous_secret(&mut self) -> Option<PortalSecret> {
-        let path = self.table("captive_portal").optional_path("previous_secret_file")?;
-        self.secret_in("previous_secret_file", &path)
-    }
-
-    /// The portal's secret in a file.
-    fn secret_in(&mut self, name: &'static str, path: &Path) -> Option<PortalSecret> {
-        let read = secret::read(path, Readers::Group).and_then(|secret| {
-            let parsed = PortalSecret::parse(&secret.text)
-                .map_err(|fault| format!("`{}`: {fault}", path.display()));
-            parsed.map(|parsed| (parsed, secret.warning))
-        });
-        match read {
-            Ok((secret, warning)) => {
-                self.warnings.extend(warning);
-                Some(secret)
-            }
-            Err(message) => {
-                self.table("captive_portal").fault(name, message);
-                None
-            }
-        }
-    }
-
-    fn aaa(&mut self) -> Option<Aaa> {
-        let mut table = self.table("aaa");
-        let passwd = table.path("passwd");
-        let auto_bootstrap = table.switch("auto_bootstrap");
-        let bootstrap_credential_file = table.path("bootstrap_credential_file");
-        let bootstrap_credential_ttl = table.seconds("bootstrap_credential_ttl_seconds");
-        Some(Aaa {
-            passwd: passwd?,
-            auto_bootstrap: auto_bootstrap?,
-            bootstrap_credential_file: bootstrap_credential_file?,
-            bootstrap_credential_ttl: bootstrap_credential_ttl?,
-        })
-    }
-
-    fn control(&mut self) -> Option<Control> {
-        let mut table = self.table("control");
-        let ip = table.address("ip");
-        let port = table.number("port");
-        let key = table.path("key");
-        let cert = table.path("cert");
-        let dhparams = table.path("dhparams");
-        if key.is_some() && key == cert {
-            let message = "`key` and `cert` are the same file; the pair is two files";
-            table.fault("cert", message.to_owned());
-        }
-        Some(Control {
-            address: std::net::SocketAddr::new(ip?, port?),
-            key: key?,
-            cert: cert?,
-            dhparams: dhparams?,
-        })
-    }
-
-    fn logging(&mut self) -> Option<Logging> {
-        let mut table = self.table("logging");
-        let kind = table.choice("type", LOG_TYPES);
-        if kind == Some(LogType::Syslog) {
-            let message = "`syslog` is not in this version; use `file` or `console`";
-            let given = table.origin("type");
-            table.faults.push(ConfigFault { origin: given, message: message.to_owned() });
-        }
-        let file = table.path("file");
-        let level = table.choice("level", LEVELS);
-        let format =
-            table.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
-        Some(Logging { kind: kind?, file: file?, level: level?, format: format? })
-    }
-
-    fn audit(&mut self) -> Option<AuditConfig> {
-        let mut table = self.table("audit");
-        let path = table.path("path");
-        let verdicts = table.choice(
-            "verdicts",
-            &[("all", Verdicts::All), ("blocked", Verdicts::Blocked), ("none", Verdicts::None)],
-        );
-        let on_failure = table
-            .choice("on_failure", &[("deny", OnFailure::Deny), ("continue", OnFailure::Continue)]);
-        let retention_days = table.number::<u32>("retention_days");
-        let redact_query = table.switch("redact_query").map(|switch| match switch {
-            Switch::On => RedactQuery::Hash,
-            Switch::Off => RedactQuery::Keep,
-        });
-        let sync = table.number("sync_ms").map(std::time::Duration::from_millis);
-        let identities = table
-            .choice("identities", &[("clear", Identities::Clear), ("keyed", Identities::Keyed)]);
-        Some(AuditConfig {
-            path: path?,
-            verdicts: verdicts?,
-            on_failure: on_failure?,
-            retention_days: std::num::NonZeroU32::new(retention_days?),
-            redact_query: redact_query?,
-            sync: sync?,
-            identities: identities?,
-        })
-    }
+/// Reads a configuration's text as if it stood in `path`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_text(path: PathBuf, text: &str, overrides: &Overrides) -> Result<Loaded, ConfigFaults> {
+    eg_settings::load_text(&ENGINE_CONF, path, text, overrides, config)
 }
 
-/// The words of `[logging] type`, and of `--logtype`.
-pub(super) const LOG_TYPES: &[(&str, LogType)] =
-    &[("file", LogType::File), ("console", LogType::Console), ("syslog", LogType::Syslog)];
+fn config(settling: &mut Settling<'_>) -> Option<Config> {
+    let diagnostic_file = settling.table("").path("diagnostic_file");
+    let global = global(settling);
+    let connectors = connectors::settle(settling);
+    let license = settling.table("license").is_given().then(|| license(settling));
+    let database = settling.table("database").path("database_file");
+    let policy = policy(settling);
+    let learning = settling.table("learning").optional_path("database_file");
+    let captive_portal = captive_portal(settling);
+    let aaa = aaa(settling);
+    let control = control(settling);
+    let logging = Logging::settle(&mut settling.table("logging"));
+    let audit = audit(settling);
+    let listen = settling.table("metrics").listen("listen");
+    let url = settling.table("cluster").text("url").filter(|url| !url.is_empty());
+    let config = Config {
+        file: settling.file().to_path_buf(),
+        diagnostic_file: diagnostic_file?,
+        global: global?,
+        connectors: connectors?,
+        license: match license {
+            None => None,
+            Some(license) => Some(license?),
+        },
+        database: Database { database_file: database? },
+        policy: policy?,
+        learning: learning.map(|database_file| Learning { database_file }),
+        captive_portal: captive_portal?,
+        aaa: aaa?,
+        control: control?,
+        logging: logging?,
+        audit: audit?,
+        metrics: Metrics { listen },
+        cluster: Cluster { url },
+        not_yet: settling.not_yet(),
+    };
+    connectors::listeners_apart(&config, settling);
+    Some(config)
+}
 
-/// The words of `[logging] level`, and of `--loglevel`; `warn` and `warning` are one.
-pub(super) const LEVELS: &[(&str, Level)] = &[
-    ("emergency", Level::Emergency),
-    ("alert", Level::Alert),
-    ("critical", Level::Critical),
-    ("error", Level::Error),
-    ("warning", Level::Warning),
-    ("warn", Level::Warning),
-    ("notice", Level::Notice),
-    ("info", Level::Info),
-    ("debug", Level::Debug),
-];
+fn global(settling: &mut Settling<'_>) -> Option<Global> {
+    let threads = settling.table("global").number::<usize>("threads")?;
+    Some(Global { threads: std::num::NonZeroUsize::new(threads)? })
+}
+
+fn license(settling: &mut Settling<'_>) -> Option<License> {
+    let mut table = settling.table("license");
+    let serial = table.required_text("serial");
+    if let Some(serial) = serial.as_deref().filter(|serial| !is_serial(serial)) {
+        let message =
+            format!("`serial` is `{serial}`; it has 22 characters, `XXXXX-XXXX-XXXX-XXXX-X`");
+        table.fault("serial", message);
+    }
+    let username = table.required_text("username");
+    let password = table.required_text("password").map(drop);
+    let enforce_permissions = table.switch("enforce_permissions");
+    let path = table.path("path");
+    password?;
+    Some(License {
+        serial: serial?,
+        username: username?,
+        enforce_permissions: enforce_permissions?,
+        path: path?,
+    })
+}
+
+fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
+    let mut table = settling.table("policy");
+    let default_action = table.choice(
+        "default_action",
+        &[
+            ("permit", Action::Permit),
+            ("deny", Action::Deny),
+            ("warn", Action::Warn),
+            ("aup", Action::Aup),
+        ],
+    );
+    let path = table.path("path");
+    let shared_path = table.optional_path("shared_path");
+    let backup_path = table.path("backup_path");
+    let backup_depth = table.number("backup_depth");
+    let domain_backend = table.choice(
+        "domain_backend",
+        &[
+            ("auto", BackendChoice::Auto),
+            ("hashset", BackendChoice::Hashset),
+            ("sorted-arena", BackendChoice::SortedArena),
+        ],
+    );
+    let domain_backend_auto_threshold = table.number("domain_backend_auto_threshold");
+    let git_mode = table.choice(
+        "git_mode",
+        &[
+            ("auto", GitMode::Auto),
+            ("force-on", GitMode::ForceOn),
+            ("force-off", GitMode::ForceOff),
+        ],
+    );
+    let time_window_tz = zone(&mut table);
+    let watch = table.switch("watch");
+    let shrink_guard_percent = table.number("shrink_guard_percent");
+    Some(PolicyConfig {
+        default_action: default_action?,
+        path: path?,
+        shared_path,
+        backup_path: backup_path?,
+        backup_depth: backup_depth?,
+        domain_backend: domain_backend?,
+        domain_backend_auto_threshold: domain_backend_auto_threshold?,
+        git_mode: git_mode?,
+        time_window_tz: time_window_tz?,
+        watch: watch?,
+        shrink_guard_percent: shrink_guard_percent?,
+    })
+}
+
+fn captive_portal(settling: &mut Settling<'_>) -> Option<CaptivePortal> {
+    let mut table = settling.table("captive_portal");
+    let secret = table.secret(&SECRET, PortalSecret::parse);
+    let previous = table.secret_file("previous_secret_file", SECRET.readers, PortalSecret::parse);
+    let base_url = base_url(&mut table);
+    let ack_secret_file = table.path("ack_secret_file");
+    let relay_key_file = table.optional_path("relay_key_file");
+    let ack_key = table.choice("ack_key", &[("ip", AckKey::Ip), ("ip+user", AckKey::IpAndUser)]);
+    let ack_token_max_age = table.seconds("ack_token_max_age_s");
+    let ack_session_duration = table.seconds("ack_session_duration_s");
+    let redirect_status = table.choice(
+        "redirect_status",
+        &[
+            ("302", RedirectStatus::Found),
+            ("303", RedirectStatus::SeeOther),
+            ("307", RedirectStatus::Temporary),
+        ],
+    );
+    Some(CaptivePortal {
+        base_url: base_url?,
+        secret: secret?.0,
+        previous,
+        ack_secret_file: ack_secret_file?,
+        relay_key_file,
+        ack_key: ack_key?,
+        ack_token_max_age: ack_token_max_age?,
+        ack_session_duration: ack_session_duration?,
+        redirect_status: redirect_status?,
+    })
+}
+
+/// The two ways to give the portal's secret.
+const SECRET: SecretKeys = SecretKeys {
+    inline: "secret",
+    file: "secret_file",
+    readers: Readers::Group,
+    what: "32 bytes in base64, as `openssl rand -base64 32` prints them, the same on the portal",
+};
+
+fn aaa(settling: &mut Settling<'_>) -> Option<Aaa> {
+    let mut table = settling.table("aaa");
+    let passwd = table.path("passwd");
+    let auto_bootstrap = table.switch("auto_bootstrap");
+    let bootstrap_credential_file = table.path("bootstrap_credential_file");
+    let bootstrap_credential_ttl = table.seconds("bootstrap_credential_ttl_seconds");
+    Some(Aaa {
+        passwd: passwd?,
+        auto_bootstrap: auto_bootstrap?,
+        bootstrap_credential_file: bootstrap_credential_file?,
+        bootstrap_credential_ttl: bootstrap_credential_ttl?,
+    })
+}
+
+fn control(settling: &mut Settling<'_>) -> Option<Control> {
+    let mut table = settling.table("control");
+    let ip = table.address("ip");
+    let port = table.number("port");
+    let key = table.path("key");
+    let cert = table.path("cert");
+    let dhparams = table.path("dhparams");
+    if key.is_some() && key == cert {
+        let message = "`key` and `cert` are the same file; the pair is two files";
+        table.fault("cert", message.to_owned());
+    }
+    Some(Control {
+        address: std::net::SocketAddr::new(ip?, port?),
+        key: key?,
+        cert: cert?,
+        dhparams: dhparams?,
+    })
+}
+
+fn audit(settling: &mut Settling<'_>) -> Option<AuditConfig> {
+    let mut table = settling.table("audit");
+    let path = table.path("path");
+    let verdicts = table.choice(
+        "verdicts",
+        &[("all", Verdicts::All), ("blocked", Verdicts::Blocked), ("none", Verdicts::None)],
+    );
+    let on_failure =
+        table.choice("on_failure", &[("deny", OnFailure::Deny), ("continue", OnFailure::Continue)]);
+    let retention_days = table.number::<u32>("retention_days");
+    let redact_query = table.switch("redact_query").map(|switch| match switch {
+        Switch::On => RedactQuery::Hash,
+        Switch::Off => RedactQuery::Keep,
+    });
+    let sync = table.number("sync_ms").map(std::time::Duration::from_millis);
+    let identities =
+        table.choice("identities", &[("clear", Identities::Clear), ("keyed", Identities::Keyed)]);
+    Some(AuditConfig {
+        path: path?,
+        verdicts: verdicts?,
+        on_failure: on_failure?,
+        retention_days: std::num::NonZeroU32::new(retention_days?),
+        redact_query: redact_query?,
+        sync: sync?,
+        identities: identities?,
+    })
+}
 
 /// `XXXXX-XXXX-XXXX-XXXX-X`
 fn is_serial(text: &str) -> bool {
@@ -422,16 +319,6 @@ fn base_url_fault(text: &str) -> Option<&'static str> {
         None => !host.is_empty() && !host.contains(['[', ']', ':']),
     };
     if readable { None } else { Some("it has no host that can be read") }
-}
-
-impl Origin {
-    /// Whether an operator wrote it.
-    pub(super) const fn is_given(&self) -> bool {
-        match self {
-            Self::File { .. } | Self::Environment(_) | Self::Flag(_) => true,
-            Self::Absent => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use eg_policy::verdict::Action;
 use eg_proto::{ConnectorName, PortalSecret, SharedKey};
+use eg_settings::Switch;
+use eg_settings::log::Logging;
 use ipnet::IpNet;
 
 /// The engine's whole configuration.
@@ -47,15 +49,6 @@ pub struct Config {
     pub cluster: Cluster,
     /// The keys that are set to something that has no effect in this version.
     pub not_yet: Vec<String>,
-}
-
-/// A setting that is on or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// `true`
-    On,
-    /// `false`
-    Off,
 }
 
 /// `[global]`
@@ -259,60 +252,6 @@ pub struct Control {
     pub cert: PathBuf,
     /// Accepted and ignored.
     pub dhparams: PathBuf,
-}
-
-/// `[logging]`
-#[derive(Debug, Clone)]
-pub struct Logging {
-    /// Where lines go.
-    pub kind: LogType,
-    /// The file, where `kind` is [`LogType::File`].
-    pub file: PathBuf,
-    /// The least severe level that is logged.
-    pub level: Level,
-    /// What a line looks like.
-    pub format: LogFormat,
-}
-
-/// `[logging] type`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogType {
-    /// A file that SIGHUP reopens.
-    File,
-    /// Standard error.
-    Console,
-    /// The system log.
-    Syslog,
-}
-
-/// `[logging] format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line for people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
-/// The eight levels, most severe first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// `emergency`
-    Emergency,
-    /// `alert`
-    Alert,
-    /// `critical`: fatal failures.
-    Critical,
-    /// `error`: recoverable but bad.
-    Error,
-    /// `warning`: suspicious.
-    Warning,
-    /// `notice`: the life cycle.
-    Notice,
-    /// `info`: more of the same.
-    Info,
-    /// `debug`: single requests.
-    Debug,
 }
 
 /// `[audit]`

@@ -136,7 +136,7 @@ impl<'b> ListLoader<'b> {
         before: Option<&CompiledList>,
     ) -> Result<CompiledList, String> {
         let (parsed, report) =
-            Parsed::read(list.kind, bytes).map_err(|fault| crate::log::chain(&fault))?;
+            Parsed::read(list.kind, bytes).map_err(|fault| eg_settings::log::chain(&fault))?;
         self.parsed_files += 1;
         self.report(&list.path, &report);
         let entries = parsed.len();

@@ -88,7 +88,7 @@ pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
     let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
     let (checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
     let mut notes = loader.notes;
-    notes.extend(sources.shared_fault.map(|fault| crate::log::chain(&fault)));
+    notes.extend(sources.shared_fault.map(|fault| eg_settings::log::chain(&fault)));
     let (rules, lists) = (checked.rules.len(), checked.lists.len());
     Ok(Checked { diagnostics, notes, rules, lists })
 }
@@ -170,7 +170,7 @@ impl Reloader {
             }
             Err(fault) => {
                 tracing::warn!(
-                    cause = crate::log::chain(&fault),
+                    cause = eg_settings::log::chain(&fault),
                     "the store's sets cannot be used; the policy is read from its files"
                 );
                 self.prepare(Loss::FirstFill).map(Start::FromFiles)
@@ -191,7 +191,7 @@ impl Reloader {
     pub fn clean_up(&self) {
         let Some(live) = &self.live else { return };
         if let Err(fault) = self.store.sets().collect(&needed_sets(&live.policy)) {
-            tracing::warn!(cause = crate::log::chain(&fault), "old set files stay");
+            tracing::warn!(cause = eg_settings::log::chain(&fault), "old set files stay");
         }
     }
 
@@ -208,7 +208,7 @@ impl Reloader {
             return Err(ReloadFault::Policy { diagnostics });
         }
         let mut notes = std::mem::take(&mut loader.notes);
-        notes.extend(sources.shared_fault.map(|fault| crate::log::chain(&fault)));
+        notes.extend(sources.shared_fault.map(|fault| eg_settings::log::chain(&fault)));
         let parsed = loader.parsed();
         let mut lists = loader.lists_of(&checked)?;
         if let Some(live) = &self.live {

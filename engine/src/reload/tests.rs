@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use eg_settings::Overrides;
+
 use super::*;
-use crate::config::{Overrides, load_text};
+use crate::config::load_text;
 
 /// A policy below one folder, and the reloader on it.
 struct Site {

@@ -1,6 +1,8 @@
 //! Log lines: eight levels on tracing's five, a file that can be reopened or standard error, text or
 //! JSON.
 //!
+//! Who a line says is speaking is the program's to choose, a [`Speaker`].
+//!
 //! tracing knows `error`, `warn`, `info`, `debug` and `trace`. Ours are told apart by an event's
 //! field `severity`: without one, `error` is error, `warn` warning, `info` notice (the life cycle),
 //! `debug` and `trace` debug (single requests). [`critical!`](crate::critical) and
@@ -9,10 +11,13 @@
 //! INVARIANT: what a client chose reaches a line only with its control characters escaped, so that
 //! nobody writes lines of their own.
 
-mod format;
-mod sink;
+mod level;
 
-use std::io;
+mod logging;
+
+mod format;
+
+mod sink;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -21,9 +26,10 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::config::{Level, LogFormat, Logging};
 use format::Line;
-pub use sink::Sink;
+pub use level::Level;
+pub use logging::{LogFormat, LogType, Logging, file_key, format_key, level_key, type_key};
+pub use sink::{LogFault, Sink};
 
 /// Events of other crates are of interest from this level on.
 const FOREIGN_LEVEL: Level = Level::Warning;
@@ -40,14 +46,25 @@ macro_rules! info {
     ($($event:tt)+) => { ::tracing::info!(severity = "info", $($event)+) };
 }
 
+/// Who a line says is speaking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The part of the program, for one that has a log of its own. Parts of this crate, `eg_engine`,
+    /// are named without it.
+    Part(&'static str),
+    /// The program and the number of its process, for programs of which several share a log.
+    Process(&'static str),
+}
+
 /// Starts logging for the whole process. Gives the sink, for SIGHUP to reopen.
 ///
 /// # Errors
 ///
 /// When the log file cannot be opened.
-pub fn start(config: &Logging) -> io::Result<Sink> {
-    let sink = Sink::open(config)?;
-    let layer = Lines { sink: sink.clone(), level: config.level, format: config.format };
+pub fn start(config: &Logging, speaker: Speaker) -> Result<Sink, LogFault> {
+    let sink = Sink::open(&config.kind)?;
+    let (level, format) = (config.level, config.format);
+    let layer = Lines { sink: sink.clone(), level, format, speaker };
     // Only tests start twice in a process; the first sink stays then.
     drop(tracing::subscriber::set_global_default(Registry::default().with(layer)));
     Ok(sink)
@@ -58,6 +75,7 @@ struct Lines {
     sink: Sink,
     level: Level,
     format: LogFormat,
+    speaker: Speaker,
 }
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
@@ -76,7 +94,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line::new(level_of(event.metadata()), event.metadata().target());
+        let facts = event.metadata();
+        let mut line = Line::new(level_of(facts), self.speaker, facts.target());
         event.record(&mut line);
         if line.level() <= self.level {
             self.sink.write(&line.finish(self.format));
@@ -114,35 +133,6 @@ fn severity(field: &Field, value: &str) -> Option<Level> {
         return None;
     }
     Level::ALL.into_iter().find(|level| level.word() == value)
-}
-
-impl Level {
-    /// All levels, most severe first.
-    pub const ALL: [Self; 8] = [
-        Self::Emergency,
-        Self::Alert,
-        Self::Critical,
-        Self::Error,
-        Self::Warning,
-        Self::Notice,
-        Self::Info,
-        Self::Debug,
-    ];
-
-    /// The word in settings and lines.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Emergency => "emergency",
-            Self::Alert => "alert",
-            Self::Critical => "critical",
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Notice => "notice",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
 }
 
 impl Visit for Line {

@@ -60,9 +60,20 @@ impl fmt::Display for ConfigFaults {
     }
 }
 
+impl Origin {
+    /// Whether an operator wrote it.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::Environment(_) | Self::Flag(_) => true,
+            Self::Absent => false,
+        }
+    }
+}
+
 impl ConfigFaults {
     /// `faults` in the order in which an operator mends them.
-    pub(super) fn new(file: PathBuf, mut faults: Vec<ConfigFault>) -> Self {
+    pub(crate) fn new(file: PathBuf, mut faults: Vec<ConfigFault>) -> Self {
         faults.sort_by_key(|fault| match fault.origin {
             Origin::File { line, column } => (0, line, column),
             Origin::Absent => (1, 0, 0),
@@ -78,49 +89,15 @@ impl ConfigFaults {
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (strsim::levenshtein(word, candidate), candidate))
         .min()
         .filter(|(steps, candidate)| *steps * 2 <= candidate.chars().count().max(2))
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters have to be added, removed or changed to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, against) in row.iter_mut().skip(1).zip(&other) {
-            let change = diagonal + usize::from(letter != *against);
-            diagonal = *cell;
-            left = change.min(diagonal + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_distance_counts_letters() {
-        for (one, other, steps) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("port", "prot", 2),
-            ("threads", "thread", 1),
-        ] {
-            assert_eq!(distance(one, other), steps, "{one} {other}");
-            assert_eq!(distance(other, one), steps, "{other} {one}");
-        }
-    }
 
     #[test]
     fn what_is_unlike_everything_is_near_nothing() {

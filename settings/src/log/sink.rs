@@ -6,10 +6,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{LogType, Logging};
+use super::logging::LogType;
 
 /// Lines may hold URLs and users at debug: the world does not read them.
 const LOG_MODE: u32 = 0o640;
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the log file `{path}`", path = path.display())]
+pub struct LogFault {
+    /// The file.
+    path: PathBuf,
+    /// Why not.
+    source: io::Error,
+}
 
 /// Where lines go. Clones share it.
 #[derive(Debug, Clone)]
@@ -27,15 +37,13 @@ impl Sink {
     /// # Errors
     ///
     /// When the file cannot be opened.
-    pub fn open(config: &Logging) -> io::Result<Self> {
-        let target = match config.kind {
-            LogType::File => {
-                let path = config.file.clone();
-                let file = Mutex::new(open(&path)?);
-                Target::File { path, file }
+    pub fn open(kind: &LogType) -> Result<Self, LogFault> {
+        let target = match kind {
+            LogType::File(path) => {
+                let file = open(path).map_err(|source| LogFault { path: path.clone(), source })?;
+                Target::File { path: path.clone(), file: Mutex::new(file) }
             }
-            // INVARIANT: the configuration refuses syslog in this version.
-            LogType::Console | LogType::Syslog => Target::Console,
+            LogType::Console => Target::Console,
         };
         Ok(Self(Arc::new(target)))
     }

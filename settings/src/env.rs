@@ -1,39 +1,26 @@
-//! What the environment may override: `ENFORCEGATE_<SECTION>_<KEY>` for every scalar key, and the
-//! short names of the original (SPEC 2).
+//! What the environment may override: `<PREFIX><SECTION>_<KEY>` for every scalar key, and the short
+//! names of the description (SPEC 2).
 
-use super::fault::{ConfigFault, Origin, nearest};
-use super::settings::{Given, Settings, find, read_text};
-use super::v1::{CONNECTORS, KEYS, Key, Kind};
-
-/// The prefix of the long names.
-const PREFIX: &str = "ENFORCEGATE_";
-
-/// The short names, and the section and key that each stands for.
-const SHORT: &[(&str, &str, &str)] = &[
-    ("ENFORCEGATE_CAPTIVE_BASE_URL", "captive_portal", "base_url"),
-    ("ENGINE_CONTROL_API_IP", "control", "ip"),
-    ("ENGINE_LICENSE_SERIAL", "license", "serial"),
-    ("ENGINE_LICENSE_USERNAME", "license", "username"),
-    ("ENGINE_LICENSE_PASSWORD", "license", "password"),
-    ("ENGINE_APM_DIAGNOSTIC_FILE", "", "diagnostic_file"),
-];
-
-/// Names with our prefix that mean something else: what the first boot reads (SPEC 18).
-const OTHERS: &[&str] = &["ENFORCEGATE_SSL_INSPECT", "ENFORCEGATE_SSL_INSPECT_ACK"];
+use crate::fault::{ConfigFault, Origin, nearest};
+use crate::given::{Given, Settings, read_text};
+use crate::key::{Description, Environment, Key, Kind, label};
 
 /// A name that one key of the configuration listens to.
 struct Name {
     name: String,
-    connector: Option<String>,
+    /// Of a family's section, its name.
+    of: Option<String>,
     key: &'static Key,
 }
 
 /// Lays the environment over the file. Gives what an operator should be warned about, and faults.
-pub(super) fn overlay(
+pub(crate) fn overlay(
+    description: &Description,
     settings: &mut Settings,
     variables: &[(String, String)],
 ) -> (Vec<String>, Vec<ConfigFault>) {
-    let names = names(settings);
+    let Some(environment) = &description.environment else { return (Vec::new(), Vec::new()) };
+    let names = names(description, environment, settings);
     let mut warnings = Vec::new();
     let mut faults = Vec::new();
     // A key's short name first: where both are set, the long one says more exactly what is meant.
@@ -45,13 +32,15 @@ pub(super) fn overlay(
         match read_text(name.key.kind, value) {
             Ok(raw) => {
                 warnings.push(overridden(name, value));
-                settings.override_with(name.connector.as_deref(), name.key, Given { raw, origin });
+                let given = Given { raw, origin };
+                settings.override_with(description, name.of.as_deref(), name.key, given);
             }
             Err(message) => faults.push(ConfigFault { origin, message }),
         }
     }
     for (variable, _) in variables {
-        let ours = variable.starts_with(PREFIX) && !OTHERS.contains(&variable.as_str());
+        let ours = variable.starts_with(environment.prefix)
+            && !environment.others.contains(&variable.as_str());
         if ours && !names.iter().any(|name| name.name == *variable) {
             let near = nearest(variable, names.iter().map(|name| name.name.as_str()))
                 .map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
@@ -63,9 +52,9 @@ pub(super) fn overlay(
 
 /// What is logged about an override: its name, and of a secret the length only.
 fn overridden(name: &Name, value: &str) -> String {
-    let target = match &name.connector {
+    let target = match &name.of {
         None => name.key.full_name(),
-        Some(connector) => format!("[connectors.{connector}] {}", name.key.name),
+        Some(of) => format!("{} {}", label(name.key.section, Some(of)), name.key.name),
     };
     let length = match name.key.kind {
         Kind::Secret => format!(" ({} characters)", value.chars().count()),
@@ -84,33 +73,36 @@ fn overridden(name: &Name, value: &str) -> String {
     format!("environment variable `{}` overrides `{target}`{length}", name.name)
 }
 
-/// Every name that means something, with the connectors of this file.
-fn names(settings: &Settings) -> Vec<Name> {
-    let short = SHORT.iter().filter_map(|(name, section, key)| {
-        find(section, key).map(|key| Name { name: (*name).to_owned(), connector: None, key })
+/// Every name that means something, with the families' members of this file.
+fn names(description: &Description, environment: &Environment, settings: &Settings) -> Vec<Name> {
+    let short = environment.short.iter().filter_map(|short| {
+        let key = description.find(short.section, short.key)?;
+        Some(Name { name: short.name.to_owned(), of: None, key })
     });
-    let long = KEYS.iter().filter(|key| key.kind != Kind::Networks).flat_map(|key| {
-        let connectors: Vec<Option<String>> = match key.section {
-            CONNECTORS => settings.connectors.iter().map(|(name, _)| Some(name.clone())).collect(),
-            _ => vec![None],
+    let scalars = description.keys.iter().filter(|key| key.kind != Kind::Networks);
+    let long = scalars.flat_map(|key| {
+        let members: Vec<Option<String>> = if description.is_family(key.section) {
+            let members = settings.named.iter().filter(|named| named.family == key.section);
+            members.map(|named| Some(named.name.clone())).collect()
+        } else {
+            vec![None]
         };
-        connectors.into_iter().map(|connector| Name {
-            name: long_name(connector.as_deref(), key),
-            connector,
+        members.into_iter().map(|of| Name {
+            name: long_name(environment.prefix, of.as_deref(), key),
+            of,
             key,
         })
     });
     short.chain(long).collect()
 }
 
-/// `ENFORCEGATE_<SECTION>_<KEY>`.
-fn long_name(connector: Option<&str>, key: &Key) -> String {
-    let section = match connector {
-        Some(name) => format!("connectors_{name}_"),
-        None if key.section.is_empty() => String::new(),
-        None => format!("{}_", key.section),
+/// `<PREFIX><SECTION>_<KEY>`.
+fn long_name(prefix: &str, of: Option<&str>, key: &Key) -> String {
+    let section = match key.section {
+        "" => String::new(),
+        section => format!("{}_", label(section, of).trim_matches(['[', ']'])),
     };
-    let name = format!("{PREFIX}{section}{}", key.name);
+    let name = format!("{prefix}{section}{}", key.name);
     name.chars()
         .map(
             |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' },
@@ -120,20 +112,21 @@ fn long_name(connector: Option<&str>, key: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::Raw;
     use super::*;
+    use crate::example::EXAMPLE;
+    use crate::given::Raw;
 
     fn overlaid(
         file: &str,
         variables: &[(&str, &str)],
     ) -> (Settings, Vec<String>, Vec<ConfigFault>) {
-        let (mut settings, faults) = super::super::file::read(file);
+        let (mut settings, faults) = crate::file::read(&EXAMPLE, file);
         assert_eq!(faults, []);
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (warnings, faults) = overlay(&mut settings, &variables);
+        let (warnings, faults) = overlay(&EXAMPLE, &mut settings, &variables);
         (settings, warnings, faults)
     }
 
@@ -156,7 +149,7 @@ mod tests {
             &[("ENFORCEGATE_CONNECTORS_SQUID_1_KEY", "0123456789abcdef")],
         );
         assert_eq!(faults, []);
-        let values = &settings.connectors[0].1.values;
+        let values = &settings.named[0].section.values;
         assert_eq!(values["key"].raw, Raw::Text("0123456789abcdef".to_owned()));
         assert!(!values.contains_key("key_file"), "of a pair the higher layer's counts");
     }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Level, LogFormat};
+use super::Speaker;
+use super::level::Level;
+use super::logging::LogFormat;
 
 /// The field that says how severe an event is where tracing's level says too little.
 pub(super) const SEVERITY: &str = "severity";
@@ -14,9 +16,16 @@ const VALUE_CHARS_MAX: usize = 8192;
 #[derive(Debug)]
 pub(super) struct Line {
     level: Level,
-    part: String,
+    speaker: Named,
     message: String,
     fields: Vec<(String, Value)>,
+}
+
+/// Who speaks.
+#[derive(Debug)]
+enum Named {
+    Part(String),
+    Process { program: &'static str, number: u32 },
 }
 
 #[derive(Debug)]
@@ -28,10 +37,17 @@ enum Value {
 
 impl Line {
     /// A line of `level` by the module `target`.
-    pub(super) fn new(level: Level, target: &str) -> Self {
-        // `eg_engine::reload` is `reload` to an operator.
-        let part = target.strip_prefix("eg_engine::").unwrap_or(target).to_owned();
-        Self { level, part, message: String::new(), fields: Vec::new() }
+    pub(super) fn new(level: Level, speaker: Speaker, target: &str) -> Self {
+        let speaker = match speaker {
+            // `eg_engine::reload` is `reload` to an operator.
+            Speaker::Part(program) => {
+                let inner = target.strip_prefix(program);
+                let part = inner.and_then(|part| part.strip_prefix("::")).unwrap_or(target);
+                Named::Part(part.to_owned())
+            }
+            Speaker::Process(program) => Named::Process { program, number: std::process::id() },
+        };
+        Self { level, speaker, message: String::new(), fields: Vec::new() }
     }
 
     /// How severe it is.
@@ -72,7 +88,12 @@ impl Line {
     }
 
     fn text(&self, now: jiff::Timestamp) -> String {
-        let mut line = format!("{now:.3} {} {}: ", self.level.word(), self.part);
+        let mut line = match &self.speaker {
+            Named::Part(part) => format!("{now:.3} {} {part}: ", self.level.word()),
+            Named::Process { program, number } => {
+                format!("{now:.3} {} {program}[{number}]: ", self.level.word())
+            }
+        };
         escape_into(&mut line, &self.message);
         for (name, value) in &self.fields {
             match value {
@@ -90,7 +111,15 @@ impl Line {
         let text = |text: &str| serde_json::Value::String(text.to_owned());
         object.insert("time".to_owned(), text(&format!("{now:.3}")));
         object.insert("level".to_owned(), text(self.level.word()));
-        object.insert("part".to_owned(), text(&self.part));
+        match &self.speaker {
+            Named::Part(part) => {
+                object.insert("part".to_owned(), text(part));
+            }
+            Named::Process { program, number } => {
+                object.insert("program".to_owned(), text(program));
+                object.insert("process".to_owned(), (*number).into());
+            }
+        }
         object.insert("message".to_owned(), text(&self.message));
         for (name, value) in &self.fields {
             let value = match value {
@@ -127,7 +156,11 @@ mod tests {
     use super::*;
 
     fn line() -> Line {
-        let mut line = Line::new(Level::Notice, "eg_engine::reload");
+        line_by(Speaker::Part("eg_engine"))
+    }
+
+    fn line_by(speaker: Speaker) -> Line {
+        let mut line = Line::new(Level::Notice, speaker, "eg_engine::reload");
         line.field("message", "policy reloaded\nforged line");
         line.number("rules", "12");
         line.field("file", "/etc/a b");
@@ -153,5 +186,18 @@ mod tests {
         assert_eq!(value["level"], "notice");
         assert_eq!(value["rules"], 12);
         assert_eq!(value["message"], "policy reloaded\nforged line");
+    }
+
+    #[test]
+    fn of_several_processes_each_line_says_which() {
+        let number = std::process::id();
+        let line = line_by(Speaker::Process("squid-connector"));
+        let text = line.finish_at(LogFormat::Text, jiff::Timestamp::UNIX_EPOCH);
+        let start = format!("1970-01-01T00:00:00.000Z notice squid-connector[{number}]: policy");
+        assert!(text.starts_with(&start), "{text}");
+        let text = line.finish_at(LogFormat::Json, jiff::Timestamp::UNIX_EPOCH);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["program"], "squid-connector");
+        assert_eq!(value["process"], number);
     }
 }

@@ -5,34 +5,65 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fault::{ConfigFault, Origin};
-use super::settings::{Given, Raw, Section, find, read_text};
-use super::types::Switch;
-use super::v1::{Fallback, Kind};
+use crate::fault::{ConfigFault, Origin};
+use crate::given::{Given, Raw, Section, read_text};
+use crate::key::{Description, Fallback, Kind};
+
+/// A setting that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// `true`
+    On,
+    /// `false`
+    Off,
+}
 
 /// A section that is being read.
-pub(super) struct Table<'a> {
+#[derive(Debug)]
+pub struct Table<'a> {
+    /// The keys that there are.
+    pub(crate) description: &'a Description,
     /// The section's name in the description of keys.
-    pub(super) section: &'static str,
+    pub(crate) section: &'static str,
     /// How messages call it, `[control]`.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// What was given; `None` where the section is absent.
-    pub(super) given: Option<&'a Section>,
+    pub(crate) given: Option<&'a Section>,
     /// Where relative paths start.
-    pub(super) folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// Where faults go.
-    pub(super) faults: &'a mut Vec<ConfigFault>,
+    pub(crate) faults: &'a mut Vec<ConfigFault>,
+    /// Where what an operator should be told goes.
+    pub(crate) warnings: &'a mut Vec<String>,
 }
 
 impl Table<'_> {
+    /// How messages call it, `[control]`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether the file, or what overrides it, has the section.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
     /// Adds a fault about `name`, or about the section where `name` is not given.
-    pub(super) fn fault(&mut self, name: &str, message: String) {
+    pub fn fault(&mut self, name: &str, message: String) {
         let origin = self.origin(name);
         self.faults.push(ConfigFault { origin, message });
     }
 
+    /// Adds a fault about the section itself.
+    pub fn fault_of_all(&mut self, message: String) {
+        let header = self.given.and_then(|section| section.header.clone());
+        self.faults.push(ConfigFault { origin: header.unwrap_or(Origin::Absent), message });
+    }
+
     /// Where `name` stands, else its section.
-    pub(super) fn origin(&self, name: &str) -> Origin {
+    fn origin(&self, name: &str) -> Origin {
         self.given
             .and_then(|section| {
                 let value = section.values.get(name).map(|given| &given.origin);
@@ -44,7 +75,7 @@ impl Table<'_> {
 
     /// What was given, or the default.
     fn raw(&self, name: &str) -> Option<(Kind, Raw)> {
-        let key = find(self.section, name)?;
+        let key = self.description.find(self.section, name)?;
         if let Some(Given { raw, .. }) = self.given.and_then(|section| section.values.get(name)) {
             return Some((key.kind, raw.clone()));
         }
@@ -55,7 +86,8 @@ impl Table<'_> {
     }
 
     /// A text as it stands.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
         match self.raw(name)? {
             (_, Raw::Text(text)) => Some(text),
             (_, Raw::Integer(_) | Raw::Switch(_) | Raw::List(_)) => None,
@@ -63,7 +95,8 @@ impl Table<'_> {
     }
 
     /// A text that has to be there; the fault says what the key is for.
-    pub(super) fn required_text(&mut self, name: &'static str) -> Option<String> {
+    #[must_use]
+    pub fn required_text(&mut self, name: &'static str) -> Option<String> {
         let text = self.text(name).filter(|text| !text.is_empty());
         if text.is_none() {
             let message = format!("`{name}` in `{}` is required and must not be empty", self.label);
@@ -73,7 +106,8 @@ impl Table<'_> {
     }
 
     /// A whole number within the key's bounds.
-    pub(super) fn integer(&mut self, name: &'static str) -> Option<i64> {
+    #[must_use]
+    pub fn integer(&mut self, name: &'static str) -> Option<i64> {
         let (kind, raw) = self.raw(name)?;
         let Raw::Integer(number) = raw else { return None };
         match kind {
@@ -86,17 +120,20 @@ impl Table<'_> {
     }
 
     /// A whole number as the type that holds its bounds.
-    pub(super) fn number<N: TryFrom<i64>>(&mut self, name: &'static str) -> Option<N> {
+    #[must_use]
+    pub fn number<N: TryFrom<i64>>(&mut self, name: &'static str) -> Option<N> {
         self.integer(name).and_then(|number| N::try_from(number).ok())
     }
 
     /// A number of seconds.
-    pub(super) fn seconds(&mut self, name: &'static str) -> Option<Duration> {
+    #[must_use]
+    pub fn seconds(&mut self, name: &'static str) -> Option<Duration> {
         self.number(name).map(Duration::from_secs)
     }
 
     /// `true` or `false`.
-    pub(super) fn switch(&self, name: &str) -> Option<Switch> {
+    #[must_use]
+    pub fn switch(&self, name: &str) -> Option<Switch> {
         match self.raw(name)? {
             (_, Raw::Switch(true)) => Some(Switch::On),
             (_, Raw::Switch(false)) => Some(Switch::Off),
@@ -105,11 +142,8 @@ impl Table<'_> {
     }
 
     /// One of the words or numbers, as what it stands for.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        name: &'static str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
+    #[must_use]
+    pub fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let word = match self.raw(name)? {
             (_, Raw::Text(word)) => word,
             (_, Raw::Integer(number)) => number.to_string(),
@@ -124,13 +158,15 @@ impl Table<'_> {
     }
 
     /// A path, absolute or from the configuration's folder; `None` where it is absent or empty.
-    pub(super) fn optional_path(&self, name: &str) -> Option<PathBuf> {
+    #[must_use]
+    pub fn optional_path(&self, name: &str) -> Option<PathBuf> {
         let text = self.text(name).filter(|text| !text.is_empty())?;
         Some(self.folder.join(text))
     }
 
     /// A path that must not be empty.
-    pub(super) fn path(&mut self, name: &'static str) -> Option<PathBuf> {
+    #[must_use]
+    pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.optional_path(name);
         if path.is_none() {
             self.fault(name, format!("`{name}` in `{}` must not be empty", self.label));
@@ -139,7 +175,8 @@ impl Table<'_> {
     }
 
     /// An IP address.
-    pub(super) fn address(&mut self, name: &'static str) -> Option<IpAddr> {
+    #[must_use]
+    pub fn address(&mut self, name: &'static str) -> Option<IpAddr> {
         let text = self.text(name)?;
         let address = text.parse().ok();
         if address.is_none() {
@@ -149,7 +186,8 @@ impl Table<'_> {
     }
 
     /// An address with a port; `None` where it is absent or empty.
-    pub(super) fn listen(&mut self, name: &'static str) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn listen(&mut self, name: &'static str) -> Option<SocketAddr> {
         let text = self.text(name).filter(|text| !text.is_empty())?;
         let address = text.parse().ok();
         if address.is_none() {
@@ -161,7 +199,8 @@ impl Table<'_> {
     }
 
     /// The texts of a list; `None` where it is absent.
-    pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<Vec<String>> {
         match self.raw(name)? {
             (_, Raw::List(texts)) => Some(texts),
             (_, Raw::Text(_) | Raw::Integer(_) | Raw::Switch(_)) => None,

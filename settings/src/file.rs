@@ -3,16 +3,14 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::fault::{ConfigFault, Origin, nearest};
-use super::settings::{Given, Raw, Section, Settings, find};
-use super::v1::{CONNECTORS, KEYS, Key, Kind};
-
-/// The table that holds the connectors.
-const CONNECTORS_TABLE: &str = "connectors";
+use crate::fault::{ConfigFault, Origin, nearest};
+use crate::given::{Given, Named, Raw, Section, Settings};
+use crate::key::{Description, Family, Key, Kind};
 
 /// Reads the file's text.
-pub(super) fn read(text: &str) -> (Settings, Vec<ConfigFault>) {
-    let mut reader = Reader { text, settings: Settings::default(), faults: Vec::new() };
+pub(crate) fn read(description: &Description, text: &str) -> (Settings, Vec<ConfigFault>) {
+    let mut reader =
+        Reader { description, text, settings: Settings::default(), faults: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let origin = error.span().map_or(Origin::Absent, |span| reader.origin(span.start));
@@ -26,6 +24,7 @@ pub(super) fn read(text: &str) -> (Settings, Vec<ConfigFault>) {
 }
 
 struct Reader<'t> {
+    description: &'t Description,
     text: &'t str,
     settings: Settings,
     faults: Vec<ConfigFault>,
@@ -49,10 +48,10 @@ impl Reader<'_> {
         for (name, value) in in_file_order(document) {
             let origin = self.origin(name.span().start);
             match value.get_ref() {
-                DeValue::Table(table) if name.get_ref() == CONNECTORS_TABLE => {
-                    self.connectors(table);
-                }
-                DeValue::Table(table) => self.section(name.get_ref(), origin, table),
+                DeValue::Table(table) => match self.description.family(name.get_ref()) {
+                    Some(family) => self.family(family, table),
+                    None => self.section(name.get_ref(), origin, table),
+                },
                 DeValue::String(_)
                 | DeValue::Integer(_)
                 | DeValue::Float(_)
@@ -65,15 +64,13 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, name: &str, origin: Origin, table: &DeTable<'_>) {
-        let known = KEYS
-            .iter()
-            .map(|key| key.section)
-            .find(|known| *known == name && !known.is_empty() && *known != CONNECTORS);
-        let Some(known) = known else {
-            let sections = KEYS
-                .iter()
-                .map(|key| if key.section == CONNECTORS { CONNECTORS_TABLE } else { key.section })
-                .filter(|section| !section.is_empty());
+        let description = self.description;
+        let single = || {
+            let sections = description.keys.iter().map(|key| key.section);
+            sections.filter(|section| !section.is_empty() && !description.is_family(section))
+        };
+        let Some(known) = single().find(|known| *known == name) else {
+            let sections = single().chain(description.families.iter().map(Family::table));
             let near = near(nearest(name, sections).map(|section| format!("[{section}]")));
             self.fault(origin, format!("unknown section `[{name}]`{near}"));
             return;
@@ -85,22 +82,25 @@ impl Reader<'_> {
         self.settings.sections.insert(known, section);
     }
 
-    fn connectors(&mut self, table: &DeTable<'_>) {
+    fn family(&mut self, family: &'static Family, table: &DeTable<'_>) {
         for (name, value) in in_file_order(table) {
             let origin = self.origin(name.span().start);
             let DeValue::Table(keys) = value.get_ref() else {
                 let message = format!(
-                    "`{}` is not a table; a connector is written `[connectors.<name>]`",
-                    name.get_ref()
+                    "`{}` is not a table; {} is written `[{}]`",
+                    name.get_ref(),
+                    family.noun,
+                    family.section
                 );
                 self.fault(origin, message);
                 continue;
             };
             let mut section = Section { header: Some(origin), ..Section::default() };
             for (key, value) in in_file_order(keys) {
-                self.entry(CONNECTORS, key, value, &mut section);
+                self.entry(family.section, key, value, &mut section);
             }
-            self.settings.connectors.push((name.get_ref().to_string(), section));
+            let name = name.get_ref().to_string();
+            self.settings.named.push(Named { family: family.section, name, section });
         }
     }
 
@@ -112,8 +112,8 @@ impl Reader<'_> {
         into: &mut Section,
     ) {
         let origin = self.origin(name.span().start);
-        let Some(key) = find(section, name.get_ref()) else {
-            let message = unknown_key(section, name.get_ref());
+        let Some(key) = self.description.find(section, name.get_ref()) else {
+            let message = unknown_key(self.description, section, name.get_ref());
             self.fault(origin, message);
             return;
         };
@@ -135,13 +135,14 @@ impl Reader<'_> {
 }
 
 /// The message on a key that `section` does not have.
-fn unknown_key(section: &str, name: &str) -> String {
+fn unknown_key(description: &Description, section: &str, name: &str) -> String {
     let place = match section {
         "" => "at the top".to_owned(),
         section => format!("in `[{section}]`"),
     };
-    let own = nearest(name, KEYS.iter().filter(|key| key.section == section).map(|key| key.name));
-    let elsewhere = KEYS.iter().find(|key| key.name == name);
+    let own = description.keys.iter().filter(|key| key.section == section).map(|key| key.name);
+    let own = nearest(name, own);
+    let elsewhere = description.keys.iter().find(|key| key.name == name);
     match (own, elsewhere) {
         (_, Some(key)) if key.section.is_empty() => {
             format!("unknown key `{name}` {place}; it belongs to the top, before the first section")
@@ -205,10 +206,11 @@ fn in_file_order<'t, 'i>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::example::EXAMPLE;
 
     /// The faults of `text`, as `line:column message`.
     fn faults(text: &str) -> Vec<String> {
-        let (_, faults) = read(text);
+        let (_, faults) = read(&EXAMPLE, text);
         faults
             .into_iter()
             .map(|fault| match fault.origin {
@@ -293,9 +295,9 @@ mod tests {
 
     #[test]
     fn connectors_keep_the_order_of_the_file() {
-        let (settings, faults) = read("[connectors.z]\n[connectors.a]\nport = 0x10\n");
+        let (settings, faults) = read(&EXAMPLE, "[connectors.z]\n[connectors.a]\nport = 0x10\n");
         assert_eq!(faults, []);
-        let names: Vec<_> = settings.connectors.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = settings.named.iter().map(|named| named.name.as_str()).collect();
         assert_eq!(names, ["z", "a"]);
     }
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::Origin;
-use super::v1::{CONNECTORS, KEYS, Key, Kind};
+use crate::fault::Origin;
+use crate::key::{Description, Key, Kind};
 
 /// A value of the right type; whether it is a right value is settled later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Raw {
+pub(crate) enum Raw {
     /// Words, paths, addresses, secrets.
     Text(String),
     /// A whole number.
@@ -21,60 +21,67 @@ pub(super) enum Raw {
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
-    pub(super) raw: Raw,
-    pub(super) origin: Origin,
+pub(crate) struct Given {
+    /// The value.
+    pub(crate) raw: Raw,
+    /// Its place.
+    pub(crate) origin: Origin,
 }
 
 /// The settings of one section.
 #[derive(Debug, Default)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// Where its header stands; `None` where only the environment names it.
-    pub(super) header: Option<Origin>,
-    pub(super) values: BTreeMap<&'static str, Given>,
+    pub(crate) header: Option<Origin>,
+    /// What was given, by key.
+    pub(crate) values: BTreeMap<&'static str, Given>,
 }
 
 /// Everything that was given.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The sections that exist once; the top is `""`.
-    pub(super) sections: BTreeMap<&'static str, Section>,
-    /// The connectors in file order.
-    pub(super) connectors: Vec<(String, Section)>,
+    pub(crate) sections: BTreeMap<&'static str, Section>,
+    /// Those of families, in file order.
+    pub(crate) named: Vec<Named>,
+}
+
+/// One section of a family.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// The family, `connectors.<name>`.
+    pub(crate) family: &'static str,
+    /// Its own name.
+    pub(crate) name: String,
+    /// Its settings.
+    pub(crate) section: Section,
 }
 
 impl Settings {
-    /// Lays a value over what a lower layer said. Of two keys that exclude each other the higher
-    /// layer's takes the lower one's away.
-    pub(super) fn override_with(&mut self, connector: Option<&str>, key: &Key, given: Given) {
-        let section = match connector {
+    /// Lays a value over what a lower layer said; `name` is that of a family's section. Of two keys
+    /// that exclude each other the higher layer's takes the lower one's away.
+    pub(crate) fn override_with(
+        &mut self,
+        description: &Description,
+        name: Option<&str>,
+        key: &Key,
+        given: Given,
+    ) {
+        let section = match name {
             None => self.sections.entry(key.section).or_default(),
-            Some(name) => match self.connectors.iter_mut().find(|(known, _)| known == name) {
-                Some((_, section)) => section,
-                None => return,
-            },
+            Some(name) => {
+                let same = |named: &&mut Named| named.family == key.section && named.name == name;
+                match self.named.iter_mut().find(same) {
+                    Some(named) => &mut named.section,
+                    None => return,
+                }
+            }
         };
-        if let Some(rival) = rival(key) {
+        if let Some(rival) = description.rival(key) {
             section.values.remove(rival);
         }
         section.values.insert(key.name, given);
     }
-}
-
-/// The key that must not stand beside this one.
-fn rival(key: &Key) -> Option<&'static str> {
-    match (key.section, key.name) {
-        (CONNECTORS, "key") => Some("key_file"),
-        (CONNECTORS, "key_file") => Some("key"),
-        ("captive_portal", "secret") => Some("secret_file"),
-        ("captive_portal", "secret_file") => Some("secret"),
-        _ => None,
-    }
-}
-
-/// The key `name` of `section`.
-pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.section == section && key.name == name)
 }
 
 /// A text out of the environment, a flag or the table of defaults as a value of `kind`.
@@ -82,7 +89,7 @@ pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
 /// # Errors
 ///
 /// What the text should have been.
-pub(super) fn read_text(kind: Kind, text: &str) -> Result<Raw, String> {
+pub(crate) fn read_text(kind: Kind, text: &str) -> Result<Raw, String> {
     match kind {
         Kind::Switch => match text {
             "true" => Ok(Raw::Switch(true)),

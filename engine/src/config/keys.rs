@@ -1,11 +1,43 @@
-//! The table of keys itself.
+//! The file's shape: the one description of `engine.conf`. Reader, environment, suggestions and the
+//! manual's table come from it; nothing else lists keys.
 
-use super::{Built, CONNECTORS, Fallback, Key, Kind, Reload};
 use Fallback::{Nothing, Value};
+use eg_settings::log::{file_key, format_key, level_key, type_key};
+use eg_settings::{Description, Environment, Fallback, Family, Key, Kind, Rivals, ShortName, key};
 
-/// Every key of `engine.conf`, in the manual's order.
+/// The section of which there is one for each connector.
+pub(super) const CONNECTORS: &str = "connectors.<name>";
+
+/// What `engine.conf` may say, and the environment instead of it (SPEC 2).
+pub const ENGINE_CONF: Description = Description {
+    keys: KEYS,
+    families: &[Family { section: CONNECTORS, noun: "a connector" }],
+    rivals: &[
+        Rivals { section: CONNECTORS, keys: ["key", "key_file"] },
+        Rivals { section: "captive_portal", keys: ["secret", "secret_file"] },
+    ],
+    environment: Some(Environment {
+        prefix: "ENFORCEGATE_",
+        short: SHORT,
+        // What the first boot reads (SPEC 18).
+        others: &["ENFORCEGATE_SSL_INSPECT", "ENFORCEGATE_SSL_INSPECT_ACK"],
+    }),
+};
+
+/// The short names of the original.
 #[rustfmt::skip] // a table is read by columns
-pub const KEYS: &[Key] = &[
+const SHORT: &[ShortName] = &[
+    ShortName { name: "ENFORCEGATE_CAPTIVE_BASE_URL", section: "captive_portal", key: "base_url" },
+    ShortName { name: "ENGINE_CONTROL_API_IP", section: "control", key: "ip" },
+    ShortName { name: "ENGINE_LICENSE_SERIAL", section: "license", key: "serial" },
+    ShortName { name: "ENGINE_LICENSE_USERNAME", section: "license", key: "username" },
+    ShortName { name: "ENGINE_LICENSE_PASSWORD", section: "license", key: "password" },
+    ShortName { name: "ENGINE_APM_DIAGNOSTIC_FILE", section: "", key: "diagnostic_file" },
+];
+
+/// Every key, in the manual's order.
+#[rustfmt::skip] // a table is read by columns
+const KEYS: &[Key] = &[
     // -- top
     key("", "diagnostic_file", Kind::Path, Value("/var/lib/enforcegate/apm-last-error.json"),
         "where the structured cause of a fatal start failure goes").later(),
@@ -109,14 +141,10 @@ pub const KEYS: &[Key] = &[
     key("control", "dhparams", Kind::Path, Value("conf/ssl/dhparams.pem"),
         "accepted and ignored: TLS 1.3 has forward secrecy without it").later(),
     // -- [logging]
-    key("logging", "type", Kind::Word(&["file", "console", "syslog"]), Value("file"),
-        "where lines go; `console` is standard error").later_but(&["file", "console"]),
-    key("logging", "file", Kind::Path, Value("/var/log/enforcegate/engine.log"),
-        "the log file, opened again on SIGHUP").reread(),
-    key("logging", "level", Kind::Word(&["emergency", "alert", "critical", "error", "warning", "warn", "notice", "info", "debug"]), Value("error"),
-        "the least severe level that is logged; only `debug` speaks of single requests"),
-    key("logging", "format", Kind::Word(&["text", "json"]), Value("text"),
-        "what a line looks like"),
+    type_key("file", "where lines go; `console` is standard error"),
+    file_key(Value("/var/log/enforcegate/engine.log"), "the log file, opened again on SIGHUP").reread(),
+    level_key("error"),
+    format_key(),
     // -- [audit]
     key("audit", "path", Kind::Path, Value("/var/lib/enforcegate/audit"),
         "folder of the audit trail; the engine makes it"),
@@ -139,31 +167,3 @@ pub const KEYS: &[Key] = &[
     key("cluster", "url", Kind::Secret, Nothing("the local store"),
         "the Valkey or Redis server that engines share").later(),
 ];
-
-/// A key that this version acts on and that only a restart changes.
-const fn key(
-    section: &'static str,
-    name: &'static str,
-    kind: Kind,
-    default: Fallback,
-    meaning: &'static str,
-) -> Key {
-    Key { section, name, kind, default, reload: Reload::Restart, built: Built::Now, meaning }
-}
-
-impl Key {
-    /// SIGHUP reads what it names again.
-    const fn reread(self) -> Self {
-        Self { reload: Reload::Contents, ..self }
-    }
-
-    /// It has no effect yet.
-    const fn later(self) -> Self {
-        Self { built: Built::Later, ..self }
-    }
-
-    /// Only these values have an effect yet.
-    const fn later_but(self, values: &'static [&'static str]) -> Self {
-        Self { built: Built::LaterBut(values), ..self }
-    }
-}
