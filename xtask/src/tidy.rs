@@ -14,12 +14,13 @@ use crate::{paths, say, steps};
 const LINES_MAX: usize = 600;
 
 /// Who may depend on whom: the table of ARCHITECTURE.md. Nobody depends on the engine.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("eg-proto", &[]),
+    ("eg-settings", &[]),
     ("eg-policy", &[]),
-    ("eg-engine", &["eg-policy", "eg-proto"]),
-    ("eg-connector", &["eg-proto"]),
-    ("eg-portal", &["eg-proto"]),
+    ("eg-engine", &["eg-policy", "eg-proto", "eg-settings"]),
+    ("eg-connector", &["eg-proto", "eg-settings"]),
+    ("eg-portal", &["eg-proto", "eg-settings"]),
     ("eg-ctl", &["eg-policy", "eg-proto"]),
     ("eg-tests", &["eg-policy", "eg-proto"]),
     ("eg-benches", &["eg-policy", "eg-proto", "eg-tests"]),
