@@ -7,18 +7,27 @@
 //!
 //! INVARIANT: nothing here does I/O, reads a clock or knows the wire.
 
-pub mod build;
-pub mod check;
-pub mod client;
-pub mod compile;
-pub mod decide;
-pub mod diagnostic;
-pub mod digest;
-pub mod lists;
-pub mod matcher;
-pub mod moment;
-pub mod ruleset;
-pub mod sources;
-pub mod syntax;
 pub mod uri;
+pub mod client;
+pub mod moment;
+pub mod digest;
+
+// -- text to rules
+pub mod syntax;
+pub mod diagnostic;
+pub mod sources;
+pub mod check;
+pub mod lists;
+
+// -- rules to what matches
+pub mod compile;
+pub mod build;
+pub mod ruleset;
+pub mod matcher;
+
+// -- the decision
+pub mod decide;
 pub mod verdict;
+
+#[cfg(test)]
+mod real_data;

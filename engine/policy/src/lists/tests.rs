@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::check::Scope;
+use crate::real_data::{folder_or_skip, say};
 
 fn entries(list: &NameList) -> Vec<String> {
     let text = |(name, scope): (&str, Scope)| match scope {
@@ -146,26 +147,9 @@ fn addresses_are_merged() {
     }
 }
 
-/// The folder of large real data, where there is one.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn shared_data() -> Option<PathBuf> {
-    let given = std::env::var_os("EG_SHARED_DATA").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let found = given.unwrap_or(beside);
-    if found.is_dir() {
-        return Some(found);
-    }
-    eprintln!(
-        "skipped: there is no large real data at {}; EG_SHARED_DATA names its folder",
-        found.display()
-    );
-    None
-}
-
 #[test]
-#[expect(clippy::print_stderr, reason = "what was found is worth reading")]
 fn real_tiers_have_their_counts() {
-    let Some(data) = shared_data() else { return };
+    let Some(data) = folder_or_skip("lists: real_tiers_have_their_counts") else { return };
     for (tier, expected) in
         [("10k", 10_000), ("100k", 100_000), ("1m", 1_000_000), ("all", 2_660_483)]
     {
@@ -183,10 +167,10 @@ fn real_tiers_have_their_counts() {
             odd.push((report.refused_count, report.public_suffix_count, report.duplicates));
         }
         let sum = odd.iter().fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
-        eprintln!(
-            "{tier}: {total} in {:?}; refused, suffixes, duplicates {sum:?}",
+        say(&format!(
+            "{tier}: {total} in {:?}; refused, suffixes, duplicates {sum:?}\n",
             start.elapsed()
-        );
+        ));
         assert_eq!(total, expected, "{tier}");
         assert_eq!(sum.2, 0, "{tier}");
     }

@@ -1,10 +1,9 @@
 //! Real lists and real hosts, against counts that others made (`data/README.md`).
 //!
-//! The data is large and lies outside the repository: `EG_SHARED_DATA` names its folder, else
-//! `../shared/data` beside the workspace is taken. Where there is none, the test says so and passes.
+//! Where the data is not there, the test says so and passes.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,23 +17,10 @@ use crate::decide::{Scratch, decide};
 use crate::digest::Digest;
 use crate::lists::{NameList, read_names};
 use crate::moment::Moment;
+use crate::real_data::{folder_or_skip, say};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Form, Host, UriBuffer};
 use crate::verdict::{Action, Cause, RuleId};
-
-fn data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("EG_SHARED_DATA").map_or(beside, PathBuf::from);
-    let there = folder.join("README.md").is_file();
-    if !there {
-        say(&format!("skipped: no real data at {}; set EG_SHARED_DATA\n", folder.display()));
-    }
-    there.then_some(folder)
-}
-
-fn say(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
 
 /// One rule a category.
 struct Tier {
@@ -174,7 +160,7 @@ fn count(tier: &Tier, uris: &[&str]) -> Count {
 }
 
 fn check(name: &str, requests_expected: (usize, usize), umbrella_expected: usize) {
-    let Some(data) = data() else { return };
+    let Some(data) = folder_or_skip("matcher: real hosts against the counts") else { return };
     let tier = tier(&data.join("domains/tiers").join(name));
     let [read, written, opened] = tier.seconds;
     let index = f64::from(u32::try_from(tier.index_bytes).unwrap());

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
+use crate::real_data::folder_or_skip;
 use crate::uri::{CanonicalUri, Form, UriBuffer};
 
 const OURS: &str = include_str!("../../../../../tests/data/urls.txt");
@@ -122,22 +122,9 @@ fn well_known_urls_are_canonical_already() {
     }
 }
 
-/// The folder of large real data, which is no part of the sources.
-fn shared_data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("EG_SHARED_DATA").map_or(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
 #[test]
 fn recorded_requests_differ_from_the_oracle_in_known_ways_only() {
-    use std::io::Write as _;
-
-    let Some(folder) = shared_data() else {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "skipped: no `../shared/data` and no EG_SHARED_DATA").unwrap();
-        return;
-    };
+    let Some(folder) = folder_or_skip("uri: recorded requests beside the oracle") else { return };
     // The first column of each row, below a heading; UT1's URLs come without a scheme.
     let table = |name: &str| -> Vec<Vec<u8>> {
         let file = std::fs::File::open(folder.join(name)).unwrap();
