@@ -39,17 +39,17 @@ pub fn stopped(route: Route, payload: &Payload) -> Result<String, askama::Error>
         Route::Blocked => (
             "This page is blocked",
             "Your network does not allow this address.",
-            "If you think that this is a mistake, give your administrator the decision number below.",
+            "If you think that this is a mistake, give your administrator the decision number above.",
         ),
         Route::Warned => (
             "Take care with this page",
             "Your network advises against this address.",
-            "Your administrator can open it for you; give the decision number below.",
+            "Your administrator can open it for you; give the decision number above.",
         ),
         Route::Aup => (
             "The usage policy applies to this page",
             "Your network asks for its usage policy to be accepted before this address is opened.",
-            "Your administrator can open it for you; give the decision number below.",
+            "Your administrator can open it for you; give the decision number above.",
         ),
     };
     let client = payload.client.map(|address| address.to_string());
