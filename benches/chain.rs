@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -266,22 +266,29 @@ impl SquidGuard {
         let before = usage(&pids);
         let start = Instant::now();
         let mut stopped = 0;
-        std::thread::scope(|scope| -> Result<()> {
-            let input = &mut input;
-            scope.spawn(move || {
+        let mut line = Vec::new();
+        let input = std::thread::scope(|scope| -> Result<_> {
+            let feeder = scope.spawn(move || {
                 let mut out = std::io::BufWriter::with_capacity(1 << 16, input);
                 urls.iter().try_for_each(|url| writeln!(out, "{url} 192.0.2.7/- - GET"))?;
-                out.flush()
+                out.into_inner().map_err(std::io::IntoInnerError::into_error)
             });
-            let mut line = Vec::new();
             for _ in urls {
                 line.clear();
-                let length = answers.read_until(b'\n', &mut line)?;
-                anyhow::ensure!(length > 0, "squidGuard has ended");
-                stopped += usize::from(line.windows(4).any(|part| part == b"url="));
+                anyhow::ensure!(answers.read_until(b'\n', &mut line)? > 0, "squidGuard has ended");
+                stopped += usize::from(line.windows(4).any(|word| word == b"url="));
             }
-            Ok(())
+            feeder
+                .join()
+                .map_err(|_| anyhow::anyhow!("the feeder has panicked"))?
+                .map_err(Into::into)
         })?;
-        Ok(row(what, urls.len(), stopped, start, &pids, &before))
+        let row = row(what, urls.len(), stopped, start, &pids, &before);
+        // To some lines it gives several answers; then the verdicts would be those of other lines.
+        drop(input);
+        let mut rest = Vec::new();
+        answers.read_to_end(&mut rest)?;
+        anyhow::ensure!(rest.is_empty(), "squidGuard gave more answers than it had lines");
+        Ok(row)
     }
 }

@@ -50,6 +50,7 @@ pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
 };
 pub use session::{Close, CloseReason};
+pub use wire::is_base64url;
 
 #[cfg(test)]
 mod document;

@@ -173,9 +173,17 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Whether every byte belongs to the alphabet of base64url.
-pub(crate) fn is_base64url(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+/// Whether every byte belongs to the alphabet of base64url (RFC 4648 section 5, without padding).
+#[must_use]
+pub fn is_base64url(bytes: &[u8]) -> bool {
+    // PERF: no early exit and no table, so that the compiler looks at many bytes at once; a token
+    // has some 500, and with a branch a byte this was a fifth of the connector's work.
+    let strange = |byte: u8| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        u8::from(!(letter | digit | (byte == b'-') | (byte == b'_')))
+    };
+    bytes.iter().fold(0, |found, byte| found | strange(*byte)) == 0
 }
 
 /// A text of a peer that may go to a log: UTF-8, bounded, no control character.
@@ -194,4 +202,18 @@ pub(crate) fn cut_text(text: &str, bytes_max: usize) -> String {
         kept.push(letter);
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alphabet_is_the_one_of_rfc_4648() {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        assert!(is_base64url(alphabet) && is_base64url(b""));
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_base64url(&[b'a', byte, b'a']), alphabet.contains(&byte), "{byte}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! holds any other byte is refused before a byte of the answer is written.
 
 use eg_proto::limits::TOKEN_BYTES_MAX;
-use eg_proto::{Action, Answer, Route, Terms};
+use eg_proto::{Action, Answer, Route, Terms, is_base64url};
 
 use super::line::ChannelId;
 use crate::config;
@@ -102,7 +102,7 @@ impl Replies {
         channel: Channel,
         answer: &Answer<'_>,
     ) -> Result<(), BadAnswer> {
-        if !answer.tag.iter().copied().all(is_base64url) {
+        if !is_base64url(answer.tag) {
             return Err(BadAnswer::Tag);
         }
         let route = answer.action.route();
@@ -171,11 +171,7 @@ pub fn is_redirect_target(url: &str) -> bool {
 }
 
 fn is_token(token: &[u8]) -> bool {
-    !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.iter().copied().all(is_base64url)
-}
-
-const fn is_base64url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && is_base64url(token)
 }
 
 fn begin(out: &mut Vec<u8>, channel: Channel) {
