@@ -202,22 +202,26 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
         let title = level.primary_title(self.message.as_str()).id(self.code.id());
-        let mut origin = Origin::path(self.place.file.as_str());
-        if self.place.line > 0 {
-            let column = usize::try_from(self.place.column).unwrap_or(usize::MAX);
-            origin = origin.line(line).char_column(column);
-        }
-        let mut body = match self.place.file.is_empty() {
-            true => Group::with_title(title),
-            false => title.element(origin),
-        };
-        if self.place.line > 0 {
+        let file = self.place.file.as_str();
+        let body = if self.place.line > 0 {
+            let line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
             let mark = AnnotationKind::Primary.span(self.mark.clone());
             let source = self.source_line.as_str();
-            body = body.element(Snippet::source(source).line_start(line).annotation(mark));
-        }
+            let snippet = Snippet::source(source).line_start(line).annotation(mark);
+            // The renderer counts columns in the line that it has; a cut line has others.
+            let column = usize::try_from(self.place.column).unwrap_or(usize::MAX);
+            let shown = self.source_line.get(..self.mark.start).unwrap_or_default().chars().count();
+            if shown.saturating_add(1) == column {
+                title.element(snippet.path(file))
+            } else {
+                title.element(Origin::path(file).line(line).char_column(column)).element(snippet)
+            }
+        } else if file.is_empty() {
+            Group::with_title(title)
+        } else {
+            title.element(Origin::path(file))
+        };
         let help = self.help.as_deref().unwrap_or_else(|| self.code.advice());
         Renderer::plain().render(&[body.element(Level::HELP.message(help))])
     }

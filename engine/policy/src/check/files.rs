@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::policy::{CheckedPolicy, CheckedRule, ListIndex, ListKind, ListUse, Trust};
-use super::rule::{Outcome, RULES_MAX, check_block};
+use super::rule::{RULES_MAX, check_block};
 use crate::diagnostic::{Code, Diagnostic, Faults, Place, quote};
 use crate::lists::ListReport;
 use crate::sources::SourceFile;
@@ -124,19 +124,17 @@ impl Checker<'_> {
                 self.names.insert(name.text.clone(), place);
                 names.push(name.text.clone());
             }
-            match check_block(block, lines, faults, &mut self.lists) {
-                Outcome::Disabled => {}
-                Outcome::Rule(mut rule) => {
-                    if self.rules.len() >= RULES_MAX {
-                        let message = format!("this would be rule {RULES_MAX} and one more");
-                        faults.report(lines, Code::TooManyRules, name.span, message, None);
-                        return;
-                    }
-                    let id = self.rules.len().saturating_add(1);
-                    rule.id = RuleId(u32::try_from(id).unwrap_or(u32::MAX));
-                    self.rules.push(rule);
-                }
+            let Some(mut rule) = check_block(block, lines, faults, &mut self.lists) else {
+                continue;
+            };
+            if self.rules.len() >= RULES_MAX {
+                let message = format!("there are {RULES_MAX} rules before this one");
+                faults.report(lines, Code::TooManyRules, name.span, message, None);
+                return;
             }
+            let id = self.rules.len().saturating_add(1);
+            rule.id = RuleId(u32::try_from(id).unwrap_or(u32::MAX));
+            self.rules.push(rule);
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct CheckedRule {
     pub description: Option<String>,
     /// The word that reports use; else the stem of the list that hit.
     pub category: Option<String>,
-    /// What must hold. Kinds are ANDed, the values of one kind ORed; an empty kind always holds.
+    /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
 }
 
@@ -119,7 +119,7 @@ pub enum AddressClass {
     Loopback,
     /// RFC 1918 and RFC 4193
     Private,
-    /// 169.254/16 and fe80::/10
+    /// 169.254/16 and `fe80::/10`
     LinkLocal,
     /// Every literal
     AnyLiteral,

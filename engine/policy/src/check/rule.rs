@@ -16,22 +16,14 @@ pub const RULES_MAX: usize = 1_000_000;
 /// A rule has at most this many values; more belong in a list.
 pub const VALUES_MAX: usize = 100_000;
 
-/// What became of a block.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// A rule, whose id is given later.
-    Rule(CheckedRule),
-    /// `enabled: false`: looked at, and takes no part.
-    Disabled,
-}
-
-/// Checks one block; what is wrong goes to `faults`.
+/// Checks one block; what is wrong goes to `faults`. The rule's id is given later; a disabled rule is
+/// looked at and takes no part.
 pub(super) fn check_block(
     block: &Block,
     lines: &Lines<'_>,
     faults: &mut Faults,
     lists: &mut ListTable<'_>,
-) -> Outcome {
+) -> Option<CheckedRule> {
     let rule = CheckedRule {
         id: RuleId(0),
         name: block.name.text.clone(),
@@ -310,7 +302,7 @@ impl Reader<'_, '_, '_> {
         Ok(())
     }
 
-    fn finish(mut self, block: &Block) -> Outcome {
+    fn finish(mut self, block: &Block) -> Option<CheckedRule> {
         if !block.attributes().any(|attribute| is_match(&attribute.key.text)) {
             let message = format!("the rule {} matches nothing", quote(&block.name.text));
             self.fault(Code::NoMatch, block.name.span, message, None);
@@ -320,8 +312,8 @@ impl Reader<'_, '_, '_> {
             self.rule.conditions.domain_lists.clear();
         }
         match self.enabled {
-            Enabled::Yes => Outcome::Rule(self.rule),
-            Enabled::No => Outcome::Disabled,
+            Enabled::Yes => Some(self.rule),
+            Enabled::No => None,
         }
     }
 }

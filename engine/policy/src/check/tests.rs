@@ -261,25 +261,124 @@ fn drawn(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of pictures")]
 fn faults_are_drawn_with_their_line() {
     let block = |lines: &str| drawn(&format!("a: {{\n    {lines}\n}}\n"));
-    insta::assert_snapshot!("unknown_key", block("match-domian: a.example"));
-    insta::assert_snapshot!("later", block("match-uri-regex: ^a"));
-    insta::assert_snapshot!("action", block("match-domain: a.example\n    action: dney"));
-    insta::assert_snapshot!("application", block("match-domain: a.example\n    application: htps"));
-    insta::assert_snapshot!("broad", block("match-domain: a.example, co.uk"));
-    insta::assert_snapshot!("domain", block("match-domain: https://a.example/x"));
-    insta::assert_snapshot!("address", block("match-source: 10.0.0.0/8, 0x7f.1"));
-    insta::assert_snapshot!("class", block("match-destination: loopbak"));
-    insta::assert_snapshot!("no_match", drawn("a: {\n    action: deny\n}\n"));
-    insta::assert_snapshot!(
-        "unclosed",
-        drawn("a: {\n    match-domain: a.example\n\nb: {\n    match-domain: b.example\n}\n")
-    );
-    insta::assert_snapshot!("one_line", drawn("a: { match-domain: a.example }\n"));
-    insta::assert_snapshot!("reserved", drawn("default-deny: {\n    match-domain: a.example\n}\n"));
-    insta::assert_snapshot!(
-        "repeated",
-        drawn("a: {\n match-domain: a.example\n}\na: {\n match-domain: b.example\n}\n")
-    );
+    insta::assert_snapshot!(block("match-domian: a.example"), @r#"
+    error[EGP020]: unknown attribute `match-domian`
+     --> rules.d/10-test.policy:2:5
+      |
+    2 |     match-domian: a.example
+      |     ^^^^^^^^^^^^
+      |
+      = help: did you mean `match-domain`?
+    "#);
+    insta::assert_snapshot!(block("match-uri-regex: ^a"), @r#"
+    error[EGP021]: `match-uri-regex` is not in this version yet
+     --> rules.d/10-test.policy:2:5
+      |
+    2 |     match-uri-regex: ^a
+      |     ^^^^^^^^^^^^^^^
+      |
+      = help: The language has this attribute, but this version cannot evaluate it, and a condition that is ignored would match too much. Remove the rule for now.
+    "#);
+    insta::assert_snapshot!(block("match-domain: a.example\n    action: dney"), @r#"
+    warning[EGP027]: `dney` is no action; the rule denies
+     --> rules.d/10-test.policy:3:13
+      |
+    3 |     action: dney
+      |             ^^^^
+      |
+      = help: did you mean `deny`?
+    "#);
+    insta::assert_snapshot!(block("match-domain: a.example\n    application: htps"), @r#"
+    error[EGP031]: `htps` is no application
+     --> rules.d/10-test.policy:3:18
+      |
+    3 |     application: htps
+      |                  ^^^^
+      |
+      = help: did you mean `https`?
+    "#);
+    insta::assert_snapshot!(block("match-domain: a.example, co.uk"), @r#"
+    error[EGP034]: `co.uk` covers a whole public suffix
+     --> rules.d/10-test.policy:2:30
+      |
+    2 |     match-domain: a.example, co.uk
+      |                              ^^^^^
+      |
+      = help: Name the domains that are meant. If the whole suffix is meant, say `allow-broad: true` in the rule.
+    "#);
+    insta::assert_snapshot!(block("match-domain: https://a.example/x"), @r#"
+    error[EGP029]: `https://a.example/x` is no domain name: the host name holds a character that no host name can hold
+     --> rules.d/10-test.policy:2:19
+      |
+    2 |     match-domain: https://a.example/x
+      |                   ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: a domain has no scheme and no path: write `a.example`, or use `match-uri`
+    "#);
+    insta::assert_snapshot!(block("match-source: 10.0.0.0/8, 0x7f.1"), @r#"
+    error[EGP030]: `0x7f.1` is no address: an unusual spelling of 127.0.0.1; write it so
+     --> rules.d/10-test.policy:2:31
+      |
+    2 |     match-source: 10.0.0.0/8, 0x7f.1
+      |                               ^^^^^^
+      |
+      = help: Write an address, a CIDR such as `10.0.0.0/8`, a range such as `10.0.0.1-10.0.0.9`, or the path of a list of them.
+    "#);
+    insta::assert_snapshot!(block("match-destination: loopbak"), @r#"
+    error[EGP030]: `loopbak` is no address: not an address, a CIDR or a range
+     --> rules.d/10-test.policy:2:24
+      |
+    2 |     match-destination: loopbak
+      |                        ^^^^^^^
+      |
+      = help: did you mean `loopback`?
+    "#);
+    insta::assert_snapshot!(drawn("a: {\n    action: deny\n}\n"), @r#"
+    error[EGP022]: the rule `a` matches nothing
+     --> rules.d/10-test.policy:1:1
+      |
+    1 | a: {
+      | ^
+      |
+      = help: Say what the rule matches, with at least one `match-...` attribute.
+    "#);
+    insta::assert_snapshot!(drawn("a: {\n    match-domain: a.example\n\nb: {\n    match-domain: b.example\n}\n"), @r#"
+    error[EGP004]: the block `a` is not closed before the block `b` starts in line 4
+     --> rules.d/10-test.policy:1:1
+      |
+    1 | a: {
+      | ^
+      |
+      = help: Put a `}` on a line of its own after the block's last attribute.
+    "#);
+    insta::assert_snapshot!(drawn("a: { match-domain: a.example }\n"), @r#"
+    error[EGP010]: a bare value runs to the end of its line
+     --> rules.d/10-test.policy:1:30
+      |
+    1 | a: { match-domain: a.example }
+      |                              ^
+      |
+      = help: A bare value runs to the end of its line. Put the `}` on a line of its own, or quote the value.
+    "#);
+    insta::assert_snapshot!(drawn("default-deny: {\n    match-domain: a.example\n}\n"), @r#"
+    error[EGP024]: the name `default-deny` is the engine's own
+     --> rules.d/10-test.policy:1:1
+      |
+    1 | default-deny: {
+      | ^^^^^^^^^^^^
+      |
+      = help: The engine uses this name for its own verdicts; choose another.
+    "#);
+    insta::assert_snapshot!(drawn("a: {\n match-domain: a.example\n}\na: {\n match-domain: b.example\n}\n"), @r#"
+    error[EGP025]: the name `a` is taken
+     --> rules.d/10-test.policy:4:1
+      |
+    4 | a: {
+      | ^
+      |
+      = help: the other rule is in `rules.d/10-test.policy`, line 1; rename one of the two
+    "#);
 }

@@ -185,9 +185,10 @@ impl Reader {
         }
         let (name, scope) = match raw.strip_prefix(b"=") {
             Some(name) => (name, Scope::Host),
-            None => {
-                (raw.strip_prefix(b"*.").or(raw.strip_prefix(b".")).unwrap_or(raw), Scope::Tree)
-            }
+            None => (
+                raw.strip_prefix(b"*.").or_else(|| raw.strip_prefix(b".")).unwrap_or(raw),
+                Scope::Tree,
+            ),
         };
         if name.is_empty() || name == b"*" || name == b"." {
             return Err(RefusedLine::Everything);

@@ -147,6 +147,7 @@ fn addresses_are_merged() {
 }
 
 /// The folder of large real data, where there is one.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn shared_data() -> Option<PathBuf> {
     let given = std::env::var_os("EG_SHARED_DATA").map(PathBuf::from);
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
@@ -162,6 +163,7 @@ fn shared_data() -> Option<PathBuf> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "what was found is worth reading")]
 fn real_tiers_have_their_counts() {
     let Some(data) = shared_data() else { return };
     for (tier, expected) in
