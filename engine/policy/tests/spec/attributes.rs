@@ -225,6 +225,11 @@ fn an_address_is_a_host_of_its_own_as_a_domain() {
         &["request http://127.0.0.2/", "request http://a.127.0.0.1.nip.example/"],
     );
     rule(
+        "match-domain: 0x7f.2",
+        &["request http://127.0.0.2/", "request http://127.2/"],
+        &["request http://127.0.0.1/", "request http://0.2/"],
+    );
+    rule(
         "match-domain: 2001:db8::1",
         &["request http://[2001:db8::1]/", "request http://[2001:DB8:0:0::0001]/"],
         &["request http://[2001:db8::2]/"],
@@ -522,6 +527,9 @@ fn a_whole_public_suffix_is_a_fault_unless_allowed() {
         "*",
         "xn--p1ai",
         "foo.ck",
+        "uk",
+        "gov.uk",
+        "x.kawasaki.jp",
         "\u{440}\u{444}",
     ] {
         let text = fault(&format!("match-domain: {value}"));
@@ -557,6 +565,11 @@ fn private_suffixes_and_hosts_are_ordinary() {
         "match-domain: example.com, www.ck",
         &["request http://a.www.ck/"],
         &["request http://b.ck/"],
+    );
+    rule(
+        "match-domain: lan, city.kawasaki.jp, eu-west-1.compute.amazonaws.com",
+        &["request http://nas.lan/", "request http://lan/", "request http://a.city.kawasaki.jp/"],
+        &["request http://b.kawasaki.jp/", "request http://wlan/"],
     );
     // that host only: it covers nobody's site
     rule("match-domain: =com", &["request http://com/"], &["request http://example.com/"]);

@@ -82,6 +82,14 @@ const BARE_VALUES: &[(&str, &str, &str)] = &[
     ),
     ("\"a\": { \"match-user-agent\": [ \"foo\" ] }", "foo", "bar"),
     ("{ \"a\": { \"match-user-agent\": \"foo\", \"enabled\": true } }", "foo", "bar"),
+    ("\"a\"\n:\n{\n\"match-user-agent\"\n:\n\"foo\"\n}", "foo", "bar"),
+    ("{\n\"a\":\n{\n\"match-user-agent\":\n[\n\"foo\"\n]\n}\n}", "foo", "bar"),
+    ("a: { match-user-agent: \"\\u00e9\\ud83d\\ude00\" }", "\u{e9}\u{1f600}", "\u{e9}"),
+    ("a: { match-user-agent: \"foo\" } b: { match-user-agent: \"b\" }", "foo", "x"),
+    ("{\"a\":{\"match-user-agent\":\"foo\"},\"b\":{\"match-user-agent\":\"b\"}}", "foo", "x"),
+    ("a: {\n match-user-agent: /* c */ foo\n}", "foo", "c"),
+    ("a: {\n match-user-agent: foo \"bar\"\n}", "foo \"bar\"", "foo bar"),
+    ("a: {\n match-user-agent: use {x} freely\n}", "use {x} freely", "x"),
     // a list over several lines, and on one
     ("a: {\n match-user-agent: [\n foo, bar\n baz\n ]\n}", "baz", "qux"),
     ("a: {\n match-user-agent: [ \"foo\", \"bar\" ]\n}", "bar", "qux"),
@@ -218,11 +226,36 @@ const FAULTS: &[(&str, &str)] = &[
     ("a: {\n match-user-agent: \"foo\n}", "EGP005@2"),
     ("/* c\na: {\n match-domain: a.example\n}", "EGP008@1"),
     ("a: {\n match-user-agent: \"\\d\"\n}", "EGP006@2"),
+    ("a: {\n match-user-agent: \"\\ud83d\"\n}", "EGP006@2"),
+    ("a: {\n match-domain: a.*.example\n}", "EGP029@2"),
+    ("a: {\n match-domain: *a.example\n}", "EGP029@2"),
+    ("a: {\n match-domain: =*.a.example\n}", "EGP029@2"),
+    ("a: {\n match-domain: .\n}", "EGP029@2"),
+    ("a: {\n match-domain: =\n}", "EGP029@2"),
+    ("a: {\n match-domain: 127.0.0.0/8\n}", "EGP029@2"),
+    ("a: {\n match-domain: a.example, b c, d.example\n}", "EGP029@2"),
+    ("a: {\n match-domain: [\n a.example\n b c\n ]\n}", "EGP029@4"),
+    ("a: {\n match-source: [\n 10.0.0.1\n 10.0.0.256\n ]\n}", "EGP030@4"),
+    ("a: {\n match-sni: 10.0.0.1\n}", "EGP029@2"),
 ];
 
 #[test]
 fn faults_and_their_lines() {
     refuses(FAULTS);
+}
+
+/// A fault is one report, and lines that are right are not blamed for it.
+#[test]
+fn a_fault_blames_no_other_line() {
+    refuses(&[
+        ("my rule: {\n match-domain: a.example\n}", "EGP023@1"),
+        ("{\"a\": 5}", "EGP002@1"),
+        ("a {\n match-domain: a.example\n}", "EGP003@1"),
+        ("a: {\n match-domain a.example\n}", "EGP003@2"),
+        ("a: {\n match-domain: a.example\n}\n}\nb: {\n match-domain: b.example\n}", "EGP012@4"),
+        ("a: {\n match-domain: a.example\n\nb: {\n match-domain: b.example\n}\n", "EGP004@1"),
+        ("a: {\n match-domain: a.example\n};\nb: {\n match-domain: b.example\n}", "EGP002@3"),
+    ]);
 }
 
 /// Attributes that the language has and this version does not evaluate: refused, never ignored.

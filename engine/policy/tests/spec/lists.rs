@@ -88,6 +88,14 @@ fn a_bad_line_is_counted_and_spoils_nothing() {
     assert_eq!(set.len(), 2);
     assert!(report.refused_count >= 7, "{report:?}");
     assert!(report.refused.iter().any(|(line, _)| *line == 2), "with its number: {report:?}");
+    list(
+        b"*b.test\n=*.c.test\n*.*.d.test\nb..e.test\n=.f.test.x/\n.\n..\n*.\n=com x\n_g.test\n",
+        &["_g.test", "x._g.test"],
+        &[
+            "b.test", "x.b.test", "c.test", "x.c.test", "d.test", "x.d.test", "e.test", "com",
+            "a.com",
+        ],
+    );
     let long = [b"a.test\n".as_slice(), &vec![b'x'; 1 << 20], b"\nb.test\n"].concat();
     list(&long, &["a.test", "b.test"], &["x"]);
 }

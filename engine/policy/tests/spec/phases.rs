@@ -238,3 +238,48 @@ fn a_rule_that_permits_is_not_held_by_an_unknown() {
         ("request https://a.test/pub/x", "permit page"),
     ]);
 }
+
+#[test]
+fn each_attribute_is_asked_about_all_views_by_itself() {
+    // one value holds in one view and another value in the other: the attribute holds in both
+    one("good: {\n match-uri: [\n a.test/pub/\n a.test/x\n ]\n action: permit\n}")
+        .default(Action::Deny)
+        .decides(&[
+            ("request http://a.test/pub/..%2fx", "permit good"),
+            ("request http://a.test/pub/..%2fy", "default"),
+        ]);
+    one("good: {\n match-domain: a.test, b.test\n match-domain-list: x.list\n action: permit\n}")
+        .list("x.list", b"c.test\n")
+        .default(Action::Deny)
+        .decides(&[
+            ("hello a.test:443 | sni=b.test", "permit good"),
+            ("hello a.test:443 | sni=c.test", "permit good"),
+            ("hello c.test:443 | sni=b.test", "permit good"),
+            ("hello a.test:443 | sni=d.test", "default"),
+        ]);
+    // what blocks needs one view for each attribute, not one view for all
+    one("bad: {\n match-domain: b.test\n match-uri: a.test/secret\n}").decides(&[
+        ("request https://a.test/x/..%2fsecret | sni=b.test", "deny bad"),
+        ("request https://a.test/secret | sni=a.test", "default"),
+        ("request https://a.test/x | sni=b.test", "default"),
+    ]);
+    // source and destination have one view, whatever the SNI
+    one("good: {\n match-source: 192.0.2.0/24\n match-destination: private\n action: permit\n}")
+        .default(Action::Deny)
+        .decides(&[("hello 10.0.0.1:443 | sni=evil.test", "permit good")]);
+}
+
+#[test]
+fn a_yes_of_a_rule_that_permits_needs_no_inner_request() {
+    let text = format!("good: {{\n match-domain: shared.test\n action: permit\n}}\n{DEEP}");
+    one(&text).default(Action::Deny).decides(&[
+        ("connect shared.test:443 | tunnel=decrypted", "permit good"),
+        ("hello shared.test:443 | sni=shared.test | tunnel=decrypted", "permit good"),
+        ("request https://shared.test/secret | tunnel=decrypted", "permit good"),
+    ]);
+    // an SNI of another name takes the permit away, and the path is unknown
+    one(&text).default(Action::Deny).decides(&[
+        ("hello shared.test:443 | sni=evil.test | tunnel=decrypted", "deferred"),
+        ("hello shared.test:443 | sni=evil.test", "default"),
+    ]);
+}
