@@ -548,6 +548,8 @@ fn a_whole_public_suffix_is_a_fault_unless_allowed() {
         &["request http://a.example/", "request https://x/", "connect a.co.uk:443"],
         &[],
     );
+    let text = "match-sni: com\n allow-broad: true";
+    rule(text, &["hello a.example:443 | sni=x.com"], &["hello a.com:443 | sni=x.example"]);
     // where the line stands does not matter
     rule("allow-broad: true\n match-domain: com", &["request http://example.com/"], &[]);
     let text = "r: {\n match-domain: com\n allow-broad: false\n}";

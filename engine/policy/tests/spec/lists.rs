@@ -194,3 +194,36 @@ fn domains_of_a_rule_and_of_its_lists_are_one_kind() {
             ("request http://c.test/", "default"),
         ]);
 }
+
+#[test]
+fn one_file_may_serve_several_rules_and_kinds() {
+    let text = "one: {\n match-source: x.list\n match-destination: x.list\n}
+two: {\n match-domain-list: x.list\n action: warn\n}
+three: {\n match-destination: y.list\n action: aup\n}";
+    one(text).list("x.list", b"10.0.0.1\na.test\n").list("y.list", b"10.0.0.0/24\n").decides(&[
+        ("request http://10.0.0.1/ | client=10.0.0.1", "deny one"),
+        ("request http://10.0.0.1/", "warn two"),
+        ("request http://www.a.test/ | client=10.0.0.1", "warn two"),
+        ("request http://10.0.0.2/", "aup three"),
+        ("request http://10.0.1.1/", "default"),
+    ]);
+}
+
+#[test]
+fn equal_lists_keep_their_own_names() {
+    let text = "one: {\n match-domain-list: a/ads.list\n match-source: 10.0.0.1\n}
+two: {\n match-domain-list: b/spy.list\n}";
+    let rules = one(text).list("a/ads.list", b"x.test\n").list("b/spy.list", b"x.test\n").ruleset();
+    for (line, category, path) in [
+        ("request http://x.test/ | client=10.0.0.1", "ads", "/rules.d/a/ads.list"),
+        ("request http://x.test/", "spy", "/rules.d/b/spy.list"),
+    ] {
+        ask(&rules, line, |verdict| {
+            assert_eq!(
+                (verdict.category(), verdict.list()),
+                (Some(category), Some(path)),
+                "{line}"
+            );
+        });
+    }
+}
