@@ -556,6 +556,17 @@ fn a_whole_public_suffix_is_a_fault_unless_allowed() {
     refuses(&[(text, "EGP034@2")]);
 }
 
+/// An SNI has the same semantics as a domain, `*` and `allow-broad` included.
+#[test]
+fn any_sni_may_be_asked_for_where_it_is_allowed() {
+    refuses(&[("r: {\n match-sni: *\n}", "EGP034@2")]);
+    rule(
+        "match-sni: *\n allow-broad: true",
+        &["hello a.example:443 | sni=b.example"],
+        &["hello a.example:443", "request http://a.example/"],
+    );
+}
+
 #[test]
 fn private_suffixes_and_hosts_are_ordinary() {
     rule(
