@@ -1,1 +1,3 @@
-//! x
+//! Benches that are commands: each measures ours beside a rival in the same run.
+
+pub mod chain;

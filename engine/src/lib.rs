@@ -14,25 +14,15 @@ pub mod tls;
 
 // -- the data plane, in the order in which a request meets it
 pub mod listener;
-
 mod worker;
-
 mod link;
-
 pub mod handshake;
-
 mod session;
-
 mod answer;
-
 mod convert;
-
 pub mod view;
-
 pub mod audit;
-
 pub mod portal_link;
-
 pub mod refusals;
 
 // -- the policy's life cycle

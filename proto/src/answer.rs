@@ -7,10 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::{BatchWriter, Pushed};
 use crate::decision::DecisionId;
-use crate::frame::{FrameFault, FrameKind, FrameWriter};
-use crate::limits::{BATCH_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, TOKEN_BYTES_MAX};
-use crate::query::{Pushed, TooLong};
+use crate::frame::{FrameFault, FrameKind};
+use crate::limits::{FIELD_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::query::TooLong;
 use crate::wire::{FIELD_SKIPPABLE, Field, Reader, Records, field_bytes, is_base64url, put_field};
 
 /// The tag of `token` on the wire.
@@ -141,17 +142,12 @@ pub struct Answer<'a> {
 
 /// Writes a frame of answers.
 #[derive(Debug)]
-pub struct AnswerWriter<'o> {
-    frame: FrameWriter<'o>,
-    count: u16,
-}
+pub struct AnswerWriter<'o>(BatchWriter<'o>);
 
 impl<'o> AnswerWriter<'o> {
     /// Begins a frame behind what `out` holds.
     pub fn begin(out: &'o mut Vec<u8>) -> Self {
-        let mut frame = FrameWriter::begin(out, FrameKind::Answers);
-        frame.body().extend_from_slice(&[0, 0]);
-        Self { frame, count: 0 }
+        Self(BatchWriter::begin(out, FrameKind::Answers))
     }
 
     /// Appends an answer.
@@ -160,36 +156,21 @@ impl<'o> AnswerWriter<'o> {
     /// When token or tag are longer than the wire can carry; nothing is appended.
     pub fn push(&mut self, answer: &Answer<'_>) -> Result<Pushed, TooLong> {
         let record = answer.record_bytes()?;
-        let whole = self.frame.body_len() + 4 + record;
-        let Ok(length) = u32::try_from(record) else { return Ok(Pushed::Full) };
-        if usize::from(self.count) >= BATCH_MAX || whole > FRAME_BYTES_MAX {
-            return Ok(Pushed::Full);
-        }
-        let body = self.frame.body();
-        body.reserve(4 + record);
-        body.extend_from_slice(&length.to_be_bytes());
-        answer.write(body);
-        self.count += 1;
-        Ok(Pushed::Taken)
+        Ok(self.0.push(record, |body| answer.write(body)))
     }
 
     /// How many answers the frame holds.
     #[must_use]
     pub const fn count(&self) -> u16 {
-        self.count
+        self.0.count()
     }
 
     /// Ends the frame and gives the number of its answers; an empty one leaves nothing.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
-    pub fn finish(mut self) -> Result<u16, FrameFault> {
-        if self.count == 0 {
-            return Ok(0);
-        }
-        self.frame.patch_u16(0, self.count);
-        self.frame.finish()?;
-        Ok(self.count)
+    pub fn finish(self) -> Result<u16, FrameFault> {
+        self.0.finish()
     }
 }
 

@@ -17,6 +17,7 @@ mod wire;
 
 // Defendr. To read first: `frame`, `hello`, `handshake`, `query`, `answer`.
 pub mod answer;
+mod batch;
 pub mod decision;
 pub mod frame;
 mod greeting;
@@ -31,6 +32,7 @@ pub mod payload;
 pub mod seal;
 
 pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
+pub use batch::Pushed;
 pub use decision::{DecisionId, DecisionText};
 pub use frame::{Frame, FrameBuffer, FrameFault, FrameKind, FrameWriter};
 pub use handshake::{
@@ -43,9 +45,7 @@ pub use hello::{
 };
 pub use key::{ConnectorName, KeyFault, NameFault, SharedKey};
 pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE, redirect_url};
-pub use query::{
-    BadQuery, Phase, Pushed, Queries, Query, QueryWriter, Retry, Role, Sni, TooLong, queries,
-};
+pub use query::{BadQuery, Phase, Queries, Query, QueryWriter, Retry, Role, Sni, TooLong, queries};
 pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
 };

@@ -8,8 +8,9 @@
 
 use std::net::IpAddr;
 
-use crate::frame::{FrameFault, FrameKind, FrameWriter};
-use crate::limits::{BATCH_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, METHOD_BYTES_MAX, URI_BYTES_MAX};
+use crate::batch::{BatchWriter, Pushed};
+use crate::frame::{FrameFault, FrameKind};
+use crate::limits::{FIELD_BYTES_MAX, METHOD_BYTES_MAX, URI_BYTES_MAX};
 use crate::wire::{FIELD_SKIPPABLE, Field, Reader, Records, field_bytes, put_field, put_short};
 
 /// The tag of `user` on the wire.
@@ -159,15 +160,6 @@ pub struct Query<'a> {
     pub tag: Option<&'a [u8]>,
 }
 
-/// Whether a record went into the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pushed {
-    /// It is in.
-    Taken,
-    /// The frame is full; finish it, begin another and push again.
-    Full,
-}
-
 /// A field that no frame can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} has {bytes} bytes; the wire carries at most {allowed}")]
@@ -182,17 +174,12 @@ pub struct TooLong {
 
 /// Writes a frame of queries.
 #[derive(Debug)]
-pub struct QueryWriter<'o> {
-    frame: FrameWriter<'o>,
-    count: u16,
-}
+pub struct QueryWriter<'o>(BatchWriter<'o>);
 
 impl<'o> QueryWriter<'o> {
     /// Begins a frame behind what `out` holds.
     pub fn begin(out: &'o mut Vec<u8>) -> Self {
-        let mut frame = FrameWriter::begin(out, FrameKind::Queries);
-        frame.body().extend_from_slice(&[0, 0]);
-        Self { frame, count: 0 }
+        Self(BatchWriter::begin(out, FrameKind::Queries))
     }
 
     /// Appends a query.
@@ -201,36 +188,21 @@ impl<'o> QueryWriter<'o> {
     /// When a field is longer than the wire can carry; nothing is appended.
     pub fn push(&mut self, query: &Query<'_>) -> Result<Pushed, TooLong> {
         let record = query.record_bytes()?;
-        let whole = self.frame.body_len() + 4 + record;
-        let Ok(length) = u32::try_from(record) else { return Ok(Pushed::Full) };
-        if usize::from(self.count) >= BATCH_MAX || whole > FRAME_BYTES_MAX {
-            return Ok(Pushed::Full);
-        }
-        let body = self.frame.body();
-        body.reserve(4 + record);
-        body.extend_from_slice(&length.to_be_bytes());
-        query.write(body);
-        self.count += 1;
-        Ok(Pushed::Taken)
+        Ok(self.0.push(record, |body| query.write(body)))
     }
 
     /// How many queries the frame holds.
     #[must_use]
     pub const fn count(&self) -> u16 {
-        self.count
+        self.0.count()
     }
 
     /// Ends the frame and gives the number of its queries; an empty one leaves nothing.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
-    pub fn finish(mut self) -> Result<u16, FrameFault> {
-        if self.count == 0 {
-            return Ok(0);
-        }
-        self.frame.patch_u16(0, self.count);
-        self.frame.finish()?;
-        Ok(self.count)
+    pub fn finish(self) -> Result<u16, FrameFault> {
+        self.0.finish()
     }
 }
 

@@ -1,1 +1,15 @@
-//! x
+//! End to end: the real programs, a real Squid where the story needs one, one module a story.
+
+#[cfg(test)]
+mod stage;
+
+#[cfg(test)]
+mod deny;
+#[cfg(test)]
+mod engine_gone;
+#[cfg(test)]
+mod permit;
+#[cfg(test)]
+mod real_lists;
+#[cfg(test)]
+mod restart_under_load;

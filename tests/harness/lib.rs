@@ -1,1 +1,29 @@
-//! x
+//! Starts the real programs below one folder, asks them real requests, and stops them again.
+//!
+//! The demo, the end-to-end tests and the bench of the chain share it: what the demo shows is what the
+//! tests hold. Nothing here decides anything; verdicts are read from the engine's audit trail and from
+//! the payload that the portal would open.
+//!
+//! ```text
+//! folder, programs, process     where things lie, what is run, and that it ends
+//! material                      keys, secrets, certificates
+//! origin, squid, installation   the programs and their configuration
+//! browser, lines                who asks: through Squid, or as Squid
+//! trail, showcase               what was decided, and a table of requests with what is due
+//! ```
+
+pub mod browser;
+pub mod folder;
+pub mod installation;
+pub mod interrupt;
+pub mod lines;
+pub mod material;
+pub mod origin;
+pub mod process;
+pub mod programs;
+pub mod shared;
+pub mod showcase;
+pub mod squid;
+pub mod tls;
+pub mod trail;
+pub mod wait;

@@ -1,2 +1,77 @@
-//! x
-fn main() {}
+//! `cargo xtask`: chores in Rust. Reads the arguments, runs one chore, gives its exit code.
+
+mod aptitude;
+mod duckdb;
+mod paths;
+mod say;
+mod setup;
+mod steps;
+
+mod bench;
+mod demo;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Installs what a build and a run need, and says what it does
+    Setup,
+    /// Builds everything, filters real requests with a real Squid, and stays up
+    Demo {
+        /// Ends after the table: 0, or 1 where a row is not as expected
+        #[arg(long)]
+        once: bool,
+        /// Prints the table as JSON
+        #[arg(long)]
+        json: bool,
+        /// Works below this folder and leaves it there; else below a temporary one
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
+    /// What CI runs: format, lints, tests, docs, dependencies, tidy, end to end
+    Test,
+    /// Checks what no other tool does: edges between crates, files and their openings
+    Tidy,
+    /// Measures, and writes the result below benches/record
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The whole chain, lines in and answers out, beside squidGuard
+    Chain,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Setup => setup::run().map(|_| ExitCode::SUCCESS),
+        Chore::Demo { once, json, folder } => demo::run(&demo::Wish {
+            stay: if once { demo::Stay::Once } else { demo::Stay::UntilInterrupted },
+            form: if json { demo::Form::Json } else { demo::Form::Table },
+            folder,
+        }),
+        Chore::Test => test::run(),
+        Chore::Tidy => tidy::run(),
+        Chore::Bench { bench: Bench::Chain } => bench::chain(),
+    };
+    done.unwrap_or_else(|fault| {
+        say::line(&format!("error: {fault:#}"));
+        ExitCode::FAILURE
+    })
+}

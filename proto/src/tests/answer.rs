@@ -1,5 +1,6 @@
 //! Answers there and back, and what an engine must not be able to say.
 
+use crate::limits::FRAME_BYTES_MAX;
 use proptest::prelude::*;
 
 use super::*;

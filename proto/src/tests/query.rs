@@ -1,5 +1,6 @@
 //! Queries there and back, batches at their bounds, and records that cannot be read.
 
+use crate::limits::{BATCH_MAX, FRAME_BYTES_MAX};
 use proptest::prelude::*;
 
 use super::*;

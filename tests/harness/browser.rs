@@ -1,0 +1,235 @@
+//! A client behind the proxy: sends bytes as it is told, follows nothing by itself, and says what it
+//! received, in how much time, and which certificate it was shown.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::tls;
+
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Who asks, and through which port of the proxy.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    /// The proxy's port.
+    pub proxy: SocketAddr,
+    /// The address that it asks from; any of 127/8.
+    pub source: Ipv4Addr,
+    /// Its User-Agent.
+    pub agent: String,
+    /// How long it waits for an answer.
+    pub patience: Duration,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub enum Received {
+    /// An HTTP answer.
+    Reply(Reply),
+    /// The connection ended, and how, without an answer.
+    Cut(String),
+    /// Nothing within the browser's patience.
+    Nothing,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its headers in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body, as text.
+    pub body: String,
+}
+
+impl Reply {
+    /// The first header of this name, given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What happened to one request.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The answer to the CONNECT, where there was one.
+    pub connect: Option<Received>,
+    /// The certificate that the client was shown inside the tunnel.
+    pub certificate: Option<CertificateDer<'static>>,
+    /// The answer to the request, or to the CONNECT where it was refused.
+    pub received: Received,
+    /// From the first byte sent to the last byte received.
+    pub time: Duration,
+}
+
+impl Browser {
+    /// One that asks from 127.0.0.1.
+    #[must_use]
+    pub fn new(proxy: SocketAddr) -> Self {
+        Self {
+            proxy,
+            source: Ipv4Addr::LOCALHOST,
+            agent: "EnforceGate-harness".to_owned(),
+            patience: Duration::from_secs(10),
+        }
+    }
+
+    /// Asks the proxy for a plain URL, whose bytes go out as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn get(&self, url: &str) -> Result<Story> {
+        let start = Instant::now();
+        let mut stream = self.connect()?;
+        let authority = url.split('/').nth(2).unwrap_or_default();
+        let received = self.exchange(&mut stream, url, authority);
+        Ok(Story { connect: None, certificate: None, received, time: start.elapsed() })
+    }
+
+    /// Opens a tunnel to `authority` and asks inside TLS, with `sni`, for `path`.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn get_in_tunnel(&self, authority: &str, sni: &str, path: &str) -> Result<Story> {
+        let start = Instant::now();
+        let mut stream = self.connect()?;
+        let head = format!(
+            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {}\r\n\r\n",
+            self.agent
+        );
+        let connect = match stream.write_all(head.as_bytes()) {
+            Ok(()) => read_head(&mut stream),
+            Err(fault) => Received::Cut(fault.to_string()),
+        };
+        let opened = matches!(&connect, Received::Reply(reply) if reply.status == 200);
+        if !opened {
+            let time = start.elapsed();
+            return Ok(Story {
+                connect: Some(connect.clone()),
+                certificate: None,
+                received: connect,
+                time,
+            });
+        }
+        let (config, curious) = tls::curious_client()?;
+        let name = ServerName::try_from(sni.to_owned()).context("the SNI is no name")?;
+        let mut secure = StreamOwned::new(ClientConnection::new(config, name)?, stream);
+        let received = self.exchange(&mut secure, path, authority);
+        Ok(Story {
+            connect: Some(connect),
+            certificate: curious.seen(),
+            received,
+            time: start.elapsed(),
+        })
+    }
+
+    /// Opens a `http://` URL without the proxy, as a browser that may reach the portal directly.
+    ///
+    /// # Errors
+    ///
+    /// If the URL names no address and port.
+    pub fn get_directly(&self, url: &str) -> Result<Received> {
+        let rest = url.strip_prefix("http://").context("only http:// is opened directly")?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let direct = Self { proxy: authority.parse()?, ..self.clone() };
+        let mut stream = direct.connect()?;
+        Ok(direct.exchange(&mut stream, path, authority))
+    }
+
+    fn exchange(&self, stream: &mut (impl Read + Write), target: &str, host: &str) -> Received {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\nAccept: text/html\r\n\
+             Connection: close\r\n\r\n",
+            self.agent
+        );
+        let sent = stream.write_all(request.as_bytes()).and_then(|()| stream.flush());
+        match sent {
+            Ok(()) => read_reply(stream),
+            Err(fault) => failed(&fault),
+        }
+    }
+
+    /// Connects from the browser's own address.
+    fn connect(&self) -> Result<TcpStream> {
+        let IpAddr::V4(proxy) = self.proxy.ip() else {
+            anyhow::bail!("the harness speaks IPv4 on loopback only");
+        };
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let fd = socket.as_raw_fd();
+        let source = SockaddrIn::from(std::net::SocketAddrV4::new(self.source, 0));
+        bind(fd, &source).with_context(|| format!("cannot ask from {}", self.source))?;
+        let target = SockaddrIn::from(std::net::SocketAddrV4::new(proxy, self.proxy.port()));
+        connect(fd, &target).with_context(|| format!("cannot reach {}", self.proxy))?;
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(self.patience))?;
+        stream.set_write_timeout(Some(self.patience))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Reads an answer up to the end of the connection.
+fn read_reply(stream: &mut impl Read) -> Received {
+    let mut bytes = Vec::new();
+    let outcome = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
+    match (parse(&bytes), outcome) {
+        (Some(reply), _) => Received::Reply(reply),
+        (None, Err(fault)) => failed(&fault),
+        (None, Ok(_)) if bytes.is_empty() => Received::Cut("closed without an answer".to_owned()),
+        (None, Ok(_)) => Received::Cut("closed in the middle of an answer's head".to_owned()),
+    }
+}
+
+/// Reads the answer to a CONNECT, byte by byte, since what follows may be TLS.
+fn read_head(stream: &mut impl Read) -> Received {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") && bytes.len() < 65_536 {
+        let mut byte = [0];
+        match stream.read(&mut byte) {
+            Ok(0) => return Received::Cut("closed without an answer".to_owned()),
+            Ok(_) => bytes.extend_from_slice(&byte),
+            Err(fault) => return failed(&fault),
+        }
+    }
+    match parse(&bytes) {
+        Some(reply) => Received::Reply(reply),
+        None => Received::Cut("not an HTTP answer".to_owned()),
+    }
+}
+
+fn failed(fault: &std::io::Error) -> Received {
+    match fault.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Received::Nothing,
+        _ => Received::Cut(fault.to_string()),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Reply> {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let mut status_line = lines.next()?.split(' ');
+    if !status_line.next()?.starts_with("HTTP/1.") {
+        return None;
+    }
+    let status = status_line.next()?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(':'));
+    let headers =
+        headers.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned())).collect();
+    Some(Reply { status, headers, body: body.to_owned() })
+}

@@ -1,0 +1,472 @@
+//! One installation below one folder: configuration of engine, connector and portal, and the programs
+//! while they run. Its Squid is in `squid`; a `Site` has both, and the origin.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use eg_proto::{Opener, PortalSecret};
+use nix::unistd::Pid;
+
+use crate::folder::{self, Folder};
+use crate::material::{self, Authority, Leaf};
+use crate::origin::Origin;
+use crate::process::Process;
+use crate::programs::Programs;
+use crate::squid::Squid;
+use crate::trail::Trail;
+
+/// The name of the connector in the handshake.
+const CONNECTOR_NAME: &str = "squid";
+
+/// What an installation is to be like.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The folder whose policy files and lists are copied into it; `None` for an empty policy.
+    pub rules: Option<PathBuf>,
+    /// `[audit] verdicts`
+    pub verdicts: &'static str,
+    /// `[global] threads`
+    pub threads: usize,
+    /// `[connector] inspect`
+    pub inspect: &'static str,
+}
+
+impl Plan {
+    /// With the rules of the demo, and every verdict in the trail.
+    #[must_use]
+    pub fn demo() -> Self {
+        let rules = crate::shared::workspace().join("tests/data/demo/rules.d");
+        Self { rules: Some(rules), verdicts: "all", threads: 2, inspect: "peek" }
+    }
+}
+
+/// What a connector is told about its engine; a test may tell it something wrong.
+#[derive(Debug, Clone)]
+pub struct ConnectorSettings {
+    /// The engine's port.
+    pub engine: SocketAddr,
+    /// The pre-shared key.
+    pub key: String,
+    /// The certificate that the engine must show, as PEM.
+    pub certificate_pem: String,
+}
+
+/// A configured installation and the programs of it that run.
+#[derive(Debug)]
+pub struct Installation {
+    engine: Option<Process>,
+    portal: Option<Process>,
+    programs: Programs,
+    defendr: SocketAddr,
+    portal_address: SocketAddr,
+    engine_leaf: Leaf,
+    key: String,
+    secret: String,
+    inspect: &'static str,
+    folder: Folder,
+}
+
+impl Installation {
+    /// Writes everything that the programs read, below `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be written.
+    pub fn prepare(folder: Folder, programs: &Programs, plan: &Plan) -> Result<Self> {
+        let authority = material::authority("EnforceGate harness: engine")?;
+        let [defendr, portal_address, control] = free_addresses()?;
+        let mut installation = Self {
+            engine: None,
+            portal: None,
+            programs: programs.clone(),
+            defendr,
+            portal_address,
+            engine_leaf: authority.leaf(&["engine.demo.example"])?,
+            key: material::shared_key()?,
+            secret: material::portal_secret()?,
+            inspect: plan.inspect,
+            folder,
+        };
+        installation.place_connector()?;
+        installation.write_rules(plan)?;
+        installation.write_engine(plan, control)?;
+        installation.write_portal()?;
+        installation.write_connector(&installation.right_settings())?;
+        Ok(installation)
+    }
+
+    /// The programs that it uses.
+    #[must_use]
+    pub const fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Where Defendr is spoken.
+    #[must_use]
+    pub const fn defendr(&self) -> SocketAddr {
+        self.defendr
+    }
+
+    /// What the engine shows there.
+    #[must_use]
+    pub const fn engine_leaf(&self) -> &Leaf {
+        &self.engine_leaf
+    }
+
+    /// A file of the installation.
+    #[must_use]
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// Where the portal's pages are, as a URL.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}/", self.portal_address)
+    }
+
+    /// The engine's audit trail.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        Trail::new(self.path("audit/audit.jsonl"))
+    }
+
+    /// What opens the payloads that the engine seals.
+    ///
+    /// # Errors
+    ///
+    /// If the secret is none.
+    pub fn opener(&self) -> Result<Opener> {
+        let secret = PortalSecret::parse(&self.secret).context("the harness's own secret")?;
+        Ok(Opener::new(secret, None))
+    }
+
+    /// What a connector must be told to reach the engine.
+    #[must_use]
+    pub fn right_settings(&self) -> ConnectorSettings {
+        ConnectorSettings {
+            engine: self.defendr,
+            key: self.key.clone(),
+            certificate_pem: self.engine_leaf.certificate_pem.clone(),
+        }
+    }
+
+    /// Writes the connector's configuration.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write_connector(&self, settings: &ConnectorSettings) -> Result<()> {
+        let ConnectorSettings { engine, key, certificate_pem } = settings;
+        let (host, port) = (engine.ip(), engine.port());
+        let text = format!(
+            "[engine.one]\nhost = \"{host}\"\nport = {port}\nkey = \"{key}\"\n\
+             cert = \"engine-cert.pem\"\n\n\
+             [connector]\nname = \"{CONNECTOR_NAME}\"\nanswer = \"note\"\ninspect = \"{}\"\n\n\
+             [logging]\ntype = \"console\"\nlevel = \"notice\"\n",
+            self.inspect
+        );
+        folder::write(&self.connector_conf(), &text, 0o640)?;
+        folder::write(&self.path("connector/engine-cert.pem"), certificate_pem, 0o644)?;
+        folder::give_to_squid(&self.path("connector"))
+    }
+
+    /// Where the connector's configuration is.
+    #[must_use]
+    pub fn connector_conf(&self) -> PathBuf {
+        self.path("connector/squid-connector.conf")
+    }
+
+    /// The lines that the connector wants to have in squid.conf.
+    ///
+    /// # Errors
+    ///
+    /// If it does not print them.
+    pub fn squid_conf_lines(&self) -> Result<String> {
+        let output = Command::new(&self.programs.connector)
+            .arg("-c")
+            .arg(self.connector_conf())
+            .args(["--squid-conf", "--base-url", &self.base_url()])
+            .output()
+            .context("cannot start the connector")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "`--squid-conf` ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).context("the lines for squid.conf")
+    }
+
+    /// Starts the engine and waits until it says that it is ready. It listens earlier, so that nobody
+    /// is turned away while it loads.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get ready.
+    pub fn start_engine(&mut self) -> Result<()> {
+        let log = self.path("log/engine.log");
+        let said_before = ready_count(&log);
+        let mut command = Command::new(&self.programs.engine);
+        command.arg("-c").arg(self.path("engine/engine.conf"));
+        let mut process = Process::start("the engine", &mut command, &log)?;
+        process.await_ready("the engine's word that it is ready", || {
+            (ready_count(&log) > said_before).then_some(())
+        })?;
+        self.engine = Some(process);
+        Ok(())
+    }
+
+    /// Starts the portal and waits until it listens.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub fn start_portal(&mut self) -> Result<()> {
+        let mut command = Command::new(&self.programs.portal);
+        command.arg("-c").arg(self.path("portal/portal.conf"));
+        let mut process = Process::start("the portal", &mut command, &self.path("log/portal.log"))?;
+        let address = self.portal_address;
+        process.await_ready("the portal's port", || TcpStream::connect(address).ok())?;
+        self.portal = Some(process);
+        Ok(())
+    }
+
+    /// The running engine.
+    ///
+    /// # Errors
+    ///
+    /// If it was not started.
+    pub fn engine(&mut self) -> Result<&mut Process> {
+        self.engine.as_mut().context("the engine was not started")
+    }
+
+    /// The running engine's process id.
+    #[must_use]
+    pub fn engine_pid(&self) -> Option<Pid> {
+        self.engine.as_ref().map(Process::pid)
+    }
+
+    /// Stops what runs, the portal first, and says if one did not end by itself.
+    ///
+    /// # Errors
+    ///
+    /// If one had to be killed.
+    pub fn stop(&mut self) -> Result<()> {
+        let portal = self.portal.take().map_or(Ok(()), |mut portal| portal.stop().map(drop));
+        let engine = self.engine.take().map_or(Ok(()), |mut engine| engine.stop().map(drop));
+        portal.and(engine)
+    }
+
+    /// Leaves the folder there.
+    pub fn keep_folder(&mut self) {
+        self.folder.keep();
+    }
+
+    /// The connector is run by Squid's user, who may not enter the folder that it was built in.
+    fn place_connector(&mut self) -> Result<()> {
+        let own = self.path("bin/enforcegate-squid-connector");
+        folder::make(&self.path("bin"))?;
+        fs::copy(&self.programs.connector, &own).context("cannot copy the connector")?;
+        self.programs.connector = own;
+        for below in ["engine", "connector", "portal", "log", "audit", "rules.d"] {
+            folder::make(&self.path(below))?;
+        }
+        Ok(())
+    }
+
+    fn write_rules(&self, plan: &Plan) -> Result<()> {
+        match &plan.rules {
+            Some(rules) => copy_tree(rules, &self.path("rules.d")),
+            None => Ok(()),
+        }
+    }
+
+    fn write_engine(&self, plan: &Plan, control: SocketAddr) -> Result<()> {
+        folder::write(&self.path("portal-secret"), &self.secret, 0o640)?;
+        folder::write(&self.path("engine/cert.pem"), &self.engine_leaf.certificate_pem, 0o644)?;
+        folder::write(&self.path("engine/key.pem"), &self.engine_leaf.key_pem, 0o600)?;
+        let text = format!(
+            r#"diagnostic_file = "last-error.json"
+
+[global]
+threads = {threads}
+
+[connectors.{CONNECTOR_NAME}]
+ip = "{ip}"
+port = {port}
+key = "{key}"
+
+[database]
+database_file = "engine.db"
+
+[policy]
+path = "../rules.d"
+shared_path = ""
+backup_path = "policy-backups"
+git_mode = "force-off"
+
+[captive_portal]
+base_url = "{base_url}"
+secret_file = "../portal-secret"
+ack_secret_file = "ack-secret"
+
+[aaa]
+passwd = "passwd"
+
+[control]
+ip = "{control_ip}"
+port = {control_port}
+cert = "cert.pem"
+key = "key.pem"
+
+[logging]
+type = "console"
+level = "notice"
+
+[audit]
+path = "../audit"
+verdicts = "{verdicts}"
+"#,
+            threads = plan.threads,
+            ip = self.defendr.ip(),
+            port = self.defendr.port(),
+            key = self.key,
+            base_url = self.base_url(),
+            control_ip = control.ip(),
+            control_port = control.port(),
+            verdicts = plan.verdicts,
+        );
+        folder::write(&self.path("engine/engine.conf"), &text, 0o640)
+    }
+
+    fn write_portal(&self) -> Result<()> {
+        let text = format!(
+            "[portal]\nlisten = \"{}\"\nsecret_file = \"../portal-secret\"\n\n\
+             [logging]\nlevel = \"notice\"\n",
+            self.portal_address
+        );
+        folder::write(&self.path("portal/portal.conf"), &text, 0o640)
+    }
+}
+
+/// An installation with the Squid before it and the origin behind it.
+#[derive(Debug)]
+pub struct Site {
+    /// The proxy.
+    pub squid: Squid,
+    /// The web site behind it.
+    pub origin: Origin,
+    /// Engine and portal.
+    pub installation: Installation,
+    /// Who signs what Squid shows in place of a denied site.
+    pub inspection: Authority,
+}
+
+impl Site {
+    /// Starts everything below a new folder.
+    ///
+    /// # Errors
+    ///
+    /// If a program does not get ready; the end of its log is in the message.
+    pub fn start(folder: Folder, programs: &Programs, plan: &Plan) -> Result<Self> {
+        Self::start_with(folder, programs, plan, |_| Ok(()))
+    }
+
+    /// As [`Self::start`], with a change to the configuration before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// If a program does not get ready; the end of its log is in the message.
+    pub fn start_with(
+        folder: Folder,
+        programs: &Programs,
+        plan: &Plan,
+        change: impl FnOnce(&Installation) -> Result<()>,
+    ) -> Result<Self> {
+        let names = crate::showcase::NAMES;
+        let signer = material::authority("EnforceGate harness: origins")?;
+        let origin = Origin::start(signer.leaf(names)?)?;
+        let inspection = material::authority("EnforceGate harness: inspection")?;
+        let mut installation = Installation::prepare(folder, programs, plan)?;
+        change(&installation)?;
+        installation.start_engine()?;
+        installation.start_portal()?;
+        let squid = Squid::start(&installation, &inspection, names)?;
+        Ok(Self { squid, origin, installation, inspection })
+    }
+
+    /// Stops everything, Squid first, and says if something did not end by itself.
+    ///
+    /// # Errors
+    ///
+    /// If a program had to be killed.
+    pub fn stop(mut self) -> Result<()> {
+        let squid = self.squid.stop();
+        let installation = self.installation.stop();
+        squid.and(installation)
+    }
+
+    /// The ends of all logs, for a failure.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut text = String::new();
+        for log in ["log/engine.log", "log/portal.log", "squid/cache.log", "squid/access.log"] {
+            let tail = crate::process::tail(&self.installation.path(log));
+            text.push_str(&format!("--- {log}\n{tail}\n"));
+        }
+        text
+    }
+}
+
+/// How long a request may take while its connector lives: less than `url_rewrite_timeout`, since the
+/// connector's own deadline comes first.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a request may take while its connector does not answer at all: `url_rewrite_timeout`, for
+/// which Squid 5.7 needs up to two seconds more (it counts whole seconds and looks once a second), and
+/// a second for a loaded machine.
+pub const GIVEN_UP_WITHIN: Duration = Duration::from_secs(6);
+
+/// Free loopback addresses. Each port is the system's choice, released for the program that takes it.
+///
+/// # Errors
+///
+/// If there is no port.
+pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let mut held = Vec::with_capacity(N);
+    for _ in 0..N {
+        held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?);
+    }
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for (address, listener) in addresses.iter_mut().zip(&held) {
+        *address = listener.local_addr()?;
+    }
+    Ok(addresses)
+}
+
+/// How often an engine's log says that it was ready.
+fn ready_count(log: &Path) -> usize {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.matches(" daemon: ready ").count()
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    folder::make(to)?;
+    let entries =
+        fs::read_dir(from).with_context(|| format!("cannot read `{}`", from.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Installs what a build and a run need. The second run finds everything there and is done at once.
+
+use anyhow::{Result, bail};
+
+use crate::duckdb::{self, Source};
+use crate::{aptitude, paths, say};
+
+/// What a run needs that the clone does not hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready {
+    /// Where the DuckDB library comes from.
+    pub(crate) duckdb: Source,
+}
+
+/// Checks, installs, and says what it does.
+///
+/// # Errors
+///
+/// If another Squid is installed, which apt would have to remove, or something cannot be had.
+pub(crate) fn run() -> Result<Ready> {
+    if aptitude::is_installed("squid") {
+        bail!(
+            "the package `squid` is installed; this needs `squid-openssl`, and Debian lets only \
+             one of them be there: nothing was changed. Remove `squid` yourself if you do not \
+             need it, or use another machine"
+        );
+    }
+    let missing = missing_packages();
+    if missing.is_empty() {
+        say::line("setup: all packages are there");
+    } else {
+        aptitude::install(&missing)?;
+    }
+    let duckdb = duckdb::provide()?;
+    match &duckdb {
+        Source::Folder(folder) => {
+            say::line(&format!("setup: DuckDB library in {}", folder.display()));
+        }
+        Source::Bundled => say::line("setup: DuckDB is built from source"),
+    }
+    Ok(Ready { duckdb })
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    // The scanner of regular expressions: Hyperscan where there is one, Vectorscan elsewhere.
+    let scanner = match std::env::consts::ARCH {
+        "x86_64" => "libhyperscan-dev",
+        _ => "libvectorscan-dev",
+    };
+    let mut missing: Vec<_> = [scanner, "pkg-config", "squid-openssl"]
+        .into_iter()
+        .filter(|package| !aptitude::is_installed(package))
+        .collect();
+    for (program, package) in [("cc", "gcc"), ("c++", "g++")] {
+        if paths::find_program(program).is_none() {
+            missing.push(package);
+        }
+    }
+    missing
+}
