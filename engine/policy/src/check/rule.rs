@@ -2,7 +2,7 @@
 
 use super::attributes::{Attribute, Support, is_match, nearest_key};
 use super::files::ListTable;
-use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind};
+use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind, SniPattern};
 use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
 use crate::diagnostic::{Code, Faults, quote};
 use crate::syntax::ast::{Attribute as Written, Block, Word};
@@ -198,9 +198,10 @@ impl Reader<'_, '_, '_> {
 
     fn match_sni(&mut self, text: &str, span: Span) {
         match values::domain(text, Names::Sni, self.breadth) {
-            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.sni.push(pattern),
-            // An SNI that may be anything is refused by `values`.
-            Ok(DomainValue::Everything) => {}
+            Ok(DomainValue::Pattern(pattern)) => {
+                self.rule.conditions.sni.push(SniPattern::Name(pattern));
+            }
+            Ok(DomainValue::Everything) => self.rule.conditions.sni.push(SniPattern::Any),
             Err(refusal) => self.refuse(span, refusal),
         }
     }

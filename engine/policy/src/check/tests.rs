@@ -46,7 +46,7 @@ fn domains_become_canonical() {
     assert_eq!(domains("match-domain: 192.0.2.1"), [host("192.0.2.1")]);
     assert_eq!(domains("match-domain: blogspot.com"), [tree("blogspot.com")]);
     assert_eq!(domains("match-domain: =co.uk"), [host("co.uk")]);
-    assert_eq!(rule("match-sni: a.example").conditions.sni, [tree("a.example")]);
+    assert_eq!(rule("match-sni: a.example").conditions.sni, [SniPattern::Name(tree("a.example"))]);
 }
 
 #[test]
@@ -64,8 +64,20 @@ fn what_is_broad_must_say_so() {
     let broad = |lines: &str| rule(&format!("{lines}\nallow-broad: true")).conditions;
     assert_eq!(broad("match-domain: com").domains, [tree("com")]);
     assert_eq!(broad("match-domain: *, a.example"), Conditions::default());
-    refused("match-sni: *\nallow-broad: true", &["EGP034"]);
+    assert_eq!(broad("match-sni: *").sni, [SniPattern::Any]);
+    refused("match-sni: =*\nallow-broad: true", &["EGP034"]);
     refused("match-domain: com\nallow-broad: false", &["EGP034"]);
+}
+
+#[test]
+fn an_sni_is_stored_readably() {
+    let stored = |pattern: SniPattern, expected: &str| {
+        assert_eq!(serde_json::to_string(&pattern).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<SniPattern>(expected).unwrap(), pattern);
+    };
+    stored(SniPattern::Any, r#""any""#);
+    stored(SniPattern::Name(tree("any")), r#"{"name":"any","scope":"tree"}"#);
+    assert!(serde_json::from_str::<SniPattern>(r#""some""#).is_err());
 }
 
 #[test]

@@ -81,13 +81,11 @@ pub(super) fn domain(text: &str, names: Names, breadth: Breadth) -> Result<Domai
         ),
     };
     if name == "*" {
-        return match (names, scope, breadth) {
-            (Names::Hosts, Scope::Tree, Breadth::Any) => Ok(DomainValue::Everything),
-            (
-                Names::Hosts | Names::Sni,
-                Scope::Tree | Scope::Host,
-                Breadth::Any | Breadth::Narrow,
-            ) => Err(Refusal::new(Code::TooBroad, "`*` covers every name".to_owned())),
+        return match (scope, breadth) {
+            (Scope::Tree, Breadth::Any) => Ok(DomainValue::Everything),
+            (Scope::Tree | Scope::Host, Breadth::Any | Breadth::Narrow) => {
+                Err(Refusal::new(Code::TooBroad, "`*` covers every name".to_owned()))
+            }
         };
     }
     let bad = |why: &str| {
