@@ -326,6 +326,11 @@ impl Faults {
         self.warnings_dropped = self.warnings_dropped.saturating_add(other.warnings_dropped);
     }
 
+    /// Puts the faults of one file in the order of their places, whoever found them.
+    pub(crate) fn sort(&mut self) {
+        self.kept.sort_by_key(|fault| fault.place.span.start);
+    }
+
     /// Makes every error a warning.
     pub(crate) fn soften(&mut self) {
         self.kept.iter_mut().for_each(|fault| fault.severity = Severity::Warning);

@@ -171,7 +171,7 @@ fn actions_and_a_mistyped_one() {
 #[test]
 fn keys() {
     refused("match-domian: a.example", &["EGP020"]);
-    refused("colour: red", &["EGP020", "EGP022"]);
+    refused("colour: red", &["EGP022", "EGP020"]);
     refused("action: deny", &["EGP022"]);
     refused("", &["EGP022"]);
     for (key, support) in attributes::table() {
@@ -200,6 +200,24 @@ fn names() {
     }
     let (_, faults) = one("a: {\n match-domain: a.example\n}\na: {\n match-domain: b.example\n}");
     assert_eq!(codes(&faults), ["EGP025"]);
+    let near = |name: &str| {
+        let (_, faults) = one(&format!("{name}: {{\n match-domain: a.example\n}}"));
+        faults.into_iter().next().and_then(|fault| fault.help)
+    };
+    assert_eq!(near("my rule").as_deref(), Some("write `my-rule`"));
+    assert_eq!(near("\" a / b! \"").as_deref(), Some("write `a-b`"));
+    for none in ["\"\"".to_owned(), "\"!\"".to_owned(), "default deny".to_owned(), "x".repeat(129)]
+    {
+        assert_eq!(near(&none), None, "{none}");
+    }
+}
+
+#[test]
+fn faults_come_in_the_order_of_their_lines() {
+    let (_, faults) = one("a: {\n match-domian: x\n match-domain: y\n}\nb:\n match-domain: z\n}");
+    assert_eq!(codes(&faults), ["EGP020", "EGP002"]);
+    let (_, faults) = one("a: {\n match-domian: x\n match-domain y\n}");
+    assert_eq!(codes(&faults), ["EGP020", "EGP003"]);
 }
 
 #[test]

@@ -266,13 +266,26 @@ const RESERVED: [&str; 3] = ["invalid-request", "audit-unavailable", "engine-una
 
 pub(super) fn name(text: &str) -> Result<(), Refusal> {
     if !is_word(text) {
-        return Err(Refusal::new(Code::BadName, format!("{} is no rule name", quote(text))));
+        let refusal = Refusal::new(Code::BadName, format!("{} is no rule name", quote(text)));
+        return Err(refusal.help(near_name(text)));
     }
-    if text.starts_with("default-") || RESERVED.contains(&text) {
+    if is_reserved(text) {
         let message = format!("the name {} is the engine's own", quote(text));
         return Err(Refusal::new(Code::ReservedName, message));
     }
     Ok(())
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("default-") || RESERVED.contains(&name)
+}
+
+/// A name that could be meant: each run of characters that no name has becomes one `-`.
+fn near_name(text: &str) -> Option<String> {
+    let parts =
+        text.split(|letter: char| !letter.is_ascii_alphanumeric() && !"_.-".contains(letter));
+    let near = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    (is_word(&near) && !is_reserved(&near)).then(|| format!("write `{near}`"))
 }
 
 /// The most bytes of a description or of a part of a user agent.

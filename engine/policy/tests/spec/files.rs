@@ -254,6 +254,31 @@ fn a_fault_blames_no_other_line() {
         ("a: {\n match-domain a.example\n}", "EGP003@2"),
         ("a: {\n match-domain: a.example\n}\n}\nb: {\n match-domain: b.example\n}", "EGP012@4"),
         ("a: {\n match-domain: a.example\n\nb: {\n match-domain: b.example\n}\n", "EGP004@1"),
+        ("my rule: {\n match-domain: a.example\n action: permit\n}", "EGP023@1"),
+        ("my rule: { match-domain: \"a.example\" }", "EGP023@1"),
+        ("{\"a\": \"x\"}", "EGP002@1"),
+        ("{\"a\": null, \"b\": {\"match-domain\": \"b.example\"}}", "EGP002@1"),
+        ("{\"a\": [1, 2]}", "EGP002@1"),
+        // a brace behind a bare value in a block of several lines
+        ("a: {\n match-user-agent: x }\n}", "EGP010@2"),
+        ("a: {\n match-user-agent: x }\n action: deny\n}", "EGP010@2"),
+        ("a: {\n match-user-agent: x }\n", "EGP010@2"),
+        ("a: {\n match-user-agent: x }\nb: {\n match-user-agent: y\n}", "EGP010@2"),
+        // a block without its brace
+        ("a:\n match-domain: a.example\n}", "EGP002@1"),
+        ("a: # c\n\n match-domain: a.example\n}\nb: {\n match-domain: b.example\n}", "EGP002@1"),
+        // a block inside a block
+        ("a: {\n match-domain: a.example\n b: {\n match-domain: b.example\n }\n}", "EGP002@3"),
+        ("a: {\n b: {\n match-domain: b.example\n }\n match-domain: a.example\n}", "EGP002@2"),
+        (
+            "{\"a\": {\"match-domain\": \"a.example\",\n\"b\": {\"match-domain\": \"b.example\"}}}",
+            "EGP002@2",
+        ),
+        // values behind a list
+        ("a: {\n match-source: [::1], 10.0.0.1\n}", "EGP002@2"),
+        ("a: {\n match-source: [::1], [::2]\n action: deny\n}", "EGP002@2"),
+        ("a: {\n match-source: [::1], 2001:db8::1/64\n}", "EGP002@2"),
+        ("a: {\n match-source: [::1]/64\n}", "EGP002@2"),
         ("a: {\n match-domain: a.example\n};\nb: {\n match-domain: b.example\n}", "EGP002@3"),
     ]);
 }
