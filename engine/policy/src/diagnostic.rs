@@ -160,6 +160,8 @@ codes! {
         "Shorten it; the manual gives the bounds."
     TooManyValues "EGP043" Error "too many values in a rule"
         "Put them into a list file and name that."
+    OddAddress "EGP044" Warning "an address in an unusual spelling"
+        "Write the address in the usual spelling, so that whoever reads the rule sees what it names; if a name is meant, correct it."
 }
 
 impl fmt::Display for Code {

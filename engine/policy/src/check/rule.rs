@@ -190,7 +190,13 @@ impl Reader<'_, '_, '_> {
 
     fn match_domain(&mut self, text: &str, span: Span) {
         match values::domain(text, Names::Hosts, self.breadth) {
-            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.domains.push(pattern),
+            Ok(DomainValue::Pattern(pattern)) => {
+                if let Some(address) = values::odd_address(text) {
+                    let message = format!("{} is read as the address `{address}`", quote(text));
+                    self.fault(Code::OddAddress, span, message, None);
+                }
+                self.rule.conditions.domains.push(pattern);
+            }
             Ok(DomainValue::Everything) => self.domains = Domains::Everything,
             Err(refusal) => self.refuse(span, refusal),
         }

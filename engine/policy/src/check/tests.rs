@@ -81,6 +81,26 @@ fn an_sni_is_stored_readably() {
 }
 
 #[test]
+fn an_address_in_an_odd_spelling_is_named() {
+    let said = |value: &str| {
+        let (policy, faults) = one(&format!("a: {{\n match-domain: {value}\n}}"));
+        assert_eq!(policy.rules.len(), 1, "{value}");
+        let said = faults.iter().map(|fault| {
+            assert_eq!(fault.severity, Severity::Warning, "{value}");
+            format!("{} {}", fault.code.id(), fault.message)
+        });
+        said.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(said("5"), "EGP044 `5` is read as the address `0.0.0.5`");
+    assert_eq!(said("=0x7f.1"), "EGP044 `=0x7f.1` is read as the address `127.0.0.1`");
+    assert_eq!(said("a.example, 010.1.2.3"), "EGP044 `010.1.2.3` is read as the address `8.1.2.3`");
+    for usual in ["192.0.2.1", "2001:db8::1", "\"[2001:db8::1]\"", "=192.0.2.1", "a5", "5.example"]
+    {
+        assert_eq!(said(usual), "", "{usual}");
+    }
+}
+
+#[test]
 fn domains_that_are_none() {
     for text in [
         "a..example",

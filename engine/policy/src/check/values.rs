@@ -73,13 +73,7 @@ fn too_broad(text: &str) -> Refusal {
 }
 
 pub(super) fn domain(text: &str, names: Names, breadth: Breadth) -> Result<DomainValue, Refusal> {
-    let (name, scope) = match text.strip_prefix('=') {
-        Some(name) => (name, Scope::Host),
-        None => (
-            text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text),
-            Scope::Tree,
-        ),
-    };
+    let (name, scope) = name_and_scope(text);
     if name == "*" {
         return match (scope, breadth) {
             (Scope::Tree, Breadth::Any) => Ok(DomainValue::Everything),
@@ -111,6 +105,31 @@ pub(super) fn domain(text: &str, names: Names, breadth: Breadth) -> Result<Domai
         (Scope::Tree, SuffixKind::Icann, Breadth::Any)
         | (Scope::Tree, SuffixKind::Private | SuffixKind::No, _)
         | (Scope::Host, _, _) => Ok(DomainValue::Pattern(DomainPattern { name, scope })),
+    }
+}
+
+/// A domain without the marks that say how far it reaches.
+fn name_and_scope(text: &str) -> (&str, Scope) {
+    match text.strip_prefix('=') {
+        Some(name) => (name, Scope::Host),
+        None => (
+            text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text),
+            Scope::Tree,
+        ),
+    }
+}
+
+/// The address that a domain is read as, where nobody would write it so.
+pub(super) fn odd_address(text: &str) -> Option<std::net::IpAddr> {
+    match parse_range(name_and_scope(text).0) {
+        Err(AddressFault::OddSpelling(address)) => Some(address),
+        Ok(_)
+        | Err(
+            AddressFault::NotAnAddress
+            | AddressFault::PrefixLength { .. }
+            | AddressFault::Backwards
+            | AddressFault::Mixed,
+        ) => None,
     }
 }
 
