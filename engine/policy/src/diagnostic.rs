@@ -162,6 +162,8 @@ codes! {
         "Put them into a list file and name that."
     OddAddress "EGP044" Warning "an address in an unusual spelling"
         "Write the address in the usual spelling, so that whoever reads the rule sees what it names; if a name is meant, correct it."
+    NeverPermits "EGP045" Warning "a URI prefix that permits nothing"
+        "A rule that permits must fit every reading of a request, the fully decoded one too. Permit the folder above."
 }
 
 impl fmt::Display for Code {

@@ -44,6 +44,7 @@ pub(super) fn check_block(
         domains: Domains::Named,
         seen: Vec::new(),
         values: 0,
+        if_permitting: Vec::new(),
     };
     reader.name(&block.name);
     reader.switches(block);
@@ -75,6 +76,8 @@ struct Reader<'r, 't, 'l> {
     domains: Domains,
     seen: Vec<Attribute>,
     values: usize,
+    /// Prefixes that would permit nothing; the action may stand behind them.
+    if_permitting: Vec<(Span, String, String)>,
 }
 
 impl Reader<'_, '_, '_> {
@@ -183,7 +186,18 @@ impl Reader<'_, '_, '_> {
 
     fn match_uri(&mut self, text: &str, span: Span) {
         match values::uri(text, self.breadth) {
-            Ok(prefix) => self.rule.conditions.uri.push(prefix),
+            Ok(prefix) => {
+                if let Some((part, above)) = prefix.unfit_for_every_view() {
+                    let message = format!(
+                        "{} permits nothing: no fully decoded request holds {}",
+                        quote(text),
+                        quote(part),
+                    );
+                    let help = format!("permit the folder above, {}", quote(&above));
+                    self.if_permitting.push((span, message, help));
+                }
+                self.rule.conditions.uri.push(prefix);
+            }
             Err(refusal) => self.refuse(span, refusal),
         }
     }
@@ -313,6 +327,11 @@ impl Reader<'_, '_, '_> {
         if !block.attributes().any(|attribute| is_match(&attribute.key.text)) {
             let message = format!("the rule {} matches nothing", quote(&block.name.text));
             self.fault(Code::NoMatch, block.name.span, message, None);
+        }
+        if self.rule.action == Action::Permit {
+            for (span, message, help) in std::mem::take(&mut self.if_permitting) {
+                self.fault(Code::NeverPermits, span, message, Some(help));
+            }
         }
         if self.domains == Domains::Everything {
             self.rule.conditions.domains.clear();

@@ -101,6 +101,25 @@ fn an_address_in_an_odd_spelling_is_named() {
 }
 
 #[test]
+fn a_prefix_that_permits_nothing_is_named() {
+    let uri = "match-uri: https://a.test/x/a%20b/";
+    for action in ["deny", "warn", "aup"] {
+        refused(&format!("{uri}\n action: {action}"), &[]);
+    }
+    refused("match-uri: https://a.test/x/caf%C3%A9/\n action: permit", &[]);
+    for lines in [format!("{uri}\n action: permit"), format!("action: accept\n {uri}")] {
+        let (policy, faults) = one(&format!("a: {{\n {lines}\n}}"));
+        assert_eq!((policy.rules.len(), codes(&faults)), (1, vec!["EGP045"]));
+        let fault = faults.into_iter().next().unwrap();
+        assert_eq!(fault.severity, Severity::Warning);
+        let expected =
+            "`https://a.test/x/a%20b/` permits nothing: no fully decoded request holds `%20`";
+        assert_eq!(fault.message, expected);
+        assert_eq!(fault.help.as_deref(), Some("permit the folder above, `https://a.test/x/`"));
+    }
+}
+
+#[test]
 fn domains_that_are_none() {
     for text in [
         "a..example",
