@@ -5,7 +5,7 @@
 //! block stands inside another; what follows it tells.
 
 use super::ast::{Ast, Attribute, Block, Comment, Element, Item, Line, Value, Word};
-use super::lex::{Cursor, Ending, Opened};
+use super::lex::{Cursor, Ending, Opened, is_key_letter};
 use super::recover::{Within, attribute_below, goes_on, spaced_name, starts_entry};
 use super::shape::Shape;
 use super::span::{Lines, Span};
@@ -299,7 +299,10 @@ impl<'p> Parser<'p> {
             return Found::Nothing;
         };
         let colon = self.colon(&key);
+        let mut behind = self.cursor.clone();
+        behind.skip_blanks();
         if colon.is_none()
+            && behind.peek().is_some_and(is_key_letter)
             && let Some(name) = self.spaced_name(&key, &start, Within::Block)
         {
             return Found::Block(name, Vec::new());

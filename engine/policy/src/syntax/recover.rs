@@ -2,8 +2,8 @@
 //!
 //! Nothing is consumed here: each function gets a copy of the parser's cursor.
 //!
-//! INVARIANT: a look passes white space, comments and one key, and what it passes is read next, so a
-//! file takes linear time whatever it holds.
+//! INVARIANT: a look passes white space, comments and one key, or a line that is read as a whole next,
+//! so a file takes linear time whatever it holds.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::span::Span;
 
 /// Whether `name: value` or `name: {` starts here.
 pub(super) fn starts_entry(mut cursor: Cursor<'_>) -> bool {
-    let token = cursor.line().split([',', '}', ' ', '\t']).next().unwrap_or_default();
+    let token = cursor.rest().split([',', '}', ' ', '\t', '\n']).next().unwrap_or_default();
     let address = token.split('/').next().unwrap_or_default();
     address.parse::<IpAddr>().is_err() && pass_key(&mut cursor)
 }

@@ -256,6 +256,10 @@ fn a_fault_blames_no_other_line() {
         ("a: {\n match-domain: a.example\n\nb: {\n match-domain: b.example\n}\n", "EGP004@1"),
         ("my rule: {\n match-domain: a.example\n action: permit\n}", "EGP023@1"),
         ("my rule: { match-domain: \"a.example\" }", "EGP023@1"),
+        (
+            "a: {\n match-domain: a.example\n my rule: {\n match-domain: b.example\n}",
+            "EGP004@1 EGP023@3",
+        ),
         ("{\"a\": \"x\"}", "EGP002@1"),
         ("{\"a\": null, \"b\": {\"match-domain\": \"b.example\"}}", "EGP002@1"),
         ("{\"a\": [1, 2]}", "EGP002@1"),
