@@ -113,10 +113,9 @@ pub(crate) const fn facts_of_unreadable<'a>(id: u64, received: Instant) -> Facts
     }
 }
 
-/// The reason that an unreadable query is denied with. What a reader refuses in a record is a field
-/// past its bound; anything else the connector's own code makes impossible.
+/// The reason that an unreadable query is denied with.
 pub(crate) const fn unreadable() -> Malformed {
-    Malformed::TooLong
+    Malformed::UnreadableQuery
 }
 
 /// What the connector must do for a verdict.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::check::{
-    AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Scope,
+    AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Scope, SniPattern,
 };
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
@@ -157,14 +157,13 @@ impl<'p> Builder<'p> {
     fn named(&self, seed: u64, prefixes: &PrefixTable) -> NameTable {
         let count = number(self.policy.rules.len());
         let mut entries = Vec::new();
-        let mut add = |names: &'p [DomainPattern], set: u32| {
-            entries.extend(names.iter().filter_map(|pattern| {
-                Entry::new(&pattern.name, Item::new(set, pattern.scope), seed)
-            }));
+        let mut add = |pattern: &'p DomainPattern, set: u32| {
+            entries.extend(Entry::new(&pattern.name, Item::new(set, pattern.scope), seed));
         };
         for (rule, set) in self.policy.rules.iter().zip(0..) {
-            add(&rule.conditions.domains, set);
-            add(&rule.conditions.sni, count + set);
+            rule.conditions.domains.iter().for_each(|pattern| add(pattern, set));
+            let sni = rule.conditions.sni.iter().filter_map(SniPattern::name);
+            sni.for_each(|pattern| add(pattern, count + set));
         }
         let mut entries: Vec<Entry<'_>> = entries;
         let hosts = prefixes.hosts().zip(2 * count..);
@@ -245,11 +244,22 @@ impl<'p> Builder<'p> {
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
             domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),
-            sni: if asked.sni.is_empty() { Sni::Any } else { Sni::Named },
+            sni: sni(&asked.sni),
             sources,
             destinations,
             agents: (!asked.user_agents.is_empty()).then(|| runs.add(agents)),
         })
+    }
+}
+
+/// What a rule asks of the SNI; one `*` is more than all names beside it.
+fn sni(asked: &[SniPattern]) -> Sni {
+    if asked.is_empty() {
+        Sni::NotAsked
+    } else if asked.contains(&SniPattern::Any) {
+        Sni::Any
+    } else {
+        Sni::Named
     }
 }
 

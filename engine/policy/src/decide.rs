@@ -173,7 +173,12 @@ impl Trial<'_> {
     /// `match-sni`.
     fn sni(&self) -> Outcome {
         match self.plan.sni {
-            Sni::Any => Outcome::Holds,
+            Sni::NotAsked => Outcome::Holds,
+            Sni::Any => match self.request.sni() {
+                Known::Unknown => Outcome::Unknown,
+                Known::Absent => Outcome::Fails,
+                Known::Is(_) => Outcome::Holds,
+            },
             Sni::Named => {
                 let names = match (self.request.sni(), self.findings.second) {
                     (Known::Unknown, _) => return Outcome::Unknown,

@@ -160,6 +160,10 @@ codes! {
         "Shorten it; the manual gives the bounds."
     TooManyValues "EGP043" Error "too many values in a rule"
         "Put them into a list file and name that."
+    OddAddress "EGP044" Warning "an address in an unusual spelling"
+        "Write the address in the usual spelling, so that whoever reads the rule sees what it names; if a name is meant, correct it."
+    NeverPermits "EGP045" Warning "a URI prefix that permits nothing"
+        "A rule that permits must fit every reading of a request, the fully decoded one too. Permit the folder above."
 }
 
 impl fmt::Display for Code {
@@ -324,6 +328,11 @@ impl Faults {
         }
         self.errors_dropped = self.errors_dropped.saturating_add(other.errors_dropped);
         self.warnings_dropped = self.warnings_dropped.saturating_add(other.warnings_dropped);
+    }
+
+    /// Puts the faults of one file in the order of their places, whoever found them.
+    pub(crate) fn sort(&mut self) {
+        self.kept.sort_by_key(|fault| fault.place.span.start);
     }
 
     /// Makes every error a warning.

@@ -92,6 +92,7 @@ impl Checker<'_> {
                 self.blocks(&ast, &lines, &mut faults, &mut names);
             }
         }
+        faults.sort();
         if trust == Trust::Shared && faults.has_errors() {
             self.rules.truncate(rules_before);
             names.iter().for_each(|name| drop(self.names.remove(name)));

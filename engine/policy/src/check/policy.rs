@@ -60,7 +60,7 @@ pub struct Conditions {
     /// `match-domain-list`, as positions in the policy's table of lists
     pub domain_lists: Vec<ListIndex>,
     /// `match-sni`
-    pub sni: Vec<DomainPattern>,
+    pub sni: Vec<SniPattern>,
     /// `match-source`
     pub sources: Vec<AddressPattern>,
     /// `match-destination`
@@ -78,6 +78,28 @@ pub struct DomainPattern {
     pub name: String,
     /// How far it reaches.
     pub scope: Scope,
+}
+
+/// What an SNI may be compared with. It is stored as `"any"`, or as the name with its scope.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SniPattern {
+    /// `*` in a rule that may be broad: every name, but an SNI there must be.
+    Any,
+    /// A name; never an address.
+    #[serde(untagged)]
+    Name(DomainPattern),
+}
+
+impl SniPattern {
+    /// The name, unless any is meant.
+    #[must_use]
+    pub const fn name(&self) -> Option<&DomainPattern> {
+        match self {
+            Self::Any => None,
+            Self::Name(pattern) => Some(pattern),
+        }
+    }
 }
 
 /// How far an entry of a domain list reaches.

@@ -2,7 +2,7 @@
 
 use super::attributes::{Attribute, Support, is_match, nearest_key};
 use super::files::ListTable;
-use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind};
+use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind, SniPattern};
 use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
 use crate::diagnostic::{Code, Faults, quote};
 use crate::syntax::ast::{Attribute as Written, Block, Word};
@@ -44,6 +44,7 @@ pub(super) fn check_block(
         domains: Domains::Named,
         seen: Vec::new(),
         values: 0,
+        if_permitting: Vec::new(),
     };
     reader.name(&block.name);
     reader.switches(block);
@@ -75,6 +76,8 @@ struct Reader<'r, 't, 'l> {
     domains: Domains,
     seen: Vec<Attribute>,
     values: usize,
+    /// Prefixes that would permit nothing; the action may stand behind them.
+    if_permitting: Vec<(Span, String, String)>,
 }
 
 impl Reader<'_, '_, '_> {
@@ -183,14 +186,31 @@ impl Reader<'_, '_, '_> {
 
     fn match_uri(&mut self, text: &str, span: Span) {
         match values::uri(text, self.breadth) {
-            Ok(prefix) => self.rule.conditions.uri.push(prefix),
+            Ok(prefix) => {
+                if let Some((part, above)) = prefix.unfit_for_every_view() {
+                    let message = format!(
+                        "{} permits nothing: no fully decoded request holds {}",
+                        quote(text),
+                        quote(part),
+                    );
+                    let help = format!("permit the folder above, {}", quote(&above));
+                    self.if_permitting.push((span, message, help));
+                }
+                self.rule.conditions.uri.push(prefix);
+            }
             Err(refusal) => self.refuse(span, refusal),
         }
     }
 
     fn match_domain(&mut self, text: &str, span: Span) {
         match values::domain(text, Names::Hosts, self.breadth) {
-            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.domains.push(pattern),
+            Ok(DomainValue::Pattern(pattern)) => {
+                if let Some(address) = values::odd_address(text) {
+                    let message = format!("{} is read as the address `{address}`", quote(text));
+                    self.fault(Code::OddAddress, span, message, None);
+                }
+                self.rule.conditions.domains.push(pattern);
+            }
             Ok(DomainValue::Everything) => self.domains = Domains::Everything,
             Err(refusal) => self.refuse(span, refusal),
         }
@@ -198,9 +218,10 @@ impl Reader<'_, '_, '_> {
 
     fn match_sni(&mut self, text: &str, span: Span) {
         match values::domain(text, Names::Sni, self.breadth) {
-            Ok(DomainValue::Pattern(pattern)) => self.rule.conditions.sni.push(pattern),
-            // An SNI that may be anything is refused by `values`.
-            Ok(DomainValue::Everything) => {}
+            Ok(DomainValue::Pattern(pattern)) => {
+                self.rule.conditions.sni.push(SniPattern::Name(pattern));
+            }
+            Ok(DomainValue::Everything) => self.rule.conditions.sni.push(SniPattern::Any),
             Err(refusal) => self.refuse(span, refusal),
         }
     }
@@ -306,6 +327,11 @@ impl Reader<'_, '_, '_> {
         if !block.attributes().any(|attribute| is_match(&attribute.key.text)) {
             let message = format!("the rule {} matches nothing", quote(&block.name.text));
             self.fault(Code::NoMatch, block.name.span, message, None);
+        }
+        if self.rule.action == Action::Permit {
+            for (span, message, help) in std::mem::take(&mut self.if_permitting) {
+                self.fault(Code::NeverPermits, span, message, Some(help));
+            }
         }
         if self.domains == Domains::Everything {
             self.rule.conditions.domains.clear();

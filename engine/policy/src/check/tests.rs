@@ -46,7 +46,7 @@ fn domains_become_canonical() {
     assert_eq!(domains("match-domain: 192.0.2.1"), [host("192.0.2.1")]);
     assert_eq!(domains("match-domain: blogspot.com"), [tree("blogspot.com")]);
     assert_eq!(domains("match-domain: =co.uk"), [host("co.uk")]);
-    assert_eq!(rule("match-sni: a.example").conditions.sni, [tree("a.example")]);
+    assert_eq!(rule("match-sni: a.example").conditions.sni, [SniPattern::Name(tree("a.example"))]);
 }
 
 #[test]
@@ -64,8 +64,59 @@ fn what_is_broad_must_say_so() {
     let broad = |lines: &str| rule(&format!("{lines}\nallow-broad: true")).conditions;
     assert_eq!(broad("match-domain: com").domains, [tree("com")]);
     assert_eq!(broad("match-domain: *, a.example"), Conditions::default());
-    refused("match-sni: *\nallow-broad: true", &["EGP034"]);
+    assert_eq!(broad("match-sni: *").sni, [SniPattern::Any]);
+    refused("match-sni: =*\nallow-broad: true", &["EGP034"]);
     refused("match-domain: com\nallow-broad: false", &["EGP034"]);
+}
+
+#[test]
+fn an_sni_is_stored_readably() {
+    let stored = |pattern: SniPattern, expected: &str| {
+        assert_eq!(serde_json::to_string(&pattern).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<SniPattern>(expected).unwrap(), pattern);
+    };
+    stored(SniPattern::Any, r#""any""#);
+    stored(SniPattern::Name(tree("any")), r#"{"name":"any","scope":"tree"}"#);
+    assert!(serde_json::from_str::<SniPattern>(r#""some""#).is_err());
+}
+
+#[test]
+fn an_address_in_an_odd_spelling_is_named() {
+    let said = |value: &str| {
+        let (policy, faults) = one(&format!("a: {{\n match-domain: {value}\n}}"));
+        assert_eq!(policy.rules.len(), 1, "{value}");
+        let said = faults.iter().map(|fault| {
+            assert_eq!(fault.severity, Severity::Warning, "{value}");
+            format!("{} {}", fault.code.id(), fault.message)
+        });
+        said.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(said("5"), "EGP044 `5` is read as the address `0.0.0.5`");
+    assert_eq!(said("=0x7f.1"), "EGP044 `=0x7f.1` is read as the address `127.0.0.1`");
+    assert_eq!(said("a.example, 010.1.2.3"), "EGP044 `010.1.2.3` is read as the address `8.1.2.3`");
+    for usual in ["192.0.2.1", "2001:db8::1", "\"[2001:db8::1]\"", "=192.0.2.1", "a5", "5.example"]
+    {
+        assert_eq!(said(usual), "", "{usual}");
+    }
+}
+
+#[test]
+fn a_prefix_that_permits_nothing_is_named() {
+    let uri = "match-uri: https://a.test/x/a%20b/";
+    for action in ["deny", "warn", "aup"] {
+        refused(&format!("{uri}\n action: {action}"), &[]);
+    }
+    refused("match-uri: https://a.test/x/caf%C3%A9/\n action: permit", &[]);
+    for lines in [format!("{uri}\n action: permit"), format!("action: accept\n {uri}")] {
+        let (policy, faults) = one(&format!("a: {{\n {lines}\n}}"));
+        assert_eq!((policy.rules.len(), codes(&faults)), (1, vec!["EGP045"]));
+        let fault = faults.into_iter().next().unwrap();
+        assert_eq!(fault.severity, Severity::Warning);
+        let expected =
+            "`https://a.test/x/a%20b/` permits nothing: no fully decoded request holds `%20`";
+        assert_eq!(fault.message, expected);
+        assert_eq!(fault.help.as_deref(), Some("permit the folder above, `https://a.test/x/`"));
+    }
 }
 
 #[test]
@@ -159,7 +210,7 @@ fn actions_and_a_mistyped_one() {
 #[test]
 fn keys() {
     refused("match-domian: a.example", &["EGP020"]);
-    refused("colour: red", &["EGP020", "EGP022"]);
+    refused("colour: red", &["EGP022", "EGP020"]);
     refused("action: deny", &["EGP022"]);
     refused("", &["EGP022"]);
     for (key, support) in attributes::table() {
@@ -188,6 +239,24 @@ fn names() {
     }
     let (_, faults) = one("a: {\n match-domain: a.example\n}\na: {\n match-domain: b.example\n}");
     assert_eq!(codes(&faults), ["EGP025"]);
+    let near = |name: &str| {
+        let (_, faults) = one(&format!("{name}: {{\n match-domain: a.example\n}}"));
+        faults.into_iter().next().and_then(|fault| fault.help)
+    };
+    assert_eq!(near("my rule").as_deref(), Some("write `my-rule`"));
+    assert_eq!(near("\" a / b! \"").as_deref(), Some("write `a-b`"));
+    for none in ["\"\"".to_owned(), "\"!\"".to_owned(), "default deny".to_owned(), "x".repeat(129)]
+    {
+        assert_eq!(near(&none), None, "{none}");
+    }
+}
+
+#[test]
+fn faults_come_in_the_order_of_their_lines() {
+    let (_, faults) = one("a: {\n match-domian: x\n match-domain: y\n}\nb:\n match-domain: z\n}");
+    assert_eq!(codes(&faults), ["EGP020", "EGP002"]);
+    let (_, faults) = one("a: {\n match-domian: x\n match-domain y\n}");
+    assert_eq!(codes(&faults), ["EGP020", "EGP003"]);
 }
 
 #[test]

@@ -73,21 +73,13 @@ fn too_broad(text: &str) -> Refusal {
 }
 
 pub(super) fn domain(text: &str, names: Names, breadth: Breadth) -> Result<DomainValue, Refusal> {
-    let (name, scope) = match text.strip_prefix('=') {
-        Some(name) => (name, Scope::Host),
-        None => (
-            text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text),
-            Scope::Tree,
-        ),
-    };
+    let (name, scope) = name_and_scope(text);
     if name == "*" {
-        return match (names, scope, breadth) {
-            (Names::Hosts, Scope::Tree, Breadth::Any) => Ok(DomainValue::Everything),
-            (
-                Names::Hosts | Names::Sni,
-                Scope::Tree | Scope::Host,
-                Breadth::Any | Breadth::Narrow,
-            ) => Err(Refusal::new(Code::TooBroad, "`*` covers every name".to_owned())),
+        return match (scope, breadth) {
+            (Scope::Tree, Breadth::Any) => Ok(DomainValue::Everything),
+            (Scope::Tree | Scope::Host, Breadth::Any | Breadth::Narrow) => {
+                Err(Refusal::new(Code::TooBroad, "`*` covers every name".to_owned()))
+            }
         };
     }
     let bad = |why: &str| {
@@ -113,6 +105,31 @@ pub(super) fn domain(text: &str, names: Names, breadth: Breadth) -> Result<Domai
         (Scope::Tree, SuffixKind::Icann, Breadth::Any)
         | (Scope::Tree, SuffixKind::Private | SuffixKind::No, _)
         | (Scope::Host, _, _) => Ok(DomainValue::Pattern(DomainPattern { name, scope })),
+    }
+}
+
+/// A domain without the marks that say how far it reaches.
+fn name_and_scope(text: &str) -> (&str, Scope) {
+    match text.strip_prefix('=') {
+        Some(name) => (name, Scope::Host),
+        None => (
+            text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text),
+            Scope::Tree,
+        ),
+    }
+}
+
+/// The address that a domain is read as, where nobody would write it so.
+pub(super) fn odd_address(text: &str) -> Option<std::net::IpAddr> {
+    match parse_range(name_and_scope(text).0) {
+        Err(AddressFault::OddSpelling(address)) => Some(address),
+        Ok(_)
+        | Err(
+            AddressFault::NotAnAddress
+            | AddressFault::PrefixLength { .. }
+            | AddressFault::Backwards
+            | AddressFault::Mixed,
+        ) => None,
     }
 }
 
@@ -268,13 +285,26 @@ const RESERVED: [&str; 3] = ["invalid-request", "audit-unavailable", "engine-una
 
 pub(super) fn name(text: &str) -> Result<(), Refusal> {
     if !is_word(text) {
-        return Err(Refusal::new(Code::BadName, format!("{} is no rule name", quote(text))));
+        let refusal = Refusal::new(Code::BadName, format!("{} is no rule name", quote(text)));
+        return Err(refusal.help(near_name(text)));
     }
-    if text.starts_with("default-") || RESERVED.contains(&text) {
+    if is_reserved(text) {
         let message = format!("the name {} is the engine's own", quote(text));
         return Err(Refusal::new(Code::ReservedName, message));
     }
     Ok(())
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("default-") || RESERVED.contains(&name)
+}
+
+/// A name that could be meant: each run of characters that no name has becomes one `-`.
+fn near_name(text: &str) -> Option<String> {
+    let parts =
+        text.split(|letter: char| !letter.is_ascii_alphanumeric() && !"_.-".contains(letter));
+    let near = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    (is_word(&near) && !is_reserved(&near)).then(|| format!("write `{near}`"))
 }
 
 /// The most bytes of a description or of a part of a user agent.

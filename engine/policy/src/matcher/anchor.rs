@@ -14,7 +14,7 @@ use super::prefix::Path;
 use super::runs::{Run, Runs};
 use super::table::{NameTable, Reach};
 use super::tables::Tables;
-use crate::check::{CheckedRule, DomainPattern};
+use crate::check::{CheckedRule, DomainPattern, SniPattern};
 
 /// The attribute that finds a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,7 @@ impl Anchors<'_> {
             Anchor::Uri => plan.uri.is_some(),
             Anchor::Domains => plan.domains.is_some(),
             Anchor::Destinations => plan.destinations.is_some(),
+            // No table finds a rule that takes any SNI.
             Anchor::Sni => plan.sni == Sni::Named,
             Anchor::Sources => plan.sources.is_some(),
             Anchor::Agents => plan.agents.is_some(),
@@ -180,13 +181,16 @@ impl Anchors<'_> {
             Anchor::Uri => add(Space::Prefix, plan.uri),
             Anchor::Domains => {
                 add(Space::Set, plan.domains);
-                keys.extend(self.groups(&rule.conditions.domains, Space::Name));
+                keys.extend(self.groups(rule.conditions.domains.iter(), Space::Name));
             }
             Anchor::Destinations => {
                 add(Space::DestinationNode, nodes(plan.destinations));
                 add(Space::DestinationList, lists(plan.destinations));
             }
-            Anchor::Sni => keys.extend(self.groups(&rule.conditions.sni, Space::SniName)),
+            Anchor::Sni => {
+                let names = rule.conditions.sni.iter().filter_map(SniPattern::name);
+                keys.extend(self.groups(names, Space::SniName));
+            }
             Anchor::Sources => {
                 add(Space::SourceNode, nodes(plan.sources));
                 add(Space::SourceList, lists(plan.sources));
@@ -196,9 +200,13 @@ impl Anchors<'_> {
     }
 
     /// The groups of names in rules.
-    fn groups(&self, names: &[DomainPattern], space: Space) -> impl Iterator<Item = Key> {
+    fn groups<'n, N: Iterator<Item = &'n DomainPattern>>(
+        &self,
+        names: N,
+        space: Space,
+    ) -> impl Iterator<Item = Key> {
         let named = &self.tables.named;
-        names.iter().filter_map(move |name| Some((space, named.group(&name.name)?)))
+        names.filter_map(move |name| Some((space, named.group(&name.name)?)))
     }
 
     /// The rules that have this anchor.

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
-use crate::check::{AddressClass, AddressPattern, AddressRange, CheckedRule, DomainPattern, Scope};
+use crate::check::{
+    AddressClass, AddressPattern, AddressRange, CheckedRule, DomainPattern, Scope, SniPattern,
+};
 use crate::client::{Known, Phase, Request, Tunnel};
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
@@ -101,9 +103,10 @@ impl NaivePolicy {
             answers.push(match known_sni(request) {
                 Known::Unknown => Answer::NotKnown,
                 Known::Absent => Answer::FitsNot,
-                Known::Is(name) => answer(
-                    asked.sni.iter().any(|own| pattern_fits(own, Host::Name(name), name.as_str())),
-                ),
+                Known::Is(name) => answer(asked.sni.iter().any(|own| match own {
+                    SniPattern::Any => true,
+                    SniPattern::Name(own) => pattern_fits(own, Host::Name(name), name.as_str()),
+                })),
             });
         }
         if !asked.sources.is_empty() {

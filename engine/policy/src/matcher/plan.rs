@@ -26,10 +26,12 @@ pub(crate) struct Plan {
     pub(crate) agents: Option<Run>,
 }
 
-/// Whether a rule asks for an SNI.
+/// What a rule asks of the SNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sni {
-    /// Every one, and none at all.
+    /// Nothing: it may be any name, and be absent.
+    NotAsked,
+    /// That there is one.
     Any,
     /// One of the rule's names.
     Named,

@@ -9,7 +9,7 @@ use proptest::sample::{select, subsequence};
 use super::testing::{Ask, Sketch};
 use crate::check::{
     AddressClass, AddressPattern, AddressRange, Application, Conditions, DomainPattern, ListIndex,
-    ListKind, Scope,
+    ListKind, Scope, SniPattern,
 };
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
@@ -71,12 +71,14 @@ fn conditions() -> impl Strategy<Value = Conditions> {
             names.into_iter().map(pattern).collect::<Vec<_>>()
         })
     };
+    let sni = (names(), prop_oneof![3 => Just(None), 1 => Just(Some(SniPattern::Any))])
+        .prop_map(|(names, any)| names.into_iter().map(SniPattern::Name).chain(any).collect());
     let lists = subsequence((0..LISTS).map(ListIndex).collect::<Vec<_>>(), 0..=2);
     let kinds = (
         rarely(vec(prefix(), 1..4)),
         rarely(names()),
         rarely(lists),
-        rarely(names()),
+        rarely(sni),
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
         rarely(vec(select(&["mozilla", "bot", "o", "curl/8"][..]).prop_map(str::to_owned), 1..3)),

@@ -3,6 +3,7 @@
 use crate::build::BuildFault;
 use crate::check::{
     AddressClass, AddressPattern, AddressRange, Application, Conditions, ListIndex, ListKind,
+    SniPattern,
 };
 use crate::client::{Known, Tunnel};
 use crate::decide::{Scratch, decide};
@@ -50,7 +51,8 @@ fn of_lists(lists: &[u32]) -> Conditions {
 }
 
 fn of_sni(names: &[&str]) -> Conditions {
-    Conditions { sni: domains(names), ..Conditions::default() }
+    let sni = domains(names).into_iter().map(SniPattern::Name).collect();
+    Conditions { sni, ..Conditions::default() }
 }
 
 fn of_agent(text: &str) -> Conditions {
@@ -238,6 +240,25 @@ fn a_prefix_without_a_path_decides_a_connect() {
             let ask = Ask::connect("a.test:443", tunnel);
             assert_eq!(verdict(&twins, &ask), expected, "{prefix}");
         }
+    }
+}
+
+#[test]
+fn any_sni_is_known_and_not_absent() {
+    // Found by nothing, and by another attribute beside a name of its own.
+    let any = vec![SniPattern::Any];
+    let alone = Conditions { sni: any.clone(), ..Conditions::default() };
+    let sni = of_sni(&["c.test"]).sni.into_iter().chain(any).collect();
+    let beside = Conditions { sni, ..of_domains(&["a.test"]) };
+    for conditions in [alone, beside] {
+        let twins = one(Action::Deny, conditions).build();
+        let hello = |sni| verdict(&twins, &Ask::hello("a.test:443", Tunnel::Decrypted, sni));
+        assert_eq!(hello(Known::Is("a.test")), "rule-1 deny");
+        assert_eq!(hello(Known::Is("b.test")), "rule-1 deny");
+        assert_eq!(hello(Known::Absent), "default-permit permit");
+        let connect = |tunnel| verdict(&twins, &Ask::connect("a.test:443", tunnel));
+        assert_eq!(connect(Tunnel::Decrypted), "default-deferred permit");
+        assert_eq!(connect(Tunnel::Opaque), "default-permit permit");
     }
 }
 

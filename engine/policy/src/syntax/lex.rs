@@ -66,6 +66,11 @@ impl<'t> Cursor<'t> {
         self.at = self.at.saturating_add(bytes);
     }
 
+    /// Goes on to a place further behind.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = self.at.max(at);
+    }
+
     /// What is left of the line, without its end.
     pub(super) fn line(&self) -> &'t str {
         self.rest().split('\n').next().unwrap_or_default()

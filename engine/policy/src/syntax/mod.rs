@@ -7,6 +7,7 @@ pub mod ast;
 mod lex;
 mod parse;
 mod print;
+mod recover;
 mod shape;
 pub mod span;
 

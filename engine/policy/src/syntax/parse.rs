@@ -1,10 +1,12 @@
 //! Characters to an `Ast`: total, and goes on after a fault, so that all faults come at once.
 //!
 //! There is no recursion: a file holds blocks, a block holds attributes, a value is a text or a list
-//! of texts. An attribute that opens a block shows that the block before it was not closed.
+//! of texts. An attribute that opens a block shows that the block before it was not closed, or that a
+//! block stands inside another; what follows it tells.
 
 use super::ast::{Ast, Attribute, Block, Comment, Element, Item, Line, Value, Word};
-use super::lex::{Cursor, Ending, Opened};
+use super::lex::{Cursor, Ending, Opened, is_key_letter};
+use super::recover::{Within, attribute_below, goes_on, spaced_name, starts_entry};
 use super::shape::Shape;
 use super::span::{Lines, Span};
 use crate::diagnostic::{Code, Faults, quote};
@@ -14,8 +16,10 @@ pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// What a block's body ended with.
 enum BodyEnd {
-    /// A brace, or the end of the file.
+    /// A brace.
     Closed,
+    /// The end of the file.
+    Unclosed,
     /// The name of the next block, and comments that stood before its brace.
     NextBlock(Word, Vec<Comment>),
 }
@@ -33,11 +37,13 @@ pub(super) struct Parser<'p> {
     cursor: Cursor<'p>,
     lines: &'p Lines<'p>,
     faults: &'p mut Faults,
+    /// The `{` around the whole file, while it is open.
+    object: Option<Span>,
 }
 
 impl<'p> Parser<'p> {
     pub(super) fn new(text: &'p str, lines: &'p Lines<'p>, faults: &'p mut Faults) -> Self {
-        Self { cursor: Cursor::new(text), lines, faults }
+        Self { cursor: Cursor::new(text), lines, faults, object: None }
     }
 
     fn fault(&mut self, code: Code, span: Span, message: impl Into<String>) {
@@ -48,7 +54,6 @@ impl<'p> Parser<'p> {
     pub(super) fn file(mut self) -> Ast {
         let mut items = Vec::new();
         let mut comments = Vec::new();
-        let mut object = None;
         let mut follows = Follows::Nothing;
         loop {
             let ends = self.cursor.skip_space();
@@ -61,9 +66,9 @@ impl<'p> Parser<'p> {
             match self.cursor.peek() {
                 None => break,
                 Some(',') => drop(self.cursor.bump()),
-                Some('{') if object.is_none() => object = Some(self.cursor.bump()),
-                Some('}') if object.is_some() => {
-                    object = None;
+                Some('{') if self.object.is_none() => self.object = Some(self.cursor.bump()),
+                Some('}') if self.object.is_some() => {
+                    self.object = None;
                     self.cursor.bump();
                 }
                 Some('}' | ']') => self.stray_bracket(),
@@ -86,7 +91,7 @@ impl<'p> Parser<'p> {
         if !comments.is_empty() {
             items.push(Item::Comments(comments));
         }
-        if let Some(span) = object {
+        if let Some(span) = self.object {
             self.fault(Code::UnclosedBlock, span, "the `{` around the whole file is not closed");
         }
         Ast { items }
@@ -106,30 +111,69 @@ impl<'p> Parser<'p> {
         Some(comment)
     }
 
-    /// A block, and those that start inside it because it is not closed.
+    /// A block, and those that start before it is closed.
     fn blocks(&mut self, leading: &mut Vec<Comment>, items: &mut Vec<Item>) -> Follows {
-        let Some((mut name, mut hoisted)) = self.block_head() else {
+        let Some((name, hoisted)) = self.block_head() else {
             return Follows::Nothing;
         };
         let mut leading = std::mem::take(leading);
+        leading.extend(hoisted);
+        let mut block = Block { leading, name, lines: Vec::new(), trailing: Vec::new() };
+        let mut around: Vec<Block> = Vec::new();
         loop {
-            leading.append(&mut hoisted);
-            let (lines, end) = self.body(&name);
-            items.push(Item::Block(Block { leading, name, lines, trailing: Vec::new() }));
-            match end {
-                BodyEnd::Closed => return Follows::Entry,
-                BodyEnd::NextBlock(next, comments) => {
-                    name = next;
-                    leading = Vec::new();
-                    hoisted = comments;
+            let is_closed = match self.body(&mut block) {
+                BodyEnd::NextBlock(name, leading) => {
+                    let next = Block { leading, name, lines: Vec::new(), trailing: Vec::new() };
+                    around.push(std::mem::replace(&mut block, next));
+                    continue;
+                }
+                BodyEnd::Closed => true,
+                BodyEnd::Unclosed => false,
+            };
+            let is_inside = is_closed && goes_on(self.cursor.clone(), self.braces_around());
+            match around.pop() {
+                Some(outer) if is_inside => {
+                    self.block_inside(&outer.name, &block.name);
+                    items.push(Item::Block(std::mem::replace(&mut block, outer)));
+                }
+                outer => {
+                    around.extend(outer);
+                    self.not_closed(&around, &block);
+                    items.extend(around.into_iter().chain([block]).map(Item::Block));
+                    return Follows::Entry;
                 }
             }
         }
     }
 
+    /// How many closing braces belong to what is around all blocks.
+    fn braces_around(&self) -> usize {
+        usize::from(self.object.is_some())
+    }
+
+    fn block_inside(&mut self, outer: &Word, inner: &Word) {
+        let (outer, name) = (quote(&outer.text), quote(&inner.text));
+        let message = format!("the block {name} starts inside the block {outer}");
+        let help = format!("a block holds attributes only; close {outer} with `}}` before {name}");
+        self.faults.report(self.lines, Code::UnexpectedText, inner.span, message, Some(help));
+    }
+
+    /// Each of these blocks runs into the next one.
+    fn not_closed(&mut self, blocks: &[Block], last: &Block) {
+        for (block, next) in blocks.iter().zip(blocks.iter().skip(1).chain([last])) {
+            let message = format!(
+                "the block {} is not closed before the block {} starts in line {}",
+                quote(&block.name.text),
+                quote(&next.name.text),
+                self.lines.number(next.name.span.start),
+            );
+            self.fault(Code::UnclosedBlock, block.name.span, message);
+        }
+    }
+
     /// `name: {`, and the comments between.
     fn block_head(&mut self) -> Option<(Word, Vec<Comment>)> {
-        let start = self.cursor.at();
+        let start = self.cursor.clone();
         let Some(name) = self.key() else {
             let span = self.cursor.skip_line();
             self.fault(Code::UnexpectedText, span, "a rule starts here with `name: {`");
@@ -148,20 +192,52 @@ impl<'p> Parser<'p> {
             self.cursor.bump();
             return Some((name, hoisted));
         }
-        self.cursor = after;
-        self.cursor.skip_line();
-        let end = self.cursor.at();
-        let trimmed = self.lines.text(start..end).trim_end().len();
-        let span = Span::new(start, start.saturating_add(trimmed));
+        if let Some(name) = self.spaced_name(&name, &start, Within::File) {
+            return Some((name, Vec::new()));
+        }
         let message = format!("{} does not open a block with `{{`", quote(&name.text));
+        if colon.is_some() && attribute_below(after.clone()) {
+            self.fault(Code::UnexpectedText, name.span, message);
+            return Some((name, hoisted));
+        }
+        self.cursor = after;
+        self.skip_value();
+        let start = start.at();
+        let trimmed = self.lines.text(start..self.cursor.at()).trim_end().len();
+        let span = Span::new(start, start.saturating_add(trimmed));
         self.fault(Code::UnexpectedText, span, message);
         None
     }
 
+    /// A bare name with white space in it and its brace, `my rule: {`: the checks refuse the name, and
+    /// the block is read.
+    fn spaced_name(&mut self, key: &Word, start: &Cursor<'_>, within: Within) -> Option<Word> {
+        if self.lines.text(key.span.range()).starts_with('"') {
+            return None;
+        }
+        let (span, behind) = spaced_name(start, within)?;
+        self.cursor.skip_to(behind);
+        Some(Word { text: self.lines.text(span.range()).to_owned(), span })
+    }
+
+    /// Passes what stands where a block should be: the line, or in a JSON object the value.
+    fn skip_value(&mut self) {
+        if self.object.is_none() {
+            self.cursor.skip_line();
+            return;
+        }
+        self.cursor.skip_blanks();
+        if self.cursor.peek() == Some('"') {
+            self.cursor.quoted();
+        } else {
+            self.cursor.bare_value(Opened::Here);
+        }
+    }
+
     /// The attributes up to the closing brace, which is passed.
-    fn body(&mut self, name: &Word) -> (Vec<Line>, BodyEnd) {
+    fn body(&mut self, block: &mut Block) -> BodyEnd {
         let opened_on = self.lines.index(self.cursor.at());
-        let mut lines = Vec::new();
+        let Block { leading: _, name, lines, trailing: _ } = block;
         let mut follows = Follows::Nothing;
         let mut blank = false;
         loop {
@@ -174,11 +250,11 @@ impl<'p> Parser<'p> {
                 None => {
                     let message = format!("the block {} is not closed", quote(&name.text));
                     self.fault(Code::UnclosedBlock, name.span, message);
-                    return (lines, BodyEnd::Closed);
+                    return BodyEnd::Unclosed;
                 }
                 Some('}') => {
                     self.cursor.bump();
-                    return (lines, BodyEnd::Closed);
+                    return BodyEnd::Closed;
                 }
                 Some(',') => drop(self.cursor.bump()),
                 Some(_) if self.cursor.is_comment() => {
@@ -188,7 +264,7 @@ impl<'p> Parser<'p> {
                             attribute.trailing.extend(comment);
                         }
                         Some(Line::Attribute(_) | Line::Blank | Line::Comment(_)) | None => {
-                            push(&mut lines, &mut blank, comment.into_iter().map(Line::Comment));
+                            push(lines, &mut blank, comment.into_iter().map(Line::Comment));
                         }
                     }
                 }
@@ -197,19 +273,10 @@ impl<'p> Parser<'p> {
                     Found::Attribute(attribute, hoisted) => {
                         let hoisted = hoisted.into_iter().map(Line::Comment);
                         let found = hoisted.chain([Line::Attribute(attribute)]);
-                        push(&mut lines, &mut blank, found);
+                        push(lines, &mut blank, found);
                         follows = Follows::Entry;
                     }
-                    Found::Block(next, hoisted) => {
-                        let message = format!(
-                            "the block {} is not closed before the block {} starts in line {}",
-                            quote(&name.text),
-                            quote(&next.text),
-                            self.lines.number(next.span.start),
-                        );
-                        self.fault(Code::UnclosedBlock, name.span, message);
-                        return (lines, BodyEnd::NextBlock(next, hoisted));
-                    }
+                    Found::Block(next, hoisted) => return BodyEnd::NextBlock(next, hoisted),
                 },
             }
         }
@@ -217,6 +284,7 @@ impl<'p> Parser<'p> {
 
     /// `key: value`.
     fn attribute(&mut self, opened_on: usize) -> Found {
+        let start = self.cursor.clone();
         let Some(key) = self.key() else {
             if matches!(self.cursor.peek(), Some(']')) {
                 self.stray_bracket();
@@ -231,6 +299,14 @@ impl<'p> Parser<'p> {
             return Found::Nothing;
         };
         let colon = self.colon(&key);
+        let mut behind = self.cursor.clone();
+        behind.skip_blanks();
+        if colon.is_none()
+            && behind.peek().is_some_and(is_key_letter)
+            && let Some(name) = self.spaced_name(&key, &start, Within::Block)
+        {
+            return Found::Block(name, Vec::new());
+        }
         let mut hoisted = Vec::new();
         let after_blank = self.cursor.skip_blanks();
         if after_blank || colon.is_none() {
@@ -326,7 +402,11 @@ impl<'p> Parser<'p> {
         let value = match self.cursor.peek() {
             None | Some('\n' | ',' | '}') => Value::Missing,
             Some('"') => Value::One(self.quoted()),
-            Some('[') if self.cursor.opens_list(shape) => self.list(shape),
+            Some('[') if self.cursor.opens_list(shape) => {
+                let list = self.list(shape);
+                self.text_behind_list(opened_on);
+                list
+            }
             Some(_) => self.bare_value(opened_on),
         };
         let is_empty = match &value {
@@ -349,8 +429,44 @@ impl<'p> Parser<'p> {
         let bare = self.cursor.bare_value(opened);
         if let Some(span) = bare.brace {
             self.fault(Code::BraceAfterBareValue, span, "a bare value runs to the end of its line");
+            let mut behind = self.cursor.clone();
+            behind.skip_blanks();
+            while matches!(behind.peek(), Some('}' | ',')) {
+                behind.bump();
+                behind.skip_blanks();
+            }
+            // The block is closed below, so that this brace does not close it.
+            if opened == Opened::Earlier && goes_on(behind.clone(), self.braces_around()) {
+                self.cursor = behind;
+            }
         }
         if bare.word.text.is_empty() { Value::Missing } else { Value::One(bare.word) }
+    }
+
+    /// What stands behind the `]` of a list and is no attribute was meant to be a value:
+    /// `[::1], 10.0.0.1`.
+    fn text_behind_list(&mut self, opened_on: usize) {
+        let mut behind = self.cursor.clone();
+        behind.skip_blanks();
+        while behind.peek() == Some(',') {
+            behind.bump();
+            behind.skip_blanks();
+        }
+        let is_end = matches!(behind.peek(), None | Some('\n' | '{' | '}' | ']'));
+        if is_end || behind.is_comment() || starts_entry(behind.clone()) {
+            return;
+        }
+        self.cursor = behind;
+        let opened = match self.lines.index(self.cursor.at()) == opened_on {
+            true => Opened::Here,
+            false => Opened::Earlier,
+        };
+        let word = self.cursor.bare_value(opened).word;
+        let message = format!("{} stands behind the list and not in it", quote(&word.text));
+        let help = "put all values between the brackets; an IPv6 address in front of others is \
+                    written without brackets, `::1, 10.0.0.1`, or inside the list"
+            .to_owned();
+        self.faults.report(self.lines, Code::UnexpectedText, word.span, message, Some(help));
     }
 
     /// `[ ... ]`

@@ -229,6 +229,18 @@ fn faults_without_end_are_bounded() {
     // One line of a few megabytes takes linear time.
     let (ast, faults) = parse("a", &format!("a: {{ match-port: [{}] }}", "80,".repeat(1_000_000)));
     assert_eq!((ast.blocks().count(), faults.len()), (1, 0));
+    let (ast, faults) = parse("a", &format!("a: {{ {} }}", "\"k\": [\"x\"], ".repeat(75_000)));
+    assert_eq!((ast.blocks().count(), faults.len()), (1, 0));
+    for piece in ["k \"v\" ", "k true, ", "\"k\" true, ", "\"k\": [] x: {} "] {
+        let (_, faults) = parse("a", &format!("a: {{ {} }}", piece.repeat(50_000)));
+        assert!(!faults.is_empty());
+    }
+    for piece in ["a: {\n k: x }\n", "a: { b: { k: \"v\" }\n", "a:\n# c\n", "a: {\n k: []x\n"] {
+        let (_, faults) = parse("a", &piece.repeat(25_000));
+        assert_eq!(faults.len(), 1_001);
+        let (_, faults) = parse("a", &format!("{{ {}", piece.repeat(25_000)));
+        assert_eq!(faults.len(), 1_001);
+    }
     let (_, faults) = parse("a", &format!("a: {{ k: x{}", "}".repeat(1_000_000)));
     assert!(!faults.is_empty());
 }

@@ -43,11 +43,13 @@ pub enum Malformed {
     OverEncoded,
     /// A fragment in the prefix of a rule; no request ever carries one.
     Fragment,
+    /// The query of the connector could not be read, so that there is no request at all.
+    UnreadableQuery,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::TooLong,
         Self::Scheme,
         Self::Slashes,
@@ -67,6 +69,7 @@ impl Malformed {
         Self::Nul,
         Self::OverEncoded,
         Self::Fragment,
+        Self::UnreadableQuery,
     ];
 
     /// What a person is told.
@@ -92,6 +95,7 @@ impl Malformed {
             Self::Nul => "the address holds a zero byte",
             Self::OverEncoded => "the address is percent-encoded too many times over",
             Self::Fragment => "a `#` part never reaches the proxy, so nothing could match it",
+            Self::UnreadableQuery => "the query could not be read",
         }
     }
 
@@ -118,6 +122,7 @@ impl Malformed {
             Self::Nul => "nul",
             Self::OverEncoded => "over-encoded",
             Self::Fragment => "fragment",
+            Self::UnreadableQuery => "unreadable-query",
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::{self, UserInfo};
 use super::malformed::Malformed;
-use super::path::{self, Sent};
+use super::path::{self, Sent, octet};
 use super::request::{URI_BYTES_MAX, split_authority, split_scheme};
 use super::scheme::Scheme;
 
@@ -83,6 +83,25 @@ impl UriPrefix {
         &self.rest
     }
 
+    /// The first part of the literal that no aggressive view holds (ADR 0008), and the prefix of the
+    /// folder above it. A rule that permits, and so must hold in every view, never holds by a prefix
+    /// that has one: escapes of ASCII are decoded there, and in a path parameters cut and `\\` is `/`.
+    #[must_use]
+    pub fn unfit_for_every_view(&self) -> Option<(&str, String)> {
+        let bytes = self.rest.as_bytes();
+        let query = bytes.iter().position(|byte| *byte == b'?').unwrap_or(bytes.len());
+        let found = (0..bytes.len()).find_map(|at| match bytes.get(at..)? {
+            [b';' | b'\\', ..] if at < query => Some((at, 1)),
+            [b'%', high, low, ..] => octet(*high, *low)?.is_ascii().then_some((at, 3)),
+            _ => None,
+        });
+        let (at, length) = found?;
+        let part = self.rest.get(at..at.saturating_add(length))?;
+        let (folder, _) = self.rest.get(..at.min(query))?.rsplit_once('/')?;
+        let above = Self { rest: format!("{folder}/"), ..self.clone() };
+        Some((part, above.to_string()))
+    }
+
     /// Whether a URI of these parts begins with this prefix.
     #[must_use]
     pub fn matches(&self, scheme: Scheme, host_text: &str, port: u16, rest: &[u8]) -> bool {
@@ -123,6 +142,7 @@ impl TryFrom<String> for UriPrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::uri::{CanonicalUri, Form, UriBuffer};
 
     #[test]
     fn canonical_texts() {
@@ -145,6 +165,45 @@ mod tests {
             assert_eq!(UriPrefix::parse(expected), Ok(prefix.clone()), "{raw}");
             let json = serde_json::to_string(&prefix).unwrap();
             assert_eq!(serde_json::from_str::<UriPrefix>(&json).unwrap(), prefix, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_the_aggressive_view_never_holds() {
+        for (raw, expected) in [
+            ("a.test/a%20b/", Some(("%20", "a.test/"))),
+            ("https://a.test:8443/x/a b/", Some(("%20", "https://a.test:8443/x/"))),
+            ("a.test/x/y%2fz", Some(("%2F", "a.test/x/"))),
+            ("a.test/x;v=1/y", Some((";", "a.test/"))),
+            ("a.test/x\\y", Some(("\\", "a.test/"))),
+            ("a.test/p/x?q=a%26b/c", Some(("%26", "a.test/p/"))),
+            ("a.test/100%25", Some(("%25", "a.test/"))),
+            ("a.test/x?q=a;b\\c", None),
+            ("a.test/caf\u{e9}/", None),
+            ("a.test/x%zz", None),
+            ("a.test/x%2", None),
+            ("a.test/%61", None),
+            ("a.test", None),
+        ] {
+            let prefix = UriPrefix::parse(raw).unwrap();
+            let found = prefix.unfit_for_every_view();
+            let found = found.as_ref().map(|(part, above)| (*part, above.as_str()));
+            assert_eq!(found, expected, "{raw}");
+            // Requests that begin with the literal, as they stand and with more behind.
+            for more in ["", "x", "/x", "?x", "20"] {
+                let request = match prefix.scheme() {
+                    Some(_) => format!("{prefix}{more}"),
+                    None => format!("http://{prefix}{more}"),
+                };
+                let mut buffer = UriBuffer::default();
+                let uri = CanonicalUri::parse(&mut buffer, Form::Absolute, request.as_bytes());
+                let uri = uri.unwrap();
+                let fits = uri.views().all(|view| {
+                    prefix.matches(uri.scheme(), uri.host_text(), uri.port(), view.rest())
+                });
+                assert!(!fits || expected.is_none(), "{request}");
+                assert!(fits || expected.is_some() || more == "20", "{request}");
+            }
         }
     }
 

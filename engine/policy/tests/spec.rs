@@ -1,0 +1,43 @@
+//! The specification of rules and requests as tables: what each sentence says, and what comes out of
+//! the real stages, from text to verdict.
+//!
+//! Written without a look at the code. A case that fails is a fault of the code or of the
+//! specification, and is settled there.
+//!
+//! ```text
+//! bench.rs      text, lists and a request line to a verdict
+//! files.rs      grammar, names, faults, files and their order
+//! attributes.rs each attribute, what it matches and what it does not
+//! order.rs      the lowest id wins
+//! lists.rs      list files
+//! evasions.rs   requests that must not slip through
+//! phases.rs     views, phases, what is not known yet
+//! ```
+
+#[cfg(test)]
+#[path = "spec/bench.rs"]
+mod bench;
+
+#[cfg(test)]
+#[path = "spec/files.rs"]
+mod files;
+
+#[cfg(test)]
+#[path = "spec/attributes.rs"]
+mod attributes;
+
+#[cfg(test)]
+#[path = "spec/order.rs"]
+mod order;
+
+#[cfg(test)]
+#[path = "spec/lists.rs"]
+mod lists;
+
+#[cfg(test)]
+#[path = "spec/evasions.rs"]
+mod evasions;
+
+#[cfg(test)]
+#[path = "spec/phases.rs"]
+mod phases;
