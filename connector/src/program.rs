@@ -82,7 +82,7 @@ fn with_args(args: &Args) -> Result<(), String> {
 }
 
 fn serve(loaded: Loaded) -> Result<(), String> {
-    let Loaded { config, warnings } = loaded;
+    let Loaded { config, warnings, .. } = loaded;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -10,6 +10,7 @@ use eg_settings::log::{self, Speaker, chain};
 
 use crate::config::{Args, Loaded, Mode, Shown, load};
 use crate::daemon::{self, DaemonFault};
+use crate::listener::ListenFault;
 use crate::process::Signals;
 use crate::reload::{self, ReloadFault};
 
@@ -51,7 +52,10 @@ fn check(loaded: &Loaded) -> ExitCode {
     }
     let checked = match reload::check_only(&loaded.config.policy) {
         Ok(checked) => checked,
-        Err(fault) => return fail(&chain(&fault)),
+        Err(fault) => {
+            let fault = loaded.places.fault("[policy]", "path", chain(&fault));
+            return fail(&fault.to_string());
+        }
     };
     for diagnostic in &checked.diagnostics {
         say(io::stderr().lock(), &format!("{}\n", diagnostic.render()));
@@ -81,7 +85,8 @@ fn serve(loaded: &Loaded) -> ExitCode {
     if let DaemonFault::Policy(fault) = &fault {
         daemon::report_fault(fault);
     }
-    eg_settings::critical!(cause = chain(&fault), "the engine cannot run");
+    let told = told(&fault, loaded);
+    eg_settings::critical!(cause = told, "the engine cannot run");
     if sink.is_console() {
         return ExitCode::FAILURE;
     }
@@ -90,7 +95,30 @@ fn serve(loaded: &Loaded) -> ExitCode {
             say(io::stderr().lock(), &format!("{}\n", diagnostic.render()));
         }
     }
-    fail(&chain(&fault))
+    fail(&told)
+}
+
+/// The fault with the place of the setting that asked for what cannot be had.
+fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
+    let setting = match fault {
+        DaemonFault::Tls(_) => Some(("[control]".to_owned(), "key")),
+        DaemonFault::Store(_) => Some(("[database]".to_owned(), "database_file")),
+        DaemonFault::Policy(ReloadFault::Sources(_)) => Some(("[policy]".to_owned(), "path")),
+        DaemonFault::Audit(_) => Some(("[audit]".to_owned(), "path")),
+        DaemonFault::Listen(ListenFault::Bind { connector, .. }) => {
+            Some((format!("[connectors.{connector}]"), "port"))
+        }
+        DaemonFault::Listen(ListenFault::Socket { connector }) => {
+            Some((format!("[connectors.{connector}]"), "net"))
+        }
+        DaemonFault::Policy(_)
+        | DaemonFault::Listen(ListenFault::Threads(_))
+        | DaemonFault::Signals(_) => None,
+    };
+    match setting {
+        Some((label, key)) => loaded.places.fault(&label, key, chain(fault)).to_string(),
+        None => chain(fault),
+    }
 }
 
 /// Says why the program ends.

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Reads the configuration, starts the log, and says there what an operator should know.
 fn start(arguments: &Arguments) -> anyhow::Result<(Config, Sink)> {
-    let Loaded { config, warnings } = Config::read(&arguments.conf)?;
+    let Loaded { config, warnings, .. } = Config::read(&arguments.conf)?;
     let sink = log::start(&config.logging, Speaker::Part("eg_portal"))?;
     for warning in warnings {
         tracing::warn!("{warning}");

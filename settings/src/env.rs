@@ -120,7 +120,7 @@ mod tests {
         file: &str,
         variables: &[(&str, &str)],
     ) -> (Settings, Vec<String>, Vec<ConfigFault>) {
-        let (mut settings, faults) = crate::file::read(&EXAMPLE, file);
+        let (mut settings, faults) = crate::file::read(&EXAMPLE, file).unwrap();
         assert_eq!(faults, []);
         let variables: Vec<_> = variables
             .iter()

@@ -7,8 +7,15 @@ use crate::fault::{ConfigFault, Origin, nearest};
 use crate::given::{Given, Named, Raw, Section, Settings};
 use crate::key::{Description, Family, Key, Kind};
 
-/// Reads the file's text.
-pub(crate) fn read(description: &Description, text: &str) -> (Settings, Vec<ConfigFault>) {
+/// Reads the file's text: what it gives, and every fault of single keys.
+///
+/// # Errors
+///
+/// Where it is no TOML: what a broken file seems to say is not worth a second list of faults.
+pub(crate) fn read(
+    description: &Description,
+    text: &str,
+) -> Result<(Settings, Vec<ConfigFault>), Vec<ConfigFault>> {
     let mut reader =
         Reader { description, text, settings: Settings::default(), faults: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -16,11 +23,11 @@ pub(crate) fn read(description: &Description, text: &str) -> (Settings, Vec<Conf
         let origin = error.span().map_or(Origin::Absent, |span| reader.origin(span.start));
         reader.fault(origin, format!("not TOML: {}", error.message()));
     }
-    // What a broken file seems to say is not worth a second list of faults.
-    if errors.is_empty() {
-        reader.document(document.get_ref());
+    if !errors.is_empty() {
+        return Err(reader.faults);
     }
-    (reader.settings, reader.faults)
+    reader.document(document.get_ref());
+    Ok((reader.settings, reader.faults))
 }
 
 struct Reader<'t> {
@@ -210,7 +217,7 @@ mod tests {
 
     /// The faults of `text`, as `line:column message`.
     fn faults(text: &str) -> Vec<String> {
-        let (_, faults) = read(&EXAMPLE, text);
+        let faults = read(&EXAMPLE, text).map_or_else(|faults| faults, |(_, faults)| faults);
         faults
             .into_iter()
             .map(|fault| match fault.origin {
@@ -295,7 +302,8 @@ mod tests {
 
     #[test]
     fn connectors_keep_the_order_of_the_file() {
-        let (settings, faults) = read(&EXAMPLE, "[connectors.z]\n[connectors.a]\nport = 0x10\n");
+        let (settings, faults) =
+            read(&EXAMPLE, "[connectors.z]\n[connectors.a]\nport = 0x10\n").unwrap();
         assert_eq!(faults, []);
         let names: Vec<_> = settings.named.iter().map(|named| named.name.as_str()).collect();
         assert_eq!(names, ["z", "a"]);

@@ -13,25 +13,15 @@
 //! ours (ADR 0014).
 
 mod key;
-
 mod given;
-
 mod fault;
-
 mod file;
-
 mod env;
-
 mod table;
-
 mod secret;
-
 mod not_yet;
-
 mod manual;
-
 mod load;
-
 pub mod log;
 
 #[cfg(test)]
@@ -41,7 +31,7 @@ pub use fault::{ConfigFault, ConfigFaults, Origin, nearest};
 pub use key::{
     Built, Description, Environment, Fallback, Family, Key, Kind, Reload, Rivals, ShortName, key,
 };
-pub use load::{Loaded, Overrides, Settling, load, load_text};
+pub use load::{Loaded, Overrides, Places, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table};
 pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};

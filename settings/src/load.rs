@@ -1,5 +1,6 @@
 //! A configuration file, with what overrides it, to a program's own `Config`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -41,6 +42,36 @@ pub struct Loaded<C> {
     pub config: C,
     /// Overrides, names that match no key, files that others can read.
     pub warnings: Vec<String>,
+    /// Where each setting stands, for faults that show only later.
+    pub places: Places,
+}
+
+/// Where the settings that were given stand.
+#[derive(Debug)]
+pub struct Places {
+    file: PathBuf,
+    origins: BTreeMap<(String, &'static str), Origin>,
+}
+
+impl Places {
+    fn of(file: PathBuf, settings: &Settings) -> Self {
+        let once = settings.sections.iter().map(|(name, section)| (label(name, None), section));
+        let named = settings.named.iter();
+        let named = named.map(|named| (label(named.family, Some(&named.name)), &named.section));
+        let origins = once.chain(named).flat_map(|(label, section)| {
+            let values = section.values.iter();
+            values.map(move |(key, given)| ((label.clone(), *key), given.origin.clone()))
+        });
+        let origins = origins.collect();
+        Self { file, origins }
+    }
+
+    /// A fault of what `key` of the section `[label]` asks for, with the place where it was asked.
+    #[must_use]
+    pub fn fault(&self, label: &str, key: &'static str, message: String) -> ConfigFaults {
+        let origin = self.origins.get(&(label.to_owned(), key)).cloned().unwrap_or(Origin::Absent);
+        ConfigFaults::new(self.file.clone(), vec![ConfigFault { origin, message }])
+    }
 }
 
 /// Settings on their way to a configuration.
@@ -159,7 +190,10 @@ pub fn load_text<C>(
     overrides: &Overrides,
     settle: impl FnOnce(&mut Settling<'_>) -> Option<C>,
 ) -> Result<Loaded<C>, ConfigFaults> {
-    let (mut settings, mut faults) = file::read(description, text);
+    let (mut settings, mut faults) = match file::read(description, text) {
+        Ok(read) => read,
+        Err(faults) => return Err(ConfigFaults::new(path, faults)),
+    };
     let (warnings, more) = env::overlay(description, &mut settings, &overrides.variables);
     faults.extend(more);
     let flags =
@@ -174,7 +208,9 @@ pub fn load_text<C>(
     let config = settle(&mut settling);
     let Settling { faults, warnings, .. } = settling;
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, warnings }),
+        Some(config) if faults.is_empty() => {
+            Ok(Loaded { config, warnings, places: Places::of(path, &settings) })
+        }
         // INVARIANT: a section that is not settled has left a fault behind.
         Some(_) | None => Err(ConfigFaults::new(path, faults)),
     }
@@ -206,6 +242,24 @@ mod tests {
         overrides.log_type = Some("console".to_owned());
         let settled = logging(file, &overrides).unwrap();
         assert_eq!((settled.level, settled.kind), (Level::Warning, LogType::Console));
+    }
+
+    #[test]
+    fn a_fault_that_shows_later_still_has_its_place() {
+        let settle = |settling: &mut Settling<'_>| Logging::settle(&mut settling.table("logging"));
+        let text = "[logging]\n[connectors.a]\nport = 1\n";
+        let path = PathBuf::from("/etc/x/a.conf");
+        let places = load_text(&EXAMPLE, path, text, &Overrides::default(), settle).unwrap().places;
+        let told = |label, key| places.fault(label, key, "taken".to_owned()).to_string();
+        assert_eq!(told("[connectors.a]", "port"), "/etc/x/a.conf:3:1: taken");
+        assert_eq!(told("[logging]", "level"), "/etc/x/a.conf: taken");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_blamed_for_nothing_else() {
+        let found = logging("[logging]\nlevel = \n", &Overrides::default()).unwrap_err();
+        assert_eq!(found.lines().count(), 1, "{found}");
+        assert!(found.contains("a.conf:2:") && found.contains("not TOML"), "{found}");
     }
 
     #[test]
