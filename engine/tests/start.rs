@@ -227,8 +227,8 @@ fn a_key_of_the_wrong_length_or_mode_is_refused() {
 fn a_missing_path_ends_the_start() {
     let home = Home::new();
     fs::remove_dir(home.path("rules.d")).unwrap();
-    home.refused(&[], &["rules.d", "[policy] path"]);
-    home.refused(&["--check"], &["rules.d", "[policy] path"]);
+    home.refused(&[], &["engine.conf:7:", "rules.d", "[policy] path"]);
+    home.refused(&["--check"], &["engine.conf:7:", "rules.d", "[policy] path"]);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_store_that_is_something_else_is_left_alone() {
     let home = Home::new();
     fs::create_dir(home.path("state")).unwrap();
     home.write("state/engine.db", "a letter to my grandmother\n", 0o600);
-    home.refused(&[], &["engine.db", "not a DuckDB file"]);
+    home.refused(&[], &["engine.conf:5:", "engine.db", "not a DuckDB file"]);
     let bytes = fs::read(home.path("state/engine.db")).unwrap();
     assert_eq!(bytes, b"a letter to my grandmother\n");
     assert_eq!(fs::read_dir(home.path("state")).unwrap().count(), 1);
@@ -265,7 +265,8 @@ fn a_store_that_is_something_else_is_left_alone() {
 fn a_port_in_use_is_named() {
     let home = Home::new();
     let taken = TcpListener::bind(("127.0.0.1", home.port)).unwrap();
-    home.refused(&[], &[&format!("127.0.0.1:{}", home.port), "[connectors.squid]"]);
+    let address = format!("127.0.0.1:{}", home.port);
+    home.refused(&[], &["engine.conf:2:", &address, "[connectors.squid]"]);
     drop(taken);
 }
 
