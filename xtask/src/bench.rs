@@ -6,7 +6,6 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use eg_benches::chain::{self, Report};
-use eg_tests::interrupt;
 use eg_tests::programs::Programs;
 use serde::Serialize;
 
@@ -34,7 +33,6 @@ struct Record<'r> {
 
 /// `cargo xtask bench chain`
 pub(crate) fn chain() -> Result<ExitCode> {
-    interrupt::catch()?;
     let ready = setup::run()?;
     if !aptitude::is_installed("squidguard") {
         aptitude::install(&["squidguard"])?;
