@@ -176,13 +176,29 @@ fn misled(
     })
 }
 
+/// Where the engine says why it turns a connector away.
+const ENGINE_LOG: &str = "log/engine.log";
+/// Where the connector says why it has no engine: Squid keeps what its helpers say.
+const CONNECTOR_LOG: &str = "squid/cache.log";
+
+/// Nothing passes, and a log says that it is for the fault that the test has made, not for another.
+fn refuses_because(site: &Site, why: &str, (log, reason): (&str, &str)) -> Result<()> {
+    nothing_passes(site, why, ANSWERED_WITHIN)?;
+    let path = site.installation.path(log);
+    wait::until(&format!("{why}: `{reason}` in {log}"), wait::PATIENCE, || {
+        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+        let said = text.lines().any(|line| line.contains(reason));
+        Ok(said.then_some(()))
+    })
+}
+
 #[test]
 fn a_wrong_key_lets_nothing_pass() -> Result<()> {
     let site = misled(|_, settings| {
         settings.key = material::shared_key()?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong key", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "wrong key", (ENGINE_LOG, "wrong-key"));
     ending(site, outcome)
 }
 
@@ -193,7 +209,11 @@ fn a_wrong_certificate_lets_nothing_pass() -> Result<()> {
         settings.certificate_pem = other.certificate_pem;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong certificate", ANSWERED_WITHIN);
+    let outcome = refuses_because(
+        &site,
+        "wrong certificate",
+        (CONNECTOR_LOG, "does not hold the pinned public key"),
+    );
     ending(site, outcome)
 }
 
@@ -206,7 +226,7 @@ fn garbage_instead_of_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage instead of TLS", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "garbage instead of TLS", (CONNECTOR_LOG, "TLS: "));
     ending(site, outcome)
 }
 
@@ -228,7 +248,11 @@ fn garbage_inside_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage inside TLS", ANSWERED_WITHIN);
+    let outcome = refuses_because(
+        &site,
+        "garbage inside TLS",
+        (CONNECTOR_LOG, "cannot be read or came at the wrong moment"),
+    );
     ending(site, outcome)
 }
 
@@ -241,7 +265,7 @@ fn an_engine_that_never_speaks_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "silence", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "silence", (CONNECTOR_LOG, "no welcome within"));
     ending(site, outcome)
 }
 
