@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use eg_tests::browser::{Browser, Received, Reply};
+use eg_tests::browser::{Browser, Received, Reply, Story};
 use eg_tests::installation::{
     ANSWERED_WITHIN, ConnectorSettings, GIVEN_UP_WITHIN, Installation, Site,
 };
@@ -20,27 +20,55 @@ use crate::stage;
 /// Longer than a request may take, so that a hanging one is told apart from a slow one.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// How often the denied is asked for after the connectors were killed: enough that Squid has started
+/// them again, or has ended, before the last one.
+const KILLED_ROUNDS: usize = 8;
+
+/// What a round of requests met.
+enum Round {
+    /// A Squid that let none of them pass.
+    Refused,
+    /// Nobody who listens where Squid did.
+    Unreachable(anyhow::Error),
+}
+
 /// Asks for what is denied and for what is permitted; both must be refused, in time.
 fn nothing_passes(site: &Site, why: &str, within: Duration) -> Result<()> {
-    let plain = |host: &str| format!("http://{host}:{}/", site.origin.http().port());
-    let before = site.origin.seen().len();
     for host in ["listed.demo.example", "permitted.demo.example"] {
-        let mut browser = Browser::new(site.squid.plain());
-        browser.patience = PATIENCE;
-        let story = browser.get(&plain(host))?;
-        refused(why, host, &story.received)?;
-        ensure!(story.time < within, "{why}: {host} hung for {:?}", story.time);
-        let authority = format!("{host}:{}", site.origin.https().port());
-        for proxy in [site.squid.plain(), site.squid.peeking()] {
-            let browser = Browser { proxy, ..browser.clone() };
-            let story = browser.get_in_tunnel(&authority, host, "/")?;
-            refused(why, host, &story.received)?;
-            ensure!(story.time < within, "{why}: CONNECT {host} hung for {:?}", story.time);
+        match ask_every_way(site, why, host, within)? {
+            Round::Refused => {}
+            Round::Unreachable(fault) => return Err(fault.context(format!("{why}: {host}"))),
         }
+    }
+    Ok(())
+}
+
+/// Asks for a host plainly, in a tunnel and in a tunnel that Squid peeks into; each must be refused, in
+/// time, and none reach the origin.
+fn ask_every_way(site: &Site, why: &str, host: &str, within: Duration) -> Result<Round> {
+    let before = site.origin.seen().len();
+    let url = format!("http://{host}:{}/", site.origin.http().port());
+    let authority = format!("{host}:{}", site.origin.https().port());
+    let mut browser = Browser::new(site.squid.plain());
+    browser.patience = PATIENCE;
+    let peeked = Browser { proxy: site.squid.peeking(), ..browser.clone() };
+    let ways: [(&str, &dyn Fn() -> Result<Story>); 3] = [
+        ("GET", &|| browser.get(&url)),
+        ("CONNECT", &|| browser.get_in_tunnel(&authority, host, "/")),
+        ("peeked CONNECT", &|| peeked.get_in_tunnel(&authority, host, "/")),
+    ];
+    for (way, ask) in ways {
+        // The browser fails only where nobody lets it connect.
+        let story = match ask() {
+            Ok(story) => story,
+            Err(fault) => return Ok(Round::Unreachable(fault)),
+        };
+        refused(why, host, &story.received)?;
+        ensure!(story.time < within, "{why}: {way} {host} hung for {:?}", story.time);
     }
     let seen = site.origin.seen();
     ensure!(seen.len() == before, "{why}: it reached the origin: {seen:?}");
-    Ok(())
+    Ok(Round::Refused)
 }
 
 fn refused(why: &str, host: &str, received: &Received) -> Result<()> {
@@ -93,26 +121,35 @@ fn the_engine_is_stopped_and_goes_on() -> Result<()> {
 #[test]
 fn the_connectors_are_killed() -> Result<()> {
     let mut site = stage::site()?;
-    the_connectors_are_killed_on(&site).with_context(|| site.logs())?;
-    site.installation.stop()
+    let outcome = the_connectors_are_killed_on(&mut site);
+    ending(site, outcome)
 }
 
 /// Squid starts connectors again, but ends itself when they die within 30 s of a start (`crashing too
-/// rapidly`, Squid 5.7): then nothing passes at all, until whoever started Squid starts it again.
-fn the_connectors_are_killed_on(site: &Site) -> Result<()> {
-    let listed = format!("http://listed.demo.example:{}/", site.origin.http().port());
+/// rapidly`, Squid 5.7): then nothing passes at all, until whoever started Squid starts it again. What
+/// is permitted is not asked for: it may pass as soon as there are connectors again.
+fn the_connectors_are_killed_on(site: &mut Site) -> Result<()> {
+    let why = "connectors killed";
     site.squid.signal_connectors(Signal::SIGKILL)?;
-    for round in 0..20 {
-        let mut browser = Browser::new(site.squid.plain());
-        browser.patience = PATIENCE;
-        // A Squid that has ended lets nobody connect.
-        let Ok(story) = browser.get(&listed) else { continue };
-        refused("connectors killed", "listed.demo.example", &story.received)?;
-        ensure!(story.time < GIVEN_UP_WITHIN, "round {round}: hung for {:?}", story.time);
+    for round in 0..KILLED_ROUNDS {
+        match ask_every_way(site, why, "listed.demo.example", GIVEN_UP_WITHIN)? {
+            Round::Refused => {}
+            Round::Unreachable(fault) => {
+                // It stops listening a little before it has ended.
+                let status = wait::until("Squid to end", wait::PATIENCE, || site.squid.ended());
+                let status = status.with_context(|| format!("{why}: round {round}: {fault:#}"))?;
+                let seen = site.origin.seen();
+                ensure!(seen.is_empty(), "{why}: it reached the origin: {seen:?}");
+                return say(&format!("{why}: Squid ended itself, {status}, in round {round}"));
+            }
+        }
     }
-    let seen = site.origin.seen();
-    ensure!(seen.is_empty(), "it reached the origin: {seen:?}");
-    Ok(())
+    say(&format!("{why}: Squid went on and refused all of {KILLED_ROUNDS} rounds"))
+}
+
+/// Tells the reader of a test's output which of two good ends it came to.
+fn say(what: &str) -> Result<()> {
+    Ok(writeln!(std::io::stderr().lock(), "{what}")?)
 }
 
 #[test]
@@ -139,13 +176,29 @@ fn misled(
     })
 }
 
+/// Where the engine says why it turns a connector away.
+const ENGINE_LOG: &str = "log/engine.log";
+/// Where the connector says why it has no engine: Squid keeps what its helpers say.
+const CONNECTOR_LOG: &str = "squid/cache.log";
+
+/// Nothing passes, and a log says that it is for the fault that the test has made, not for another.
+fn refuses_because(site: &Site, why: &str, (log, reason): (&str, &str)) -> Result<()> {
+    nothing_passes(site, why, ANSWERED_WITHIN)?;
+    let path = site.installation.path(log);
+    wait::until(&format!("{why}: `{reason}` in {log}"), wait::PATIENCE, || {
+        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+        let said = text.lines().any(|line| line.contains(reason));
+        Ok(said.then_some(()))
+    })
+}
+
 #[test]
 fn a_wrong_key_lets_nothing_pass() -> Result<()> {
     let site = misled(|_, settings| {
         settings.key = material::shared_key()?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong key", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "wrong key", (ENGINE_LOG, "wrong-key"));
     ending(site, outcome)
 }
 
@@ -156,7 +209,11 @@ fn a_wrong_certificate_lets_nothing_pass() -> Result<()> {
         settings.certificate_pem = other.certificate_pem;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "wrong certificate", ANSWERED_WITHIN);
+    let outcome = refuses_because(
+        &site,
+        "wrong certificate",
+        (CONNECTOR_LOG, "does not hold the pinned public key"),
+    );
     ending(site, outcome)
 }
 
@@ -169,7 +226,7 @@ fn garbage_instead_of_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage instead of TLS", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "garbage instead of TLS", (CONNECTOR_LOG, "TLS: "));
     ending(site, outcome)
 }
 
@@ -191,7 +248,11 @@ fn garbage_inside_tls_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "garbage inside TLS", ANSWERED_WITHIN);
+    let outcome = refuses_because(
+        &site,
+        "garbage inside TLS",
+        (CONNECTOR_LOG, "cannot be read or came at the wrong moment"),
+    );
     ending(site, outcome)
 }
 
@@ -204,7 +265,7 @@ fn an_engine_that_never_speaks_lets_nothing_pass() -> Result<()> {
         })?;
         Ok(())
     })?;
-    let outcome = nothing_passes(&site, "silence", ANSWERED_WITHIN);
+    let outcome = refuses_because(&site, "silence", (CONNECTOR_LOG, "no welcome within"));
     ending(site, outcome)
 }
 

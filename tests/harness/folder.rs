@@ -12,7 +12,7 @@ use nix::unistd::{Gid, Uid, User, chown, geteuid};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    temporary: Option<tempfile::TempDir>,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Folder {
@@ -24,7 +24,7 @@ impl Folder {
     pub fn temporary() -> Result<Self> {
         let made = tempfile::Builder::new().prefix("enforcegate-").tempdir();
         let made = made.context("cannot make a temporary folder")?;
-        let folder = Self { path: made.path().to_path_buf(), temporary: Some(made) };
+        let folder = Self { path: made.path().to_path_buf(), _temporary: Some(made) };
         folder.open_to_all()?;
         Ok(folder)
     }
@@ -39,7 +39,7 @@ impl Folder {
         fs::create_dir_all(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
         let is_empty = fs::read_dir(&path)?.next().is_none();
         anyhow::ensure!(is_empty, "`{}` is not empty: name a new folder", path.display());
-        let folder = Self { path, temporary: None };
+        let folder = Self { path, _temporary: None };
         folder.open_to_all()?;
         Ok(folder)
     }
@@ -48,13 +48,6 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Leaves the folder there, for a look at what failed.
-    pub fn keep(&mut self) {
-        if let Some(temporary) = self.temporary.take() {
-            self.path = temporary.keep();
-        }
     }
 
     fn open_to_all(&self) -> Result<()> {

@@ -262,11 +262,6 @@ impl Installation {
         portal.and(engine)
     }
 
-    /// Leaves the folder there.
-    pub fn keep_folder(&mut self) {
-        self.folder.keep();
-    }
-
     /// The connector is run by Squid's user, who may not enter the folder that it was built in.
     fn place_connector(&mut self) -> Result<()> {
         let own = self.path("bin/enforcegate-squid-connector");

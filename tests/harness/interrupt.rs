@@ -9,7 +9,7 @@ use nix::libc::{SIGINT, SIGTERM};
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on, Ctrl-C and SIGTERM only set the flag.
+/// From now on, Ctrl-C and SIGTERM only set the flag; once is enough for a process.
 ///
 /// # Errors
 ///

@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
@@ -100,6 +100,15 @@ impl Squid {
             let _ = kill(*pid, signal);
         }
         Ok(connectors)
+    }
+
+    /// Whether it has ended by itself, and how.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// Asks it to end and waits.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use eg_tests::interrupt;
 
 use crate::say;
 use crate::steps;
@@ -30,7 +31,8 @@ pub(crate) fn is_installed(package: &str) -> bool {
 ///
 /// # Errors
 ///
-/// If there is no apt, no way to become root, or apt fails; the message names the packages.
+/// If there is no apt, no way to become root, Ctrl-C came, or apt fails; the message names the
+/// packages.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let wanted = packages.join(" ");
     if !Path::new("/usr/bin/apt-get").exists() {
@@ -40,6 +42,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let _policy = Policy::put()?;
     let mut attempt = steps::check(&mut apt_install(packages)?);
     if attempt.is_err() {
+        interrupt::check()?;
         say::line("setup: fetching the lists of packages, then trying again");
         let mut update = as_root("apt-get")?;
         steps::check(update.args(["update", "--quiet"]).stdout(std::io::stderr()))?;
@@ -82,20 +85,43 @@ fn is_root() -> Result<bool> {
 
 /// Keeps services from starting while it lives; only where nobody else has said something.
 struct Policy {
-    ours: bool,
+    owner: Owner,
+}
+
+/// Who wrote a `policy-rc.d`, and so who may remove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// This program, now or in a run that was killed.
+    Setup,
+    /// Somebody else.
+    Other,
+}
+
+impl Owner {
+    /// A file with exactly our text is ours: nobody else writes that.
+    fn of(content: &[u8]) -> Self {
+        if content == POLICY.as_bytes() { Self::Setup } else { Self::Other }
+    }
 }
 
 impl Policy {
     fn put() -> Result<Self> {
         if Path::new(POLICY_RC_D).exists() {
-            say::line(&format!("setup: `{POLICY_RC_D}` is there already and stays as it is"));
-            return Ok(Self { ours: false });
+            // What cannot be read is not ours, which everybody may read.
+            let owner = fs::read(POLICY_RC_D).map_or(Owner::Other, |content| Owner::of(&content));
+            say::line(&match owner {
+                Owner::Setup => {
+                    format!("setup: `{POLICY_RC_D}` is left from a run that was killed")
+                }
+                Owner::Other => format!("setup: `{POLICY_RC_D}` is not ours and stays as it is"),
+            });
+            return Ok(Self { owner });
         }
         if is_root()? {
             let mut options = fs::OpenOptions::new();
             let file = options.write(true).create_new(true).mode(0o755).open(POLICY_RC_D);
             let mut file = file.with_context(|| format!("cannot write `{POLICY_RC_D}`"))?;
-            let policy = Self { ours: true };
+            let policy = Self { owner: Owner::Setup };
             file.write_all(POLICY.as_bytes())?;
             return Ok(policy);
         }
@@ -107,7 +133,7 @@ impl Policy {
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(POLICY.as_bytes())?;
         }
-        let policy = Self { ours: true };
+        let policy = Self { owner: Owner::Setup };
         if !child.wait()?.success() {
             bail!("cannot write `{POLICY_RC_D}` through sudo");
         }
@@ -117,12 +143,30 @@ impl Policy {
 
 impl Drop for Policy {
     fn drop(&mut self) {
-        if !self.ours {
-            return;
+        match self.owner {
+            Owner::Setup => {}
+            Owner::Other => return,
         }
         let removed = as_root("rm").and_then(|mut rm| steps::check(rm.args(["-f", POLICY_RC_D])));
         if let Err(fault) = removed {
             say::line(&format!("setup: remove `{POLICY_RC_D}` by hand: {fault:#}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exactly_our_text_is_ours() {
+        let check = |content: &str, expected| {
+            assert_eq!(Owner::of(content.as_bytes()), expected, "{content:?}");
+        };
+        check(POLICY, Owner::Setup);
+        check("", Owner::Other);
+        check("#!/bin/sh\nexit 101\n", Owner::Other);
+        check(POLICY.trim_end(), Owner::Other);
+        check(&format!("{POLICY}# and more\n"), Owner::Other);
     }
 }

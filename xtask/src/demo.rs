@@ -43,7 +43,6 @@ pub(crate) enum Form {
 
 /// Runs the demo. Everything that it starts is stopped when it ends, however it ends.
 pub(crate) fn run(wish: &Wish) -> Result<ExitCode> {
-    interrupt::catch()?;
     let programs = build()?;
     interrupt::check()?;
     let folder = match &wish.folder {

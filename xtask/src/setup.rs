@@ -1,6 +1,7 @@
 //! Installs what a build and a run need. The second run finds everything there and is done at once.
 
 use anyhow::{Result, bail};
+use eg_tests::interrupt;
 
 use crate::duckdb::{self, Source};
 use crate::{aptitude, paths, say};
@@ -12,12 +13,15 @@ pub(crate) struct Ready {
     pub(crate) duckdb: Source,
 }
 
-/// Checks, installs, and says what it does.
+/// Checks, installs, and says what it does. From here on Ctrl-C sets a flag (`eg_tests::interrupt`):
+/// what is put there for the length of an installation has to be taken away again.
 ///
 /// # Errors
 ///
-/// If another Squid is installed, which apt would have to remove, or something cannot be had.
+/// If another Squid is installed, which apt would have to remove, something cannot be had, or Ctrl-C
+/// came.
 pub(crate) fn run() -> Result<Ready> {
+    interrupt::catch()?;
     if aptitude::is_installed("squid") {
         bail!(
             "the package `squid` is installed; this needs `squid-openssl`, and Debian lets only \
@@ -31,7 +35,9 @@ pub(crate) fn run() -> Result<Ready> {
     } else {
         aptitude::install(&missing)?;
     }
+    interrupt::check()?;
     let duckdb = duckdb::provide()?;
+    interrupt::check()?;
     match &duckdb {
         Source::Folder(folder) => {
             say::line(&format!("setup: DuckDB library in {}", folder.display()));

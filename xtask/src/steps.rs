@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use eg_tests::interrupt;
 
 use crate::say;
 
@@ -34,10 +35,11 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// Runs `work` as a step. A failure is kept and the next step runs: one run shows all faults.
+    /// After Ctrl-C no further step begins.
     pub(crate) fn run(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
         say::line(&format!("\n== {name}"));
         let start = Instant::now();
-        let outcome = match work() {
+        let outcome = match interrupt::check().and_then(|()| work()) {
             Ok(()) => Outcome::Passed,
             Err(fault) => {
                 say::line(&format!("{name}: {fault:#}"));

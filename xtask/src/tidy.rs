@@ -21,9 +21,9 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("eg-engine", &["eg-policy", "eg-proto", "eg-settings"]),
     ("eg-connector", &["eg-proto", "eg-settings"]),
     ("eg-portal", &["eg-proto", "eg-settings"]),
-    ("eg-ctl", &["eg-policy", "eg-proto"]),
-    ("eg-tests", &["eg-policy", "eg-proto"]),
-    ("eg-benches", &["eg-policy", "eg-proto", "eg-tests"]),
+    ("eg-ctl", &["eg-policy"]),
+    ("eg-tests", &["eg-proto"]),
+    ("eg-benches", &["eg-tests"]),
     ("xtask", &["eg-benches", "eg-tests"]),
 ];
 

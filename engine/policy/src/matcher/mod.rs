@@ -13,7 +13,7 @@ mod agent;
 mod anchor;
 mod hashset;
 mod lookup;
-#[cfg(any(test, feature = "naive"))]
+#[cfg(test)]
 pub mod naive;
 mod network;
 mod plan;
