@@ -252,6 +252,7 @@ impl Loop {
         {
             self.link.fail(now, &fault.into());
         }
+        self.link.asked(now, self.load());
         self.link.flush(now);
         self.sync_link();
     }
