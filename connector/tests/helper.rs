@@ -479,6 +479,26 @@ fn the_end_of_input_drains() {
 }
 
 #[test]
+fn the_last_line_of_the_log_names_each_counter() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let told = Settings { connector: "[logging]\nlevel = \"notice\"", ..PLAIN };
+    let mut helper = Helper::start(&[engine.port], &told);
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    helper.say("2 unreadable\n");
+    drop(helper.input.take());
+    let ended = helper.logged("ended", PATIENCE);
+    for field in ["lines=2", "bad_lines=1", "answers=1", "asked_again=0", "late=0", "broken=0"] {
+        assert!(ended.contains(&format!(" {field}")), "{field}: {ended}");
+    }
+    for &cause in FailureCause::ALL.iter() {
+        let count = u8::from(cause == FailureCause::UnreadableLine);
+        assert!(ended.contains(&format!(" {}={count}", cause.word())), "{ended}");
+    }
+    assert!(!ended.contains('{'), "{ended}");
+}
+
+#[test]
 fn sigterm_drains() {
     let (asked_sender, asked_seen) = sync_channel(10);
     let (go, wait) = sync_channel::<()>(0);
