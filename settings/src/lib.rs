@@ -32,6 +32,8 @@ mod manual;
 
 mod load;
 
+mod version;
+
 pub mod log;
 
 #[cfg(test)]
@@ -45,3 +47,4 @@ pub use load::{Loaded, Overrides, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table};
 pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};
+pub use version::version;

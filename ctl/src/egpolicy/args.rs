@@ -3,17 +3,27 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 
 use super::{FmtMode, Formatted, check, fmt};
 use crate::exit::Exit;
 use crate::render::{self, Format};
+use crate::version::version;
 
 /// Checks and formats EnforceGate policies; needs no engine.
 #[derive(Debug, Parser)]
-#[command(name = "egpolicy", version, arg_required_else_help = true)]
+#[command(
+    name = "egpolicy",
+    version = version(),
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub struct Args {
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: Option<bool>,
+
     #[command(subcommand)]
     verb: Verb,
 }
@@ -126,5 +136,23 @@ fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
             render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
             Ok(Exit::Failed)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_and_version_end_well() {
+        for flag in ["-v", "--version"] {
+            let shown = Args::try_parse_from(["anything", flag]).unwrap_err();
+            assert_eq!(shown.to_string(), format!("egpolicy {}\n", version()));
+            assert_eq!(shown.exit_code(), 0);
+        }
+        for flag in ["-h", "--help"] {
+            assert_eq!(Args::try_parse_from(["anything", flag]).unwrap_err().exit_code(), 0);
+        }
+        assert_eq!(Args::try_parse_from(["anything", "-V"]).unwrap_err().exit_code(), 2);
     }
 }
