@@ -491,7 +491,7 @@ fn the_last_line_of_the_log_names_each_counter() {
     for field in ["lines=2", "bad_lines=1", "answers=1", "asked_again=0", "late=0", "broken=0"] {
         assert!(ended.contains(&format!(" {field}")), "{field}: {ended}");
     }
-    for &cause in FailureCause::ALL.iter() {
+    for &cause in FailureCause::ALL {
         let count = u8::from(cause == FailureCause::UnreadableLine);
         assert!(ended.contains(&format!(" {}={count}", cause.word())), "{ended}");
     }

@@ -141,7 +141,40 @@ fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    /// Every verb, every flag and every word that a flag takes stands in the manual.
+    #[test]
+    fn the_manual_has_every_verb_and_flag() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/egpolicy.md");
+        let manual = std::fs::read_to_string(path).unwrap();
+        let mut wanted = Vec::new();
+        let mut command = Args::command();
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            wanted.push(verb.get_name().to_owned());
+            for flag in verb.get_arguments() {
+                wanted.extend(flag.get_long().map(|long| format!("--{long}")));
+                let words = flag.get_value_parser().possible_values().into_iter().flatten();
+                if !flag.get_action().takes_values() {
+                    continue;
+                }
+                wanted.extend(words.map(|word| word.get_name().to_owned()));
+            }
+        }
+        assert!(wanted.len() > 8, "{wanted:?}");
+        for word in wanted {
+            let there = [format!("`{word}`"), format!("`{word} ")];
+            assert!(
+                there.iter().any(|text| manual.contains(text)),
+                "`{word}` is not in the manual"
+            );
+        }
+    }
 
     #[test]
     fn help_and_version_end_well() {
