@@ -6,16 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use eg_settings::Overrides;
 use eg_settings::log::{self, Speaker, chain};
+use eg_settings::{Overrides, version};
 
 use crate::args::Args;
 use crate::config::{Answer, Config, FailAction, Loaded};
 use crate::rewrite::is_redirect_target;
 use crate::{run, squid_conf};
-
-/// The version in four parts.
-const VERSION: &str = env!("EG_CONNECTOR_VERSION");
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +49,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Ended {
         }
     };
     if args.version {
-        say(&mut io::stdout(), &format!("enforcegate-squid-connector {VERSION}\n"));
+        say(&mut io::stdout(), &format!("enforcegate-squid-connector {}\n", version()));
         return Ended::Usage;
     }
     match with_args(&args) {

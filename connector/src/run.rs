@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use eg_proto::{RunId, Terms};
+use eg_proto::{FailureCause, RunId, Terms};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -17,7 +17,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::config::Config;
 use crate::link::{Identity, Link, LinkEvent, LinkFault, Load};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Counters, Pipeline};
 
 /// How long `--squid-conf` tries to reach an engine.
 const ASK_TERMS_MAX: Duration = Duration::from_secs(10);
@@ -95,9 +95,39 @@ pub fn serve(config: Config) -> Result<(), RunFault> {
     tracing::info!("ready");
     let ended = state.run(&signals, &input, &output);
     state.link.leave("the connector ends");
-    let counters = state.pipeline.counters();
-    tracing::info!(?counters, "ended");
+    log_end(&state.pipeline.counters());
     ended
+}
+
+/// The last line of the log. The fields of the causes are their words.
+fn log_end(counters: &Counters) {
+    let Counters {
+        lines,
+        bad_lines,
+        unanswerable,
+        repeated,
+        answers,
+        late,
+        broken,
+        asked_again,
+        fallbacks,
+    } = *counters;
+    tracing::info!(
+        lines,
+        bad_lines,
+        unanswerable,
+        repeated,
+        answers,
+        late,
+        broken,
+        asked_again,
+        "no-engine" = fallbacks.of(FailureCause::NoEngine),
+        "timeout" = fallbacks.of(FailureCause::Timeout),
+        "broken-answer" = fallbacks.of(FailureCause::BrokenAnswer),
+        "unreadable-line" = fallbacks.of(FailureCause::UnreadableLine),
+        "overload" = fallbacks.of(FailureCause::Overload),
+        "ended"
+    );
 }
 
 /// Connects once and asks an engine for its terms.
@@ -252,6 +282,7 @@ impl Loop {
         {
             self.link.fail(now, &fault.into());
         }
+        self.link.asked(now, self.load());
         self.link.flush(now);
         self.sync_link();
     }

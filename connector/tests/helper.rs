@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this file is test; what fails here fails a test")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -42,6 +42,8 @@ struct Asked {
 enum Then {
     Answer(Vec<(u64, Action, &'static str)>),
     Nothing,
+    /// Says nothing any more, not even to a ping, as a stopped process.
+    Stop,
     HangUp,
     Garbage,
 }
@@ -186,6 +188,9 @@ fn serve(stream: &mut Tls, mut frames: FrameBuffer, script: &mut Script) {
             match script(&asked) {
                 Then::Answer(answers) => write_answers(&mut out, &answers),
                 Then::Nothing => {}
+                Then::Stop => loop {
+                    thread::park();
+                },
                 Then::HangUp => return,
                 Then::Garbage => out.extend_from_slice(&[0xff; 64]),
             }
@@ -222,6 +227,7 @@ struct Helper {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    log: Receiver<String>,
     _folder: tempfile::TempDir,
 }
 
@@ -254,6 +260,17 @@ fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_enforcegate-squid-connector"))
 }
 
+/// The lines of a pipe. Those that nobody takes are dropped, so that the pipe never fills.
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = sync_channel(10_000);
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            let _ = sender.try_send(line.unwrap());
+        }
+    });
+    lines
+}
+
 impl Helper {
     fn start(ports: &[u16], settings: &Settings<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -263,19 +280,13 @@ impl Helper {
             .arg(config)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = sync_channel(10_000);
-        thread::spawn(move || {
-            for line in output.lines() {
-                if sender.send(line.unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
+        let lines = lines_of(child.stdout.take().unwrap());
+        let log = lines_of(child.stderr.take().unwrap());
         let input = child.stdin.take();
-        Self { child, input, lines, _folder: folder }
+        Self { child, input, lines, log, _folder: folder }
     }
 
     fn say(&mut self, text: &str) {
@@ -286,6 +297,18 @@ impl Helper {
     fn hear(&self) -> String {
         let line = self.lines.recv_timeout(PATIENCE).unwrap();
         line.split(" eg_code_").next().unwrap_or(&line).to_owned()
+    }
+
+    /// The next line of the log that says this.
+    fn logged(&self, what: &str, patience: Duration) -> String {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.log.recv_timeout(left).unwrap();
+            if line.contains(what) {
+                return line;
+            }
+        }
     }
 
     fn hear_sorted(&self, count: usize) -> Vec<String> {
@@ -412,11 +435,35 @@ fn a_lost_link_and_garbage_are_survived_by_asking_again() {
 
 #[test]
 fn the_next_engine_is_asked_when_the_first_is_silent() {
-    let silent = Engine::start(KEY, Box::new(|_| Then::HangUp));
+    let silent = Engine::start(KEY, Box::new(|_| Then::Stop));
     let good = Engine::start(KEY, Box::new(by_host));
     let mut helper = Helper::start(&[silent.port, good.port], &PLAIN);
+    silent.welcomed();
+    // One line and nothing after it: no other event wakes the connector before the deadline.
     helper.say(&line(1, "good.test"));
     assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+}
+
+#[test]
+fn the_next_engine_is_asked_when_the_first_hangs_up() {
+    let leaving = Engine::start(KEY, Box::new(|_| Then::HangUp));
+    let good = Engine::start(KEY, Box::new(by_host));
+    let mut helper = Helper::start(&[leaving.port, good.port], &PLAIN);
+    leaving.welcomed();
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+}
+
+#[test]
+fn an_only_engine_that_is_silent_is_given_up_after_one_timeout() {
+    let silent = Engine::start(KEY, Box::new(|_| Then::Stop));
+    let quick = "answer_timeout_ms = 300\n[logging]\nlevel = \"notice\"";
+    let mut helper = Helper::start(&[silent.port], &Settings { connector: quick, ..PLAIN });
+    silent.welcomed();
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=deny eg_token_=timeout");
+    // Long before the keepalive would notice, which takes 15 s.
+    helper.logged("nothing was heard for", Duration::from_secs(5));
 }
 
 #[test]
@@ -429,6 +476,26 @@ fn the_end_of_input_drains() {
     let verdicts: Vec<&str> =
         rest.iter().map(|line| line.split([' ', '=']).nth(3).unwrap()).collect();
     assert_eq!((status.code(), verdicts), (Some(0), vec!["permit", "deny", "deny"]));
+}
+
+#[test]
+fn the_last_line_of_the_log_names_each_counter() {
+    let engine = Engine::start(KEY, Box::new(by_host));
+    let told = Settings { connector: "[logging]\nlevel = \"notice\"", ..PLAIN };
+    let mut helper = Helper::start(&[engine.port], &told);
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    helper.say("2 unreadable\n");
+    drop(helper.input.take());
+    let ended = helper.logged("ended", PATIENCE);
+    for field in ["lines=2", "bad_lines=1", "answers=1", "asked_again=0", "late=0", "broken=0"] {
+        assert!(ended.contains(&format!(" {field}")), "{field}: {ended}");
+    }
+    for &cause in FailureCause::ALL {
+        let count = u8::from(cause == FailureCause::UnreadableLine);
+        assert!(ended.contains(&format!(" {}={count}", cause.word())), "{ended}");
+    }
+    assert!(!ended.contains('{'), "{ended}");
 }
 
 #[test]
@@ -485,9 +552,13 @@ fn prints_squids_lines_and_refuses_what_is_not_there_yet() {
         assert_eq!(code, Some(1));
         assert!(fault.contains("not in this version"), "{fault}");
     }
-    let (code, version, _) = run(&["-v"]);
-    assert_eq!((code, version.matches('.').count()), (Some(2), 3));
-    assert_eq!(run(&["--help"]).0, Some(2));
+    for flag in ["-v", "--version"] {
+        let expected = format!("enforcegate-squid-connector {}\n", eg_settings::version());
+        assert_eq!(run(&[flag]), (Some(2), expected, String::new()));
+    }
+    for flag in ["-h", "--help"] {
+        assert_eq!(run(&[flag]).0, Some(2));
+    }
     std::fs::write(&config, "[connector]\nnam = 1\n").unwrap();
     let (code, _, fault) = run(&[]);
     assert_eq!(code, Some(1));

@@ -3,3 +3,4 @@
 pub mod egpolicy;
 pub mod exit;
 pub mod render;
+pub mod version;

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use eg_portal::config::{Config, Loaded};
 use eg_portal::{app, serve};
 use eg_settings::log::{self, Sink, Speaker};
+use eg_settings::version;
 
 /// The captive portal: the pages that people meet whose request was stopped.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "enforcegate-portal", version = version(), disable_version_flag = true)]
 struct Arguments {
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: Option<bool>,
+
     /// The configuration
     #[arg(short, long = "conf", default_value = "/etc/enforcegate/portal.conf")]
     conf: PathBuf,
@@ -63,5 +68,23 @@ fn serve_all(config: Config) -> anyhow::Result<()> {
 fn say(fault: &anyhow::Error) {
     for line in format!("{fault:#}").lines() {
         drop(writeln!(std::io::stderr().lock(), "enforcegate-portal: {line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_and_version_end_well() {
+        for flag in ["-v", "--version"] {
+            let shown = Arguments::try_parse_from(["anything", flag]).unwrap_err();
+            assert_eq!(shown.to_string(), format!("enforcegate-portal {}\n", version()));
+            assert_eq!(shown.exit_code(), 0);
+        }
+        for flag in ["-h", "--help"] {
+            assert_eq!(Arguments::try_parse_from(["anything", flag]).unwrap_err().exit_code(), 0);
+        }
+        assert_eq!(Arguments::try_parse_from(["anything", "-V"]).unwrap_err().exit_code(), 2);
     }
 }

@@ -22,6 +22,7 @@ mod secret;
 mod not_yet;
 mod manual;
 mod load;
+mod version;
 pub mod log;
 
 #[cfg(test)]
@@ -35,3 +36,4 @@ pub use load::{Loaded, Overrides, Places, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table};
 pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};
+pub use version::version;

@@ -260,12 +260,25 @@ impl Link {
                     self.rotation.go_back();
                     self.start(now)
                 } else {
-                    session.tick(now, load.asked)
+                    session.owe(now, load.asked);
+                    session.tick(now)
                 }
             }
         };
         if let Err(fault) = ticked {
             self.fail(now, &fault);
+        }
+    }
+
+    /// Notes that the engine was asked. Without it only `tick` of the next round would know, and
+    /// after a lone request there is none before that request expires.
+    pub fn asked(&mut self, now: Instant, load: Load) {
+        match &mut self.state {
+            State::Up { session, .. } => session.owe(now, load.asked),
+            State::Resting
+            | State::Resolving { .. }
+            | State::Connecting { .. }
+            | State::Proving { .. } => {}
         }
     }
 

@@ -216,29 +216,34 @@ impl Session {
         }
     }
 
-    /// Keeps the link alive and notices when it is dead. `asked` says how many queries are with the
-    /// engine.
-    pub(super) fn tick(&mut self, now: Instant, asked: usize) -> Result<(), LinkFault> {
+    /// Notes what the engine owes, best at once after it was asked. `asked` says how many queries
+    /// are with it.
+    pub(super) fn owe(&mut self, now: Instant, asked: usize) {
+        if asked > 0 {
+            self.owed_bytes.get_or_insert(now);
+            self.owed_answers.get_or_insert(now);
+        } else if self.owed_bytes.is_some_and(|since| since <= self.heard_at) {
+            // Where requests only expired, bytes stay owed until some come; answers stay owed until
+            // an answer comes.
+            self.owed_bytes = None;
+        }
+    }
+
+    /// Keeps the link alive and notices when it is dead.
+    pub(super) fn tick(&mut self, now: Instant) -> Result<(), LinkFault> {
         if matches!(self.stage, Stage::Tls | Stage::Proof(_)) {
             return Ok(());
         }
-        if asked == 0 {
-            self.owed_bytes = None;
-        } else {
-            self.owed_bytes.get_or_insert(now);
-            self.owed_answers.get_or_insert(now);
-        }
-        // Answers stay owed when the requests have expired: only an answer settles that.
         let silent = now.saturating_duration_since(self.heard_at);
         if silent >= self.dead_after() {
             return Err(LinkFault::Silent(silent));
         }
+        let mute = self.owed_bytes.and(self.owed_answers);
         for (since, patience) in
-            [(self.owed_bytes, self.patience.stalled), (self.owed_answers, self.patience.mute)]
+            [(self.owed_bytes, self.patience.stalled), (mute, self.patience.mute)]
         {
             if let Some(since) = since
                 && now.saturating_duration_since(since) >= patience
-                && asked > 0
             {
                 return Err(LinkFault::Silent(now.saturating_duration_since(since)));
             }

@@ -3,17 +3,27 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 
 use super::{FmtMode, Formatted, check, fmt};
 use crate::exit::Exit;
 use crate::render::{self, Format};
+use crate::version::version;
 
 /// Checks and formats EnforceGate policies; needs no engine.
 #[derive(Debug, Parser)]
-#[command(name = "egpolicy", version, arg_required_else_help = true)]
+#[command(
+    name = "egpolicy",
+    version = version(),
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub struct Args {
+    /// Print the version
+    #[arg(short = 'v', long = "version", action = ArgAction::Version)]
+    version: Option<bool>,
+
     #[command(subcommand)]
     verb: Verb,
 }
@@ -126,5 +136,56 @@ fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
             render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
             Ok(Exit::Failed)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every verb, every flag and every word that a flag takes stands in the manual.
+    #[test]
+    fn the_manual_has_every_verb_and_flag() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/egpolicy.md");
+        let manual = std::fs::read_to_string(path).unwrap();
+        let mut wanted = Vec::new();
+        let mut command = Args::command();
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            wanted.push(verb.get_name().to_owned());
+            for flag in verb.get_arguments() {
+                wanted.extend(flag.get_long().map(|long| format!("--{long}")));
+                let words = flag.get_value_parser().possible_values().into_iter().flatten();
+                if !flag.get_action().takes_values() {
+                    continue;
+                }
+                wanted.extend(words.map(|word| word.get_name().to_owned()));
+            }
+        }
+        assert!(wanted.len() > 8, "{wanted:?}");
+        for word in wanted {
+            let there = [format!("`{word}`"), format!("`{word} ")];
+            assert!(
+                there.iter().any(|text| manual.contains(text)),
+                "`{word}` is not in the manual"
+            );
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well() {
+        for flag in ["-v", "--version"] {
+            let shown = Args::try_parse_from(["anything", flag]).unwrap_err();
+            assert_eq!(shown.to_string(), format!("egpolicy {}\n", version()));
+            assert_eq!(shown.exit_code(), 0);
+        }
+        for flag in ["-h", "--help"] {
+            assert_eq!(Args::try_parse_from(["anything", flag]).unwrap_err().exit_code(), 0);
+        }
+        assert_eq!(Args::try_parse_from(["anything", "-V"]).unwrap_err().exit_code(), 2);
     }
 }
