@@ -303,15 +303,16 @@ fn events_stand_beside_verdicts() {
     let (audit, thread, memory) = trail(Verdicts::None, OnFailure::Deny);
     let now = Moment::from_unix_micros(0);
     let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
-    audit.event(&Event::Start { version: "1", ruleset: "ab" }, now);
+    audit.event(&Event::Start { version: "1", ruleset: "ab", rules: 1 }, now);
     audit.event(&Event::Weakening { setting: "verdicts none" }, now);
     audit
         .event(&Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 }, now);
-    audit.event(&Event::Reload { ruleset: "cd", outcome: "live" }, now);
+    audit.event(&Event::Reload { ruleset: "cd", revision: 2, rules: 3 }, now);
+    audit.event(&Event::ReloadRefused { ruleset: "cd", reason: "no" }, now);
     audit.event(&Event::Stop, now);
     thread.finish();
     let kinds: Vec<_> = memory.lines().iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!(kinds, ["start", "weakening", "refused", "reload", "stop"]);
+    assert_eq!(kinds, ["start", "weakening", "refused", "reload", "reload", "stop"]);
     assert_eq!(
         memory.lines()[2],
         serde_json::json!({
