@@ -328,6 +328,14 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_names_the_bounds() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/engine.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(&format!("Where {QUEUE_LINES_MAX} lines\nwait")));
+        assert!(text.contains("up to one second") && FLUSH_MAX == Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_file_that_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_path_buf();
