@@ -74,7 +74,9 @@ fn with_args(args: &Args) -> Result<(), String> {
     };
     let loaded = Config::read(&args.config, &overrides).map_err(|faults| faults.to_string())?;
     let logging = &loaded.config.logging;
-    log::start(logging, Speaker::Process("squid-connector")).map_err(|fault| chain(&fault))?;
+    // Kept to the end, when it waits for the last lines.
+    let _log =
+        log::start(logging, Speaker::Process("squid-connector")).map_err(|fault| chain(&fault))?;
     if args.squid_conf { print_squid_conf(args, loaded.config) } else { serve(loaded) }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eg_settings::log::{Sink, chain};
 
-use crate::audit::{Audit, AuditFault, AuditThread};
+use crate::audit::{Audit, AuditFault, AuditThread, Event};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::listener::{DataPlane, DataPlaneParts, ListenFault, bind};
 use crate::portal_link::PortalLinks;
@@ -15,7 +15,7 @@ use crate::process::{Asked, Signals};
 use crate::reload::{Receipt, ReloadFault, Reloader, Start};
 use crate::store::{self, Store, StoreFault};
 use crate::tls::{self, Made, TlsFault};
-use crate::view::Live;
+use crate::view::{Live, now};
 
 /// How long requests in flight may take once the engine is asked to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -62,6 +62,8 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     let mut reloader = Reloader::new(config, open_store(config)?);
     let live = Arc::new(Live::new(first_ruleset(&mut reloader)?));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
+    // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
+    record_start(&audit, &live, config);
     let plane = DataPlane::start(DataPlaneParts {
         listeners,
         tls: pair,
@@ -88,6 +90,16 @@ fn announce(loaded: &Loaded) {
     if !loaded.config.not_yet.is_empty() {
         let keys = loaded.config.not_yet.join(", ");
         tracing::info!(keys, "these settings have no effect in this version");
+    }
+}
+
+/// The trail's first entries of a run.
+fn record_start(audit: &Audit, live: &Live, config: &Config) {
+    let published = live.load();
+    let (ruleset, rules) = (published.digest(), published.ruleset().rules().len());
+    audit.event(&Event::Start { version: version(), ruleset, rules }, now());
+    for weakening in weakenings(config) {
+        audit.event(&Event::Weakening { setting: &weakening.to_string() }, now());
     }
 }
 
@@ -204,20 +216,25 @@ impl Running<'_> {
         plane: DataPlane,
         audit_thread: AuditThread,
     ) -> Result<(), DaemonFault> {
+        let waited = self.wait_for_the_end(signals);
+        plane.drain(DRAIN_MAX);
+        self.audit.event(&Event::Stop, now());
+        drop(self.audit);
+        audit_thread.finish();
+        tracing::info!("ended");
+        waited
+    }
+
+    fn wait_for_the_end(&mut self, signals: &Signals) -> Result<(), DaemonFault> {
         loop {
             match signals.wait().map_err(DaemonFault::Signals)? {
                 Asked::Reload => self.reload(),
                 Asked::Stop(signal) => {
                     tracing::info!(signal = signal.as_str(), "draining");
-                    break;
+                    return Ok(());
                 }
             }
         }
-        plane.drain(DRAIN_MAX);
-        drop(self.audit);
-        audit_thread.finish();
-        tracing::info!("ended");
-        Ok(())
     }
 
     fn reload(&mut self) {
@@ -229,14 +246,19 @@ impl Running<'_> {
             Ok(prepared) => {
                 drop(self.live.swap(prepared.ruleset));
                 self.reloader.clean_up();
+                let Receipt { revision, rules, .. } = prepared.receipt;
+                let published = self.live.load();
+                let entry = Event::Reload { ruleset: published.digest(), revision, rules };
+                self.audit.event(&entry, now());
                 report(&prepared.receipt, "policy reloaded");
             }
             Err(fault) => {
                 report_fault(&fault);
-                tracing::error!(
-                    cause = chain(&fault),
-                    "the policy was not reloaded; the running one stays"
-                );
+                let cause = chain(&fault);
+                let published = self.live.load();
+                let entry = Event::ReloadRefused { ruleset: published.digest(), reason: &cause };
+                self.audit.event(&entry, now());
+                tracing::error!(cause, "the policy was not reloaded; the running one stays");
             }
         }
     }

@@ -373,6 +373,36 @@ fn a_batch_is_answered_by_the_rules_and_recorded() {
 }
 
 #[test]
+fn debug_speaks_of_each_request_without_its_query() {
+    use eg_settings::log::{self, Level, LogFormat, LogType, Logging, Speaker};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.log");
+    let logging =
+        Logging { kind: LogType::File(path.clone()), level: Level::Debug, format: LogFormat::Text };
+    let sink = log::start(&logging, Speaker::Part("eg_engine")).unwrap();
+    let engine = Engine::start();
+    let asked = [
+        query(1, "http://games.example/chess?move=secret"),
+        query(2, "http://u:secret@good.example/"),
+    ];
+    let answers = engine.client().ask(&asked);
+    let text = || std::fs::read_to_string(&path).unwrap();
+    until(|| text().matches("answered decision=").count() == 2);
+    let text = text();
+    for part in [
+        "client=10.0.0.5",
+        "url=http://games.example/chess action=deny rule=no-games",
+        "url=http://good.example/ action=permit rule=default-permit",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    assert_eq!(answers.len(), 2);
+    engine.stop();
+    drop(sink);
+}
+
+#[test]
 fn a_connector_gets_what_it_needs_when_it_is_alone() {
     let engine = Engine::start();
     let mut client = Client::connect(engine.address());

@@ -369,6 +369,36 @@ fn a_reload_takes_all_or_nothing() {
 }
 
 #[test]
+fn the_trail_tells_the_life_of_the_engine() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("engine.conf")).unwrap();
+    let weak = text.replace("path = \"audit\"", "path = \"audit\"\nverdicts = \"none\"");
+    home.write("engine.conf", &weak, 0o640);
+    let mut engine = home.start();
+    home.list("ads", 3);
+    home.rule("ads", "ads");
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("policy reloaded");
+    home.write("rules.d/ads.policy", "ads: {\n", 0o640);
+    engine.signal(Signal::SIGHUP);
+    engine.wait_for("the policy was not reloaded");
+    engine.stop();
+    let text = fs::read_to_string(home.path("audit/audit.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["start", "weakening", "reload", "reload", "stop"]);
+    let [start, weakening, live, refused, _] = lines.as_slice() else { panic!("{text}") };
+    assert!(start["version"].is_string() && start["rules"] == 0, "{start}");
+    assert!(weakening["setting"].as_str().unwrap().contains("verdicts"), "{weakening}");
+    assert!(live["outcome"] == "live" && live["rules"] == 1 && live["revision"].is_u64(), "{live}");
+    assert_ne!(live["ruleset"], start["ruleset"]);
+    assert_eq!(refused["outcome"], "refused");
+    assert!(refused["reason"].as_str().unwrap().contains("fault"), "{refused}");
+    assert_eq!(refused["ruleset"], live["ruleset"], "the old one stays live");
+}
+
+#[test]
 fn an_empty_folder_is_a_legal_start() {
     let home = Home::new();
     let text = home.start().stop();

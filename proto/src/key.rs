@@ -46,15 +46,6 @@ impl SharedKey {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Takes a key as it stands in a file of its own: one line, its end left out.
-    ///
-    /// # Errors
-    /// As `parse`.
-    pub fn parse_file(text: &str) -> Result<Self, KeyFault> {
-        let line = text.strip_suffix('\n').unwrap_or(text);
-        Self::parse(line.strip_suffix('\r').unwrap_or(line))
-    }
-
     /// How many bits a guesser would have to try, by an estimate on the careful side: what is drawn
     /// at random keeps its worth, words, runs and repetitions count little.
     #[must_use]
@@ -233,14 +224,7 @@ mod tests {
     fn a_key_is_one_line() {
         let line = "0123456789abcdef";
         assert_eq!(SharedKey::parse(&format!("{line}\n")).err(), Some(KeyFault::Control(17)));
-        for end in ["", "\n", "\r\n"] {
-            let key = SharedKey::parse_file(&format!("{line}{end}")).unwrap();
-            assert_eq!(key.as_bytes(), line.as_bytes());
-        }
-        assert_eq!(
-            SharedKey::parse_file(&format!("{line}\n\n")).err(),
-            Some(KeyFault::Control(17))
-        );
+        assert_eq!(SharedKey::parse(line).unwrap().as_bytes(), line.as_bytes());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use hello::{
     Report, Routes, RunId, Terms, Welcome,
 };
 pub use key::{ConnectorName, KeyFault, NameFault, SharedKey};
-pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE, redirect_url};
+pub use payload::{Payload, PayloadRef, RULE_ENGINE_UNAVAILABLE};
 pub use query::{BadQuery, Phase, Queries, Query, QueryWriter, Retry, Role, Sni, TooLong, queries};
 pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,

@@ -30,7 +30,8 @@ pub const FIELD_BYTES_MAX: usize = 9_216;
 /// The most queries or answers in one frame: what a busy helper has outstanding fits twice.
 pub const BATCH_MAX: usize = 4_096;
 
-/// The most queries of one session that may be without an answer; past it the engine stops reading.
+/// The most queries of one session that may be without an answer. A connector sends no more; this
+/// version's engine answers each batch as it reads it and does not count them.
 pub const IN_FLIGHT_MAX: u32 = 8_192;
 
 /// The shortest shared key, in characters (SPEC 2).
@@ -91,5 +92,6 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 /// A side that has received nothing for so long closes the session.
 pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(15);
 
-/// A query without an answer for so long is asked of the next engine as well.
+/// A connector that has waited so long for an answer sends a ping, to learn whether the engine is
+/// there. That the query is asked of the next engine as well is left to a later version.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(400);

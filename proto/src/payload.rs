@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Action, Route};
+use crate::answer::Action;
 use crate::hello::FailureCause;
 
 /// The rule that a connector's own failures are shown under.
@@ -289,12 +289,6 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], budget: usize) {
     out.push(b'"');
 }
 
-/// The address that a client is sent to.
-#[must_use]
-pub fn redirect_url(base_url: &str, route: Route, token: &str) -> String {
-    format!("{}{}?v=1&p={token}", base_url.trim_end_matches('/'), route.path())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -413,16 +407,6 @@ mod tests {
             assert_eq!(read.rule, RULE_ENGINE_UNAVAILABLE);
             assert_eq!(read.reason, cause.sentence());
             assert_eq!((read.action, read.code, read.at, read.expires), (Action::Deny, 300, 5, 9));
-        }
-    }
-
-    #[test]
-    fn a_redirect_has_one_slash() {
-        for base in ["http://portal.example", "http://portal.example/"] {
-            assert_eq!(
-                redirect_url(base, Route::Warned, "abc"),
-                "http://portal.example/warned?v=1&p=abc"
-            );
         }
     }
 

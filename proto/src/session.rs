@@ -13,7 +13,7 @@ pub enum CloseReason {
     Broken,
     /// A frame that does not belong here.
     Unexpected,
-    /// More queries without an answer than agreed.
+    /// More queries without an answer than agreed; reserved, this version's engine does not say it.
     InFlight,
     /// Nothing was heard for too long.
     Silent,

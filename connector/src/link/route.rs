@@ -2,7 +2,6 @@
 //!
 //! INVARIANT: at most one session exists; a fault ends it, and the next engine is tried.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
@@ -20,7 +19,7 @@ use nix::sys::socket::{
 };
 use rustls::ClientConfig;
 
-use super::resolve::{Resolution, Resolved, resolve};
+use super::resolve::{Lookup, Resolved};
 use super::rotation::{Demand, Rotation};
 use super::session::{Filled, Patience, Session};
 use super::tls;
@@ -109,7 +108,7 @@ pub enum LinkFault {
 #[derive(Debug)]
 enum State {
     Resting,
-    Resolving { resolution: Resolution, until: Instant },
+    Resolving { until: Instant },
     Connecting { stream: TcpStream, others: Vec<SocketAddr>, until: Instant },
     Proving { session: Box<Session>, until: Instant },
     Up { session: Box<Session>, since: Instant },
@@ -119,6 +118,7 @@ enum State {
 struct Engine {
     config: EngineConfig,
     tls: Arc<ClientConfig>,
+    lookup: Lookup,
 }
 
 /// The last fault that was logged.
@@ -153,7 +153,8 @@ impl Link {
     ) -> Result<Self, LinkFault> {
         let with_tls = |config: EngineConfig| {
             let tls = tls::client_config(config.pin.clone())?;
-            Ok::<Engine, LinkFault>(Engine { config, tls })
+            let lookup = Lookup::new(config.host.clone(), config.port.get());
+            Ok::<Engine, LinkFault>(Engine { config, tls, lookup })
         };
         let engines = engines.into_iter().map(with_tls).collect::<Result<Vec<_>, _>>()?;
         let alone = engines.len() < 2;
@@ -212,7 +213,10 @@ impl Link {
     pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.state {
             State::Resting => None,
-            State::Resolving { resolution, .. } => Some((resolution.as_fd(), PollFlags::POLLIN)),
+            State::Resolving { .. } => {
+                let engine = self.engines.get(self.rotation.at())?;
+                Some((engine.lookup.as_fd()?, PollFlags::POLLIN))
+            }
             State::Connecting { stream, .. } => Some((stream.as_fd(), PollFlags::POLLOUT)),
             State::Proving { session, .. } | State::Up { session, .. } => {
                 let mut flags = PollFlags::POLLIN;
@@ -286,14 +290,17 @@ impl Link {
     /// read with `fill` and `next`.
     pub fn advance(&mut self, now: Instant) {
         let step = match std::mem::replace(&mut self.state, State::Resting) {
-            State::Resolving { resolution, until } => match resolution.poll() {
-                None => {
-                    self.state = State::Resolving { resolution, until };
-                    Ok(())
+            State::Resolving { until } => {
+                let engine = self.engines.get_mut(self.rotation.at());
+                match engine.and_then(|engine| engine.lookup.poll()) {
+                    None => {
+                        self.state = State::Resolving { until };
+                        Ok(())
+                    }
+                    Some(Ok(found)) => self.connect(found, until),
+                    Some(Err(fault)) => Err(LinkFault::Resolve(fault)),
                 }
-                Some(Ok(found)) => self.connect(found, until),
-                Some(Err(fault)) => Err(LinkFault::Resolve(fault)),
-            },
+            }
             State::Connecting { stream, others, until } => match stream.take_error() {
                 Ok(None) => self.begin_session(stream, until, now),
                 Ok(Some(fault)) | Err(fault) if others.is_empty() => Err(LinkFault::Connect(fault)),
@@ -409,12 +416,12 @@ impl Link {
     }
 
     fn start(&mut self, now: Instant) -> Result<(), LinkFault> {
-        let Some(engine) = self.engines.get(self.rotation.at()) else { return Ok(()) };
+        let Some(engine) = self.engines.get_mut(self.rotation.at()) else { return Ok(()) };
         let until = now + self.attempt_max;
-        match resolve(&engine.config.host, engine.config.port.get()).map_err(LinkFault::Resolve)? {
+        match engine.lookup.ask().map_err(LinkFault::Resolve)? {
             Resolved::Now(address) => self.connect(vec![address], until),
-            Resolved::Later(resolution) => {
-                self.state = State::Resolving { resolution, until };
+            Resolved::Later => {
+                self.state = State::Resolving { until };
                 Ok(())
             }
         }
@@ -462,12 +469,6 @@ impl Link {
         let repeated = if same { self.said.hidden } else { 0 };
         tracing::warn!(engine, %fault, repeated, "the engine cannot be used");
         self.said = Said { text, at: Some(now), hidden: 0 };
-    }
-}
-
-impl fmt::Display for Load {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} outstanding, {} asked", self.outstanding, self.asked)
     }
 }
 

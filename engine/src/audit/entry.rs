@@ -63,15 +63,26 @@ pub enum Event<'a> {
         version: &'a str,
         /// The digest of the ruleset it serves.
         ruleset: &'a str,
+        /// How many rules it has.
+        rules: usize,
     },
     /// The engine ends.
     Stop,
-    /// Another ruleset is live, or a reload failed.
+    /// Another ruleset is live.
     Reload {
-        /// The digest of what is live afterwards.
+        /// Its digest.
         ruleset: &'a str,
-        /// What came of it.
-        outcome: &'a str,
+        /// The store's number of its policy.
+        revision: u64,
+        /// How many rules it has.
+        rules: usize,
+    },
+    /// A reload failed; what was live still is.
+    ReloadRefused {
+        /// The digest of what is live.
+        ruleset: &'a str,
+        /// Why.
+        reason: &'a str,
     },
     /// A setting weakens the gate or the record.
     Weakening {
@@ -187,6 +198,10 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ruleset: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     setting: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<SocketAddr>,
@@ -194,6 +209,8 @@ struct EventLine<'a> {
     connector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     others: Option<u64>,
 }
@@ -205,23 +222,35 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
         time: Text(timestamp(now)),
         version: None,
         ruleset: None,
+        revision: None,
+        rules: None,
         setting: None,
         peer: None,
         connector: None,
         outcome: None,
+        reason: None,
         others: None,
     };
     match *event {
-        Event::Start { version, ruleset } => {
+        Event::Start { version, ruleset, rules } => {
             line.kind = "start";
             line.version = Some(version);
             line.ruleset = Some(ruleset);
+            line.rules = Some(rules);
         }
         Event::Stop => line.kind = "stop",
-        Event::Reload { ruleset, outcome } => {
+        Event::Reload { ruleset, revision, rules } => {
             line.kind = "reload";
             line.ruleset = Some(ruleset);
-            line.outcome = Some(outcome);
+            line.revision = Some(revision);
+            line.rules = Some(rules);
+            line.outcome = Some("live");
+        }
+        Event::ReloadRefused { ruleset, reason } => {
+            line.kind = "reload";
+            line.ruleset = Some(ruleset);
+            line.outcome = Some("refused");
+            line.reason = Some(reason);
         }
         Event::Weakening { setting } => {
             line.kind = "weakening";

@@ -1,5 +1,6 @@
 //! A worker's way into the trail: its share of the buffers, and what it gives for a verdict.
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use eg_proto::DecisionId;
 
 use super::entry::{self, Asked, Facts, SessionRef, Source};
 use super::recent::Print;
+use super::redact::{self, Shown};
 use super::trail::{Audit, DecisionBlock};
 use super::writer::Message;
 use crate::config::{OnFailure, RedirectStatus, Verdicts};
@@ -146,6 +148,11 @@ impl Recorder {
             OnFailure::Continue => verdict,
         };
         Recorded { verdict, decision, at: now }
+    }
+
+    /// A URL as the trail shows it, for the log: no query, no user info, no token.
+    pub(crate) fn shown<'a>(&'a self, url: &'a [u8]) -> impl fmt::Display + 'a {
+        Shown { parts: redact::parts(url), key: &self.audit.parts.key, kept_query: None }
     }
 
     /// Hands the batch's entries to the writer. Called before the answers leave.

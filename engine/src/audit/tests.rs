@@ -26,6 +26,8 @@ enum Mood {
     Slow,
     /// Never comes back, until it is well again.
     Stuck,
+    /// Takes them, and cannot bring them to the disk.
+    Unsynced,
 }
 
 /// A file in memory, with moods.
@@ -69,7 +71,7 @@ impl Sink for Memory {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        Ok(())
+        if self.is(Mood::Unsynced) { Err(io::Error::other("the disk is dying")) } else { Ok(()) }
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -224,6 +226,33 @@ fn a_full_disk_denies_what_must_be_recorded_and_recovers() {
 }
 
 #[test]
+fn a_sync_that_fails_is_a_failure_and_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    let config = AuditConfig { sync: Duration::ZERO, ..config(Verdicts::Blocked, OnFailure::Deny) };
+    let (audit, thread) = Audit::start_with(&config, memory.clone(), folder.path()).unwrap();
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    memory.feel(Mood::Unsynced);
+    ask(&mut recorder, DENY, 1, Asked::First);
+    recorder.commit();
+    until(|| !audit.is_writing());
+    let refused = ask(&mut recorder, WARN, 2, Asked::First);
+    assert_eq!(refused.verdict().cause, Cause::AuditUnavailable);
+    // Appending still works; that alone is no recovery.
+    audit.event(&Event::Stop, Moment::from_unix_micros(0));
+    until(|| memory.lines().len() == 2);
+    assert!(!audit.is_writing());
+    memory.feel(Mood::Well);
+    until(|| audit.is_writing());
+    assert_eq!(
+        ask(&mut recorder, DENY, 3, Asked::First).verdict().cause,
+        Cause::Default,
+        "without another entry to write, the sync was tried again"
+    );
+    thread.finish();
+}
+
+#[test]
 fn the_operator_may_choose_to_go_on_without_the_record() {
     let (audit, thread, memory) = trail(Verdicts::All, OnFailure::Continue);
     let mut recorder = audit.recorder(RedirectStatus::Found);
@@ -303,15 +332,16 @@ fn events_stand_beside_verdicts() {
     let (audit, thread, memory) = trail(Verdicts::None, OnFailure::Deny);
     let now = Moment::from_unix_micros(0);
     let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
-    audit.event(&Event::Start { version: "1", ruleset: "ab" }, now);
+    audit.event(&Event::Start { version: "1", ruleset: "ab", rules: 1 }, now);
     audit.event(&Event::Weakening { setting: "verdicts none" }, now);
     audit
         .event(&Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 }, now);
-    audit.event(&Event::Reload { ruleset: "cd", outcome: "live" }, now);
+    audit.event(&Event::Reload { ruleset: "cd", revision: 2, rules: 3 }, now);
+    audit.event(&Event::ReloadRefused { ruleset: "cd", reason: "no" }, now);
     audit.event(&Event::Stop, now);
     thread.finish();
     let kinds: Vec<_> = memory.lines().iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!(kinds, ["start", "weakening", "refused", "reload", "stop"]);
+    assert_eq!(kinds, ["start", "weakening", "refused", "reload", "reload", "stop"]);
     assert_eq!(
         memory.lines()[2],
         serde_json::json!({

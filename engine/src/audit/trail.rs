@@ -15,7 +15,7 @@ use super::entry::{self, Event};
 use super::recent::Recent;
 use super::recorder::{BUFFERS, Recorder};
 use super::redact::QueryKey;
-use super::writer::{FileSink, Message, Shared, Sink, Writer};
+use super::writer::{Disk, FileSink, Message, Shared, Sink, Writer};
 use crate::config::{AuditConfig, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 /// The trail's file in the folder `[audit] path`.
@@ -141,6 +141,7 @@ impl Audit {
             shared: Arc::clone(&shared),
             sync: config.sync,
             dirty_since: None,
+            disk: Disk::Fine,
         };
         let thread = std::thread::Builder::new()
             .name("audit".into())

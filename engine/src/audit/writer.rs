@@ -114,6 +114,17 @@ pub(super) struct Writer<S> {
     pub(super) sync: Duration,
     /// When the oldest unsynced line was appended.
     pub(super) dirty_since: Option<Instant>,
+    /// What became of the last attempt to bring lines to the disk.
+    pub(super) disk: Disk,
+}
+
+/// Whether the disk takes what was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disk {
+    /// It does, as far as is known.
+    Fine,
+    /// It did not, at this moment; nothing more is accepted until it does.
+    Refused(Instant),
 }
 
 /// Whether a block reached the file.
@@ -144,9 +155,12 @@ impl<S: Sink> Writer<S> {
     }
 
     fn wait(&self) -> Result<Message, RecvTimeoutError> {
-        match self.dirty_since {
-            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => self.inbox.recv_timeout(self.sync.saturating_sub(since.elapsed())),
+        match (self.disk, self.dirty_since) {
+            (Disk::Refused(at), _) => self.inbox.recv_timeout(RETRY.saturating_sub(at.elapsed())),
+            (Disk::Fine, None) => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            (Disk::Fine, Some(since)) => {
+                self.inbox.recv_timeout(self.sync.saturating_sub(since.elapsed()))
+            }
         }
     }
 
@@ -201,7 +215,8 @@ impl<S: Sink> Writer<S> {
     }
 
     fn recovered(&self) {
-        if self.shared.failing.swap(false, Ordering::AcqRel) {
+        // That the cache takes bytes says nothing about a disk that has just refused them.
+        if self.disk == Disk::Fine && self.shared.failing.swap(false, Ordering::AcqRel) {
             let missed = self.shared.missed.swap(0, Ordering::AcqRel);
             tracing::warn!(missed, "the audit trail can be written again");
         }
@@ -225,22 +240,45 @@ impl<S: Sink> Writer<S> {
 
     fn reopen(&mut self) {
         self.sync_now();
+        // Where the disk refuses, another file is what an operator tries; its sync then decides.
         if let Err(fault) = self.sink.reopen() {
             tracing::error!(%fault, "the audit file cannot be opened again; the old one stays");
         }
     }
 
     fn sync_when_due(&mut self) {
-        if self.dirty_since.is_some_and(|since| since.elapsed() >= self.sync) {
+        let due = match self.disk {
+            Disk::Fine => self.dirty_since.is_some_and(|since| since.elapsed() >= self.sync),
+            Disk::Refused(at) => at.elapsed() >= RETRY,
+        };
+        if due {
             self.sync_now();
         }
     }
 
+    /// Brings what was appended to the disk. What it refuses stays due and is tried again; until
+    /// then nothing more is accepted.
     fn sync_now(&mut self) {
-        if self.dirty_since.take().is_some()
-            && let Err(fault) = self.sink.sync()
-        {
-            tracing::error!(%fault, "the audit file cannot be brought to the disk");
+        if self.dirty_since.is_none() {
+            return;
+        }
+        match self.sink.sync() {
+            Ok(()) => {
+                self.dirty_since = None;
+                self.disk = Disk::Fine;
+                self.recovered();
+            }
+            Err(fault) => {
+                if self.disk == Disk::Fine {
+                    tracing::error!(
+                        %fault,
+                        "the audit file cannot be brought to the disk, and its last lines may be \
+                         lost; verdicts follow `[audit] on_failure` until it can"
+                    );
+                }
+                self.disk = Disk::Refused(Instant::now());
+                self.shared.failing.store(true, Ordering::Release);
+            }
         }
     }
 }

@@ -157,7 +157,8 @@ const KEYS: &[Key] = &[
     key("audit", "redact_query", Kind::Switch, Value("true"),
         "keep query strings as a keyed hash only; `false` weakens the record's secrecy"),
     key("audit", "sync_ms", Kind::Integer { least: 0, most: 60000 }, Value("100"),
-        "the loss window; 0 writes every block before its answers").later(),
+        "the loss window: how long entries may wait until they are brought to the disk; 0 does it \
+         after each block"),
     key("audit", "identities", Kind::Word(&["clear", "keyed"]), Value("clear"),
         "how clients and users are written").later_but(&["clear"]),
     // -- [metrics]

@@ -65,7 +65,7 @@ fn frame(bytes: &[u8]) -> (FrameKind, Vec<u8>) {
     loop {
         if let Some(frame) = buffer.next().unwrap() {
             let found = (frame.kind, frame.body.to_vec());
-            assert!(rest.is_empty() && buffer.held() == 0, "one frame");
+            assert!(rest.is_empty() && buffer.next().unwrap().is_none(), "one frame");
             return found;
         }
         let spare = buffer.spare();

@@ -29,6 +29,7 @@ use tracing_subscriber::{Layer, Registry};
 use format::Line;
 pub use level::Level;
 pub use logging::{LogFormat, LogType, Logging, file_key, format_key, level_key, type_key};
+use sink::Queue;
 pub use sink::{LogFault, Sink};
 
 /// Events of other crates are of interest from this level on.
@@ -56,23 +57,37 @@ pub enum Speaker {
     Process(&'static str),
 }
 
-/// Starts logging for the whole process. Gives the sink, for SIGHUP to reopen.
+/// Starts logging for the whole process. Gives the sink, for SIGHUP to reopen and for the program to
+/// keep until its end: dropped, it waits until the last lines are written.
 ///
 /// # Errors
 ///
 /// When the log file cannot be opened.
 pub fn start(config: &Logging, speaker: Speaker) -> Result<Sink, LogFault> {
-    let sink = Sink::open(&config.kind)?;
     let (level, format) = (config.level, config.format);
-    let layer = Lines { sink: sink.clone(), level, format, speaker };
+    let (sink, queue) = Sink::open(&config.kind, move |count| lost(speaker, count).finish(format))?;
+    let layer = Lines { queue, level, format, speaker };
     // Only tests start twice in a process; the first sink stays then.
     drop(tracing::subscriber::set_global_default(Registry::default().with(layer)));
     Ok(sink)
 }
 
-/// The layer that writes lines.
+/// The line that tells of lines that were dropped; it comes at every level, since they may have
+/// been of any.
+fn lost(speaker: Speaker, count: u64) -> Line {
+    let target = match speaker {
+        Speaker::Part(program) => format!("{program}::log"),
+        Speaker::Process(program) => program.to_owned(),
+    };
+    let mut line = Line::new(Level::Warning, speaker, &target);
+    line.field("message", "lines were dropped, since the log could not keep up");
+    line.number("lines", &count.to_string());
+    line
+}
+
+/// The layer that makes lines.
 struct Lines {
-    sink: Sink,
+    queue: Queue,
     level: Level,
     format: LogFormat,
     speaker: Speaker,
@@ -98,7 +113,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
         let mut line = Line::new(level_of(facts), self.speaker, facts.target());
         event.record(&mut line);
         if line.level() <= self.level {
-            self.sink.write(&line.finish(self.format));
+            self.queue.push(line.finish(self.format));
         }
     }
 }
@@ -179,4 +194,16 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_lines_are_told_of() {
+        let text = lost(Speaker::Part("eg_engine"), 7).finish(LogFormat::Text);
+        assert!(text.contains(" warning log: lines were dropped"), "{text}");
+        assert!(text.ends_with(" lines=7\n"), "{text}");
+    }
 }
