@@ -91,6 +91,50 @@ fn a_broken_shared_file_keeps_its_last_good_rules() {
 }
 
 #[test]
+fn kept_rules_stand_where_their_file_does() {
+    let mut site = Site::new();
+    site.rule("own", "zoo");
+    site.rule("shared", "10-deny");
+    site.rule("shared", "20-allow");
+    for name in ["zoo", "10-deny", "20-allow"] {
+        site.list(name, 10);
+    }
+    site.reloader.start().unwrap();
+    site.write("shared/10-deny.policy", "10-deny: {\n  match-uri\n");
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["zoo", "10-deny", "20-allow"]);
+    let ids: Vec<u32> = site.stored().policy.rules.iter().map(|rule| rule.id.0).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[test]
+fn a_shared_folder_that_is_lost_keeps_its_rules() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.list("malware", 20);
+    site.rule("shared", "malware");
+    site.reloader.start().unwrap();
+    let loops = site.folder.path().join("shared/loop");
+    std::os::unix::fs::symlink("loop", &loops).unwrap();
+    for _ in 0..2 {
+        let prepared = site.reloader.reload().unwrap();
+        assert_eq!(site.names(), ["ads", "malware"]);
+        assert!(prepared.receipt.notes.iter().any(|note| note.contains("`[policy] shared_path`")));
+        // Next time the whole folder is gone.
+        drop(fs::remove_dir_all(site.folder.path().join("shared")));
+    }
+    // Only an operator's word drops them.
+    site.reloader.config.shared_path = None;
+    site.reloader.config.shrink_guard_percent = 100;
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads"]);
+    // A folder that never gave a rule may be missing.
+    site.reloader.config.shared_path = Some(site.folder.path().join("shared"));
+    assert!(site.reloader.reload().unwrap().receipt.notes.is_empty());
+}
+
+#[test]
 fn a_refused_reload_changes_nothing() {
     let mut site = Site::new();
     site.rule("own", "ads");
