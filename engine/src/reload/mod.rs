@@ -157,16 +157,16 @@ impl Reloader {
         let Some(mut stored) = self.store.load_policy()? else {
             return self.prepare(Loss::FirstFill).map(Start::FromFiles);
         };
-        let mut notes = Vec::new();
-        if stored.policy.default_action != self.config.default_action {
-            stored.policy.default_action = self.config.default_action;
-            stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
-            notes.push(format!("`default_action` is now `{}`", self.config.default_action));
-        }
+        let action_before = stored.policy.default_action;
+        stored.policy.default_action = self.config.default_action;
         let mut builder = SetBuilder::new(self.store.sets());
         match builder.build(&stored.policy) {
             Ok(ruleset) => {
-                notes.append(&mut builder.notes);
+                let mut notes = std::mem::take(&mut builder.notes);
+                if action_before != self.config.default_action {
+                    stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
+                    notes.push(format!("`default_action` is now `{}`", self.config.default_action));
+                }
                 notes.extend(self.newer_files(&stored));
                 self.live = Some(stored);
                 Ok(Start::FromStore { ruleset, notes })
@@ -176,7 +176,9 @@ impl Reloader {
                     cause = eg_settings::log::chain(&fault),
                     "the store's sets cannot be used; the policy is read from its files"
                 );
-                self.prepare(Loss::FirstFill).map(Start::FromFiles)
+                // The stored policy is what the files are measured against, as in a reload.
+                self.live = Some(stored);
+                self.prepare(Loss::Guarded).map(Start::FromFiles)
             }
         }
     }
