@@ -452,6 +452,7 @@ fn what_the_store_makes_is_for_its_owner_alone() {
     let engine = home.start();
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(home.path("state")), 0o700);
+    assert!(home.path("state/engine.db.wal").exists(), "the log is the file that matters here");
     for entry in fs::read_dir(home.path("state")).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(mode(path.clone()) & 0o077, 0, "{}", path.display());
