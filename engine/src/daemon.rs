@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eg_policy::ruleset::Ruleset;
 use eg_settings::log::{Sink, chain};
 
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
@@ -59,8 +61,8 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     // The address first: a second engine must fail before it touches the first one's files.
     let listeners = bind(&config.connectors)?;
     let pair = tls_pair(config)?;
-    let mut reloader = Reloader::new(config, open_store(config)?);
-    let live = Arc::new(Live::new(first_ruleset(&mut reloader)?));
+    let (reloader, ruleset) = open_policy(config)?;
+    let live = Arc::new(Live::new(ruleset));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
     // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
     record_start(&audit, &live, config);
@@ -117,24 +119,37 @@ fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
     Ok(pair.config)
 }
 
-/// Opens the store; one that DuckDB cannot read any more is moved aside and made again.
-fn open_store(config: &Config) -> Result<Store, StoreFault> {
+/// Opens the store and takes the first policy; a store that DuckDB cannot read any more is made
+/// again from the files, and moved aside once that has succeeded.
+fn open_policy(config: &Config) -> Result<(Reloader, Ruleset), DaemonFault> {
     let path = &config.database.database_file;
-    match Store::open(path) {
-        Err(fault @ StoreFault::Broken { .. }) => {
-            let aside = store::move_aside(path, jiff::Timestamp::now())?;
-            eg_settings::critical!(
-                cause = chain(&fault),
-                aside = %aside.display(),
-                "the store is broken; it is moved aside and made again from the policy files"
-            );
-            Store::open(path)
+    let attempt = |path: &Path| -> Result<(Reloader, Ruleset), ReloadFault> {
+        let mut reloader = Reloader::new(config, Store::open(path)?);
+        let ruleset = first_ruleset(&mut reloader)?;
+        Ok((reloader, ruleset))
+    };
+    let fault = match attempt(path) {
+        Err(ReloadFault::Store(fault @ StoreFault::Broken { .. })) => fault,
+        opened => return Ok(opened?),
+    };
+    eg_settings::critical!(
+        cause = chain(&fault),
+        "the store is broken; it is made again from the policy files"
+    );
+    let fresh = store::fresh_path(path)?;
+    match attempt(&fresh) {
+        Ok(closed) => drop(closed),
+        Err(fault) => {
+            store::fresh_path(path)?;
+            return Err(fault.into());
         }
-        opened => opened,
     }
+    let aside = store::replace(path, &fresh, jiff::Timestamp::now())?;
+    eg_settings::critical!(aside = %aside.display(), "the broken store is moved aside");
+    Ok(attempt(path)?)
 }
 
-fn first_ruleset(reloader: &mut Reloader) -> Result<eg_policy::ruleset::Ruleset, ReloadFault> {
+fn first_ruleset(reloader: &mut Reloader) -> Result<Ruleset, ReloadFault> {
     match reloader.start()? {
         Start::FromStore { ruleset, notes } => {
             for note in notes {

@@ -27,7 +27,11 @@ impl Files for Disk {
             let kind = match fs::metadata(entry.path()) {
                 Ok(facts) if facts.is_dir() => EntryKind::Folder,
                 Ok(facts) if facts.is_file() => EntryKind::File,
-                Ok(_) | Err(_) => EntryKind::Other,
+                Ok(_) => EntryKind::Other,
+                // A policy file that cannot be looked at gets its fault when it is read.
+                Err(error) if is_passed_over(&name, &error) => EntryKind::Other,
+                // It may be a folder, whose rules must not get lost without a word.
+                Err(error) => return Err(error),
             };
             entries.push(FolderEntry { name, kind });
         }
@@ -48,6 +52,11 @@ impl Files for Disk {
         file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Whether an entry that cannot be looked at is none of the walk's folders.
+fn is_passed_over(name: &str, error: &io::Error) -> bool {
+    name.starts_with('.') || name.ends_with(".policy") || error.kind() == io::ErrorKind::NotFound
 }
 
 /// Why the policy's folders cannot be read.
@@ -72,11 +81,25 @@ pub enum SourcesFault {
 pub struct Sources {
     /// The files with whom they come from.
     pub files: Vec<(SourceFile, Trust)>,
-    /// Why the shared folder could not be walked, where it could not.
-    pub shared_fault: Option<SourceFault>,
+    /// How the shared folder was found.
+    pub shared: SharedFolder,
 }
 
-/// Reads every policy file. A shared folder that is not there is an empty one.
+/// How the shared folder was found.
+#[derive(Debug)]
+pub enum SharedFolder {
+    /// `shared_path` is empty: there is to be none.
+    Off,
+    /// Its files are in the sources.
+    Read,
+    /// It is not there.
+    Missing,
+    /// It, or a folder below it, cannot be read.
+    Unwalkable(SourceFault),
+}
+
+/// Reads every policy file. No shared file is among them where the shared folder is missing or
+/// cannot be walked.
 ///
 /// # Errors
 ///
@@ -87,14 +110,18 @@ pub fn read(config: &PolicyConfig) -> Result<Sources, SourcesFault> {
     }
     let own = policy_files(&Disk, &config.path)?;
     let mut files: Vec<_> = own.into_iter().map(|file| (file, Trust::Operator)).collect();
-    let mut shared_fault = None;
-    if let Some(path) = config.shared_path.as_deref().filter(|path| path.is_dir()) {
-        match policy_files(&Disk, path) {
-            Ok(shared) => files.extend(shared.into_iter().map(|file| (file, Trust::Shared))),
-            Err(fault) => shared_fault = Some(fault),
-        }
-    }
-    Ok(Sources { files, shared_fault })
+    let shared = match config.shared_path.as_deref() {
+        None => SharedFolder::Off,
+        Some(path) if !path.is_dir() => SharedFolder::Missing,
+        Some(path) => match policy_files(&Disk, path) {
+            Ok(shared) => {
+                files.extend(shared.into_iter().map(|file| (file, Trust::Shared)));
+                SharedFolder::Read
+            }
+            Err(fault) => SharedFolder::Unwalkable(fault),
+        },
+    };
+    Ok(Sources { files, shared })
 }
 
 /// When the newest of `paths` was changed, and which one it is.

@@ -423,3 +423,70 @@ fn the_log_file_is_opened_again_on_sighup() {
     engine.wait_for("policy reloaded");
     engine.stop();
 }
+
+#[test]
+fn a_broken_store_is_moved_aside_only_once_the_files_have_replaced_it() {
+    let home = Home::new();
+    home.list("ads", 3);
+    home.rule("ads", "ads");
+    home.start().stop();
+    let store = home.path("state/engine.db");
+    let mut bytes = fs::read(&store).unwrap();
+    for byte in bytes.iter_mut().skip(16) {
+        *byte ^= 0x5a;
+    }
+    fs::write(&store, &bytes).unwrap();
+
+    // The files are of no use: nothing is moved.
+    home.write("rules.d/bad.policy", "bad: {\n  match-uri\n", 0o640);
+    home.refused(&[], &["the store is broken", "bad.policy"]);
+    assert_eq!(fs::read(&store).unwrap(), bytes);
+    let names = || -> Vec<String> {
+        let found = fs::read_dir(home.path("state")).unwrap();
+        let mut names: Vec<String> =
+            found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["engine.db", "sets"]);
+
+    fs::remove_file(home.path("rules.d/bad.policy")).unwrap();
+    let text = home.start().stop();
+    assert!(text.contains("moved aside"), "{text}");
+    let names = names();
+    let [new, aside, _sets] = names.as_slice() else { panic!("{names:?}") };
+    assert_eq!(new, "engine.db");
+    assert!(aside.starts_with("engine.db.broken-"));
+    assert_eq!(fs::read(home.path("state").join(aside)).unwrap(), bytes);
+    let text = home.start().stop();
+    assert!(text.contains("policy loaded from the store"), "{text}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_left_alone() {
+    let home = Home::new();
+    home.start().stop();
+    let store = home.path("state/engine.db");
+    let bytes = fs::read(&store).unwrap();
+    // A folder in the place of the log stops DuckDB whoever runs the test.
+    fs::create_dir(home.path("state/engine.db.wal")).unwrap();
+    home.refused(&[], &["engine.db"]);
+    assert_eq!(fs::read(&store).unwrap(), bytes);
+    assert_eq!(fs::read_dir(home.path("state")).unwrap().count(), 3);
+}
+
+#[test]
+fn what_the_store_makes_is_for_its_owner_alone() {
+    let home = Home::new();
+    home.list("ads", 3);
+    home.rule("ads", "ads");
+    let engine = home.start();
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(home.path("state")), 0o700);
+    assert!(home.path("state/engine.db.wal").exists(), "the log is the file that matters here");
+    for entry in fs::read_dir(home.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(path.clone()) & 0o077, 0, "{}", path.display());
+    }
+    engine.stop();
+}

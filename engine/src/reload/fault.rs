@@ -1,5 +1,7 @@
 //! Why a policy did not go live.
 
+use std::path::PathBuf;
+
 use eg_policy::build::BuildFault;
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::ListFault;
@@ -39,12 +41,36 @@ pub enum ReloadFault {
         /// Its path.
         path: String,
     },
-    /// A set file is not what its name says.
-    #[error("a set file cannot be used")]
-    Set(#[from] ListFault),
-    /// The index cannot be used.
-    #[error("the index of names cannot be used")]
-    Index(#[from] IndexFault),
+    /// A set file is lost, and so is what it was made of.
+    #[error(
+        "the set file `{}` is missing or damaged, and the list `{list}` is no longer the one that \
+         it was made of; bring that list back, or move the store away to take the files as they are",
+        set.display()
+    )]
+    LostSet {
+        /// The set file.
+        set: PathBuf,
+        /// The list file.
+        list: String,
+    },
+    /// A list or a set file cannot be read.
+    #[error("`{}` cannot be used", path.display())]
+    Set {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ListFault,
+    },
+    /// The index cannot be used, though it was just made.
+    #[error("the index of names `{}` cannot be used", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: IndexFault,
+    },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] getrandom::Error),

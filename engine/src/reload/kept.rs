@@ -1,18 +1,49 @@
 //! The last good rules of shared files that were left out, so that a broken feed drops no denial.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, ListIndex};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::verdict::RuleId;
 
-/// Puts the rules that `live` has from the files `left_out` behind the rules of `checked`, which
-/// renumbers them. A rule whose name is taken now stays out.
+/// The machine-made part of a policy.
+pub(super) struct Shared<'s> {
+    /// The folder.
+    pub(super) root: &'s Path,
+    /// The operator's files, which may lie below it too.
+    pub(super) own: HashSet<&'s str>,
+}
+
+impl Shared<'_> {
+    /// The path below the folder, by which its files are ordered; `None` for an operator's file.
+    fn below<'f>(&self, file: &'f str) -> Option<&'f str> {
+        if self.own.contains(file) {
+            return None;
+        }
+        Path::new(file).strip_prefix(self.root).ok()?.to_str()
+    }
+
+    /// Every shared file that `live` has rules from.
+    pub(super) fn files_of(&self, live: &CompiledPolicy) -> Vec<String> {
+        let mut files: Vec<String> = live
+            .rules
+            .iter()
+            .filter(|rule| self.below(&rule.file).is_some())
+            .map(|rule| rule.file.clone())
+            .collect();
+        files.dedup();
+        files
+    }
+}
+
+/// Puts the rules that `live` has from the files `left_out` where their files stand in load order,
+/// and renumbers all. A rule whose name is taken now stays out.
 pub(super) fn keep(
     checked: &mut CheckedPolicy,
     lists: &mut Vec<CompiledList>,
     live: &CompiledPolicy,
-    left_out: &[String],
+    (shared, left_out): (&Shared<'_>, &[String]),
     notes: &mut Vec<String>,
 ) {
     let mut names: HashSet<String> = checked.rules.iter().map(|rule| rule.name.clone()).collect();
@@ -28,8 +59,9 @@ pub(super) fn keep(
             notes.push(format!("the {kept} rule(s) that `{file}` had before stay live"));
         }
     }
-    // Shared files come after the operator's; among themselves they keep the order of their paths
-    // as far as the kept ones allow.
+    // The lowest id wins, so a denial that moved behind a permit would be lost. The operator's rules
+    // are first and `None` is the least; within a file the order stays, since the sort is stable.
+    checked.rules.sort_by(|one, other| shared.below(&one.file).cmp(&shared.below(&other.file)));
     for (id, rule) in (1..).zip(&mut checked.rules) {
         rule.id = RuleId(id);
     }

@@ -114,18 +114,20 @@ impl<'b> ListLoader<'b> {
         let source = Digest::of(&bytes);
         let before = self.before_of(list);
         let loaded = match before {
-            Some(before) if before.source == source => before.clone(),
+            Some(before) if before.source == source && self.has_set_of(before) => before.clone(),
             Some(_) | None => self.parse(list, &bytes, source, before)?,
         };
         self.loaded.insert((list.path.clone(), list.kind), loaded);
         Ok(())
     }
 
-    /// What this list was before, where its set is still there.
+    /// What this list was before; its set may be lost.
     fn before_of(&self, list: &ListUse) -> Option<&'b CompiledList> {
-        let sets = self.sets?;
-        let same = |old: &&CompiledList| old.path == list.path && old.kind == list.kind;
-        self.before.iter().find(same).filter(|old| has_set(sets, old))
+        self.before.iter().find(|old| old.path == list.path && old.kind == list.kind)
+    }
+
+    fn has_set_of(&self, list: &CompiledList) -> bool {
+        self.sets.is_some_and(|sets| has_set(sets, list))
     }
 
     fn parse(
@@ -142,11 +144,19 @@ impl<'b> ListLoader<'b> {
         let entries = parsed.len();
         if let Some(before) = before.filter(|old| shrank(old.entries, entries, self.guard_percent))
         {
-            self.notes.push(format!(
+            let shrank = format!(
                 "the list `{}` shrank from {} to {entries} entries, more than \
-                 `shrink_guard_percent` ({}) allows; its old entries stay",
+                 `shrink_guard_percent` ({}) allows",
                 list.path, before.entries, self.guard_percent
-            ));
+            );
+            // Without them nothing but the smaller list is left, which must not go live by itself.
+            if !self.has_set_of(before) {
+                return Err(format!(
+                    "{shrank}, and its old entries are lost; bring the list back, or move the \
+                     store away to take the files as they are"
+                ));
+            }
+            self.notes.push(format!("{shrank}; its old entries stay"));
             return Ok(before.clone());
         }
         let file = parsed.to_file();

@@ -12,11 +12,11 @@ mod kept;
 mod lists;
 mod sets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use eg_policy::check::{CheckedRule, check_with};
+use eg_policy::check::{CheckedRule, Trust, check_with};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
@@ -24,7 +24,7 @@ use eg_policy::moment::Moment;
 use eg_policy::ruleset::Ruleset;
 
 use crate::config::{Config, PolicyConfig};
-use crate::sources;
+use crate::sources::{self, SharedFolder, Sources};
 use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
 pub use fault::ReloadFault;
 use lists::ListLoader;
@@ -88,7 +88,10 @@ pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
     let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
     let (checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
     let mut notes = loader.notes;
-    notes.extend(sources.shared_fault.map(|fault| eg_settings::log::chain(&fault)));
+    match &sources.shared {
+        SharedFolder::Off | SharedFolder::Read | SharedFolder::Missing => {}
+        SharedFolder::Unwalkable(fault) => notes.push(eg_settings::log::chain(fault)),
+    }
     let (rules, lists) = (checked.rules.len(), checked.lists.len());
     Ok(Checked { diagnostics, notes, rules, lists })
 }
@@ -154,16 +157,16 @@ impl Reloader {
         let Some(mut stored) = self.store.load_policy()? else {
             return self.prepare(Loss::FirstFill).map(Start::FromFiles);
         };
-        let mut notes = Vec::new();
-        if stored.policy.default_action != self.config.default_action {
-            stored.policy.default_action = self.config.default_action;
-            stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
-            notes.push(format!("`default_action` is now `{}`", self.config.default_action));
-        }
+        let action_before = stored.policy.default_action;
+        stored.policy.default_action = self.config.default_action;
         let mut builder = SetBuilder::new(self.store.sets());
         match builder.build(&stored.policy) {
             Ok(ruleset) => {
-                notes.append(&mut builder.notes);
+                let mut notes = std::mem::take(&mut builder.notes);
+                if action_before != self.config.default_action {
+                    stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
+                    notes.push(format!("`default_action` is now `{}`", self.config.default_action));
+                }
                 notes.extend(self.newer_files(&stored));
                 self.live = Some(stored);
                 Ok(Start::FromStore { ruleset, notes })
@@ -173,7 +176,9 @@ impl Reloader {
                     cause = eg_settings::log::chain(&fault),
                     "the store's sets cannot be used; the policy is read from its files"
                 );
-                self.prepare(Loss::FirstFill).map(Start::FromFiles)
+                // The stored policy is what the files are measured against, as in a reload.
+                self.live = Some(stored);
+                self.prepare(Loss::Guarded).map(Start::FromFiles)
             }
         }
     }
@@ -208,12 +213,13 @@ impl Reloader {
             return Err(ReloadFault::Policy { diagnostics });
         }
         let mut notes = std::mem::take(&mut loader.notes);
-        notes.extend(sources.shared_fault.map(|fault| eg_settings::log::chain(&fault)));
         let parsed = loader.parsed();
         let mut lists = loader.lists_of(&checked)?;
-        if let Some(live) = &self.live {
-            let left_out = left_out(&diagnostics);
-            kept::keep(&mut checked, &mut lists, &live.policy, &left_out, &mut notes);
+        let left_out = self.left_out(&sources, &diagnostics, &mut notes);
+        if let (Some(live), Some(root)) = (&self.live, self.config.shared_path.as_deref()) {
+            let shared = kept::Shared { root, own: own_files(&sources) };
+            let left_out = (&shared, left_out.as_slice());
+            kept::keep(&mut checked, &mut lists, &live.policy, left_out, &mut notes);
         }
         self.guard_rules(&checked.rules, loss)?;
         let policy = compile(checked, self.config.default_action, lists);
@@ -235,6 +241,36 @@ impl Reloader {
         };
         self.live = Some(StoredPolicy { policy, revision, compiled_us });
         Ok(Prepared { ruleset, receipt })
+    }
+
+    /// The shared files whose last good rules stay: those that the check left out, and where the
+    /// folder is missing or cannot be walked, all of them.
+    fn left_out(
+        &self,
+        sources: &Sources,
+        diagnostics: &[Diagnostic],
+        notes: &mut Vec<String>,
+    ) -> Vec<String> {
+        let Some(root) = self.config.shared_path.as_deref() else { return Vec::new() };
+        let shared = kept::Shared { root, own: own_files(sources) };
+        let live = self.live.as_ref().map(|live| shared.files_of(&live.policy));
+        let live = live.unwrap_or_default();
+        let path = root.display();
+        match &sources.shared {
+            SharedFolder::Off | SharedFolder::Read => return left_out(diagnostics),
+            SharedFolder::Missing if live.is_empty() => {
+                tracing::info!(%path, "`[policy] shared_path` is not there; no rule comes from it");
+            }
+            SharedFolder::Missing => notes.push(format!(
+                "`[policy] shared_path` names `{path}`, which is not there; the rules that came from \
+                 it stay live; bring it back, or set `shared_path = \"\"` to drop them"
+            )),
+            SharedFolder::Unwalkable(fault) => notes.push(format!(
+                "`[policy] shared_path` cannot be read, and the rules that came from it stay live: {}",
+                eg_settings::log::chain(fault)
+            )),
+        }
+        live
     }
 
     /// Refuses a policy that has lost all or too many of its rules.
@@ -273,6 +309,12 @@ impl Reloader {
             )
         })
     }
+}
+
+/// The operator's files.
+fn own_files(sources: &Sources) -> HashSet<&str> {
+    let own = sources.files.iter().filter(|(_, trust)| *trust == Trust::Operator);
+    own.map(|(file, _)| file.path.as_str()).collect()
 }
 
 /// The shared files that a check left out.

@@ -22,13 +22,14 @@ use crate::store::{SetFiles, SetKind};
 pub(super) struct SetBuilder<'s> {
     files: &'s SetFiles,
     parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
+    read: HashMap<Digest, Parsed>,
     /// What an operator should know.
     pub(super) notes: Vec<String>,
 }
 
 impl<'s> SetBuilder<'s> {
     pub(super) fn new(files: &'s SetFiles) -> Self {
-        Self { files, parsed: HashMap::new(), notes: Vec::new() }
+        Self { files, parsed: HashMap::new(), read: HashMap::new(), notes: Vec::new() }
     }
 
     /// Takes what was parsed in this run.
@@ -45,7 +46,10 @@ impl<'s> SetBuilder<'s> {
         let mut addresses: Vec<(Digest, AddressList)> = Vec::new();
         for list in policy.lists.iter().filter(|list| list.kind == ListKind::Addresses) {
             if !addresses.iter().any(|(set, _)| *set == list.set) {
-                addresses.push((list.set, self.addresses(list.set)?));
+                self.read(list)?;
+                if let Some(Parsed::Addresses(entries)) = self.entries(list.set) {
+                    addresses.push((list.set, entries.clone()));
+                }
             }
         }
         Ok(build(policy, Loaded { index, addresses })?)
@@ -57,75 +61,90 @@ impl<'s> SetBuilder<'s> {
         if self.files.has(kind, list.set) {
             return Ok(());
         }
-        if !self.parsed.contains_key(&list.set) {
-            self.make_again(list)?;
-        }
         match self.parsed.get(&list.set) {
             Some((_, file)) => Ok(self.files.write(kind, list.set, file)?),
-            None => Err(ReloadFault::NoList { path: list.path.clone() }),
+            None => self.make_again(list),
         }
     }
 
     /// Makes a lost set from its list file, where that is still the file that it was made from.
     fn make_again(&mut self, list: &CompiledList) -> Result<(), ReloadFault> {
-        let lost = || ReloadFault::NoList { path: list.path.clone() };
+        let kind = set_kind(list.kind);
+        let set = self.files.path(kind, list.set);
+        let lost = || ReloadFault::LostSet { set: set.clone(), list: list.path.clone() };
         let bytes = Disk.read(Path::new(&list.path)).map_err(|_| lost())?;
         if Digest::of(&bytes) != list.source {
             return Err(lost());
         }
-        let (parsed, _) = Parsed::read(list.kind, &bytes)?;
+        let (parsed, _) = Parsed::read(list.kind, &bytes)
+            .map_err(|source| ReloadFault::Set { path: list.path.clone().into(), source })?;
         let file = parsed.to_file();
         // Another version may read the same file otherwise.
         if Digest::of(&file) != list.set {
             return Err(lost());
         }
-        self.notes.push(format!("the set of the list `{}` was missing and made again", list.path));
+        self.files.write(kind, list.set, &file)?;
+        self.notes.push(format!(
+            "the set of the list `{}` was missing or damaged and made again",
+            list.path
+        ));
         self.parsed.insert(list.set, (parsed, file));
         Ok(())
+    }
+
+    /// Reads a list's set file where its entries are not known yet. One that is not what its name
+    /// says counts as missing.
+    fn read(&mut self, list: &CompiledList) -> Result<(), ReloadFault> {
+        if self.entries(list.set).is_some() {
+            return Ok(());
+        }
+        let kind = set_kind(list.kind);
+        let bytes = self.files.read(kind, list.set)?;
+        if Digest::of(&bytes) != list.set {
+            return self.make_again(list);
+        }
+        let path = self.files.path(kind, list.set);
+        let entries = match list.kind {
+            ListKind::Domains => NameList::from_file(&bytes).map(Parsed::Names),
+            ListKind::Addresses => AddressList::from_file(&bytes).map(Parsed::Addresses),
+        };
+        let entries = entries.map_err(|source| ReloadFault::Set { path, source })?;
+        self.read.insert(list.set, entries);
+        Ok(())
+    }
+
+    /// The entries of a set that was parsed or read.
+    fn entries(&self, set: Digest) -> Option<&Parsed> {
+        self.parsed.get(&set).map(|(parsed, _)| parsed).or_else(|| self.read.get(&set))
     }
 
     /// The index of all names; a file that cannot be opened is made again.
     fn index(&mut self, policy: &CompiledPolicy) -> Result<DomainIndex, ReloadFault> {
         let digest = policy.index_digest();
+        let path = self.files.path(SetKind::Index, digest);
         if self.files.has(SetKind::Index, digest) {
             let bytes = self.files.read(SetKind::Index, digest)?;
-            match DomainIndex::open(bytes) {
+            let why = match DomainIndex::open(bytes) {
                 Ok(index) if index.sets() == policy.domain_sets() => return Ok(index),
-                Ok(_) => {
-                    self.notes.push("the index was of other lists and is made again".to_owned());
-                }
-                Err(fault) => self.notes.push(format!("the index is made again: {fault}")),
-            }
+                Ok(_) => "it is of other lists".to_owned(),
+                Err(fault) => fault.to_string(),
+            };
+            self.notes.push(format!("the index `{}` is made again: {why}", path.display()));
+        }
+        for list in policy.lists.iter().filter(|list| list.kind == ListKind::Domains) {
+            self.read(list)?;
         }
         let sets = policy.domain_sets();
-        let missing: Vec<Digest> =
-            sets.iter().copied().filter(|set| !self.parsed.contains_key(set)).collect();
-        let mut read: HashMap<Digest, NameList> = HashMap::new();
-        for set in missing {
-            read.insert(set, NameList::from_file(&self.files.read(SetKind::Names, set)?)?);
-        }
         let names: Vec<(Digest, &NameList)> = sets
             .iter()
-            .filter_map(|set| {
-                let parsed = match self.parsed.get(set) {
-                    Some((Parsed::Names(names), _)) => Some(names),
-                    Some((Parsed::Addresses(_), _)) | None => read.get(set),
-                };
-                parsed.map(|names| (*set, names))
+            .filter_map(|set| match self.entries(*set) {
+                Some(Parsed::Names(names)) => Some((*set, names)),
+                Some(Parsed::Addresses(_)) | None => None,
             })
             .collect();
         let seed = getrandom::u64().map_err(ReloadFault::Random)?;
         let bytes = write_index(&names, seed);
         self.files.write(SetKind::Index, digest, &bytes)?;
-        Ok(DomainIndex::open(bytes)?)
-    }
-
-    fn addresses(&self, set: Digest) -> Result<AddressList, ReloadFault> {
-        match self.parsed.get(&set) {
-            Some((Parsed::Addresses(addresses), _)) => Ok(addresses.clone()),
-            Some((Parsed::Names(_), _)) | None => {
-                Ok(AddressList::from_file(&self.files.read(SetKind::Addresses, set)?)?)
-            }
-        }
+        DomainIndex::open(bytes).map_err(|source| ReloadFault::Index { path, source })
     }
 }

@@ -91,6 +91,50 @@ fn a_broken_shared_file_keeps_its_last_good_rules() {
 }
 
 #[test]
+fn kept_rules_stand_where_their_file_does() {
+    let mut site = Site::new();
+    site.rule("own", "zoo");
+    site.rule("shared", "10-deny");
+    site.rule("shared", "20-allow");
+    for name in ["zoo", "10-deny", "20-allow"] {
+        site.list(name, 10);
+    }
+    site.reloader.start().unwrap();
+    site.write("shared/10-deny.policy", "10-deny: {\n  match-uri\n");
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["zoo", "10-deny", "20-allow"]);
+    let ids: Vec<u32> = site.stored().policy.rules.iter().map(|rule| rule.id.0).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[test]
+fn a_shared_folder_that_is_lost_keeps_its_rules() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.list("malware", 20);
+    site.rule("shared", "malware");
+    site.reloader.start().unwrap();
+    let loops = site.folder.path().join("shared/loop");
+    std::os::unix::fs::symlink("loop", &loops).unwrap();
+    for _ in 0..2 {
+        let prepared = site.reloader.reload().unwrap();
+        assert_eq!(site.names(), ["ads", "malware"]);
+        assert!(prepared.receipt.notes.iter().any(|note| note.contains("`[policy] shared_path`")));
+        // Next time the whole folder is gone.
+        drop(fs::remove_dir_all(site.folder.path().join("shared")));
+    }
+    // Only an operator's word drops them.
+    site.reloader.config.shared_path = None;
+    site.reloader.config.shrink_guard_percent = 100;
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads"]);
+    // A folder that never gave a rule may be missing.
+    site.reloader.config.shared_path = Some(site.folder.path().join("shared"));
+    assert!(site.reloader.reload().unwrap().receipt.notes.is_empty());
+}
+
+#[test]
 fn a_refused_reload_changes_nothing() {
     let mut site = Site::new();
     site.rule("own", "ads");
@@ -161,4 +205,71 @@ fn a_start_from_the_store_makes_lost_and_broken_sets_again() {
         assert_eq!((ruleset.entries(), ruleset.digest()), (10, digest));
         assert!(!notes.is_empty());
     }
+}
+
+#[test]
+fn a_damaged_set_file_blocks_no_reload() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.list("games", 10);
+    site.reloader.start().unwrap();
+    let set = site.stored().policy.lists[0].set;
+    let path = site.reloader.store.sets().path(SetKind::Names, set);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, "enforcegate-names 1 1\nn0.ads.example\n").unwrap();
+    // Another list makes a new index, for which the damaged set is read.
+    site.rule("own", "games");
+    let prepared = site.reloader.reload().unwrap();
+    assert_eq!(prepared.ruleset.entries(), 20);
+    assert!(prepared.receipt.notes.iter().any(|note| note.contains("made again")));
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+#[test]
+fn a_start_without_its_sets_keeps_every_guard() {
+    let lose_sets = |folder: &Path| fs::remove_dir_all(folder.join("state/sets")).unwrap();
+    let start_again = |site: Site| {
+        let Site { folder, reloader: first } = site;
+        let before = first.live.clone().unwrap();
+        drop(first);
+        lose_sets(folder.path());
+        let mut again = reloader(folder.path());
+        let started = again.start();
+        let stored = again.store.load_policy().unwrap().unwrap();
+        (started, before, stored, Site { folder, reloader: again })
+    };
+    let site = || {
+        let mut site = Site::new();
+        for (folder, name) in [("own", "ads"), ("own", "games"), ("shared", "malware")] {
+            site.rule(folder, name);
+            site.list(name, 10);
+        }
+        site.reloader.start().unwrap();
+        site
+    };
+
+    // A list that shrank while its set is lost.
+    let one = site();
+    one.list("ads", 2);
+    let (started, before, stored, _site) = start_again(one);
+    let Err(ReloadFault::Policy { diagnostics }) = started else { panic!() };
+    assert!(diagnostics.iter().any(|found| found.message.contains("shrank from 10 to 2")));
+    assert_eq!(stored, before);
+
+    // Rules that are gone.
+    let two = site();
+    two.list("malware", 11);
+    fs::remove_file(two.folder.path().join("own/ads.policy")).unwrap();
+    let (started, before, stored, _site) = start_again(two);
+    assert!(matches!(started, Err(ReloadFault::TooFewRules { before: 3, after: 2, .. })));
+    assert_eq!(stored, before);
+
+    // A shared file that is broken keeps its rules.
+    let three = site();
+    three.list("ads", 11);
+    three.write("shared/malware.policy", "malware: {\n  match-uri\n");
+    let (started, _, _, site) = start_again(three);
+    assert!(matches!(started.unwrap(), Start::FromFiles(_)));
+    assert_eq!(site.names(), ["ads", "games", "malware"]);
 }

@@ -1,5 +1,7 @@
 //! The schema's versions: one file each, applied in order, each in a transaction of its own.
 
+use std::path::PathBuf;
+
 use duckdb::Connection;
 
 use super::StoreFault;
@@ -9,7 +11,11 @@ const MIGRATIONS: &[&str] = &[include_str!("schema/001.sql")];
 
 /// Brings the schema up to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreFault> {
-    let fault = |source| StoreFault::Database { action: "bring its schema up to date", source };
+    let fault = |source| StoreFault::Database {
+        path: PathBuf::new(),
+        action: "bring its schema up to date",
+        source,
+    };
     connection
         .execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version UINTEGER NOT NULL)")
         .map_err(fault)?;

@@ -12,10 +12,10 @@ mod sets;
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use duckdb::{AccessMode, Connection};
+use nix::sys::stat::{Mode, umask};
 
 pub use policy::StoredPolicy;
 pub use sets::{SetFiles, SetKind};
@@ -66,19 +66,40 @@ pub enum StoreFault {
         known: u32,
     },
     /// What it says about the policy makes no sense.
-    #[error("the store's policy cannot be read: {what}")]
+    #[error(
+        "the policy in the store `{}` is not what was written: {what}; move the store away so that \
+         it is made again from the files", path.display()
+    )]
     Policy {
+        /// The store.
+        path: PathBuf,
         /// What is wrong.
         what: String,
     },
     /// The database refused a statement.
-    #[error("the store refused to {action}")]
+    #[error(
+        "the store `{}` refused to {action}; see to its disk and its owner, or move it away so that \
+         it is made again from the files", path.display()
+    )]
     Database {
+        /// The store.
+        path: PathBuf,
         /// What was tried.
         action: &'static str,
         /// What DuckDB said.
         #[source]
         source: duckdb::Error,
+    },
+    /// DuckDB cannot open it for a reason that says nothing against its content.
+    #[error(
+        "DuckDB cannot open the store `{}`, which is left as it is; see to its disk, its owner and \
+         its version: {detail}", path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB said.
+        detail: String,
     },
     /// A file or folder of the store.
     #[error("cannot {action} `{}`", path.display())]
@@ -93,9 +114,46 @@ pub enum StoreFault {
     },
 }
 
+impl StoreFault {
+    /// The same fault of the store at `path`; corruption that DuckDB found is told apart here.
+    fn at(self, at: &Path) -> Self {
+        let path = at.to_path_buf();
+        match self {
+            Self::Database { source, .. } if is_corruption(&source.to_string()) => {
+                Self::Broken { path, detail: source.to_string() }
+            }
+            Self::Database { action, source, .. } => Self::Database { path, action, source },
+            Self::Policy { what, .. } => Self::Policy { path, what },
+            other @ (Self::NotDuckDb { .. }
+            | Self::Locked { .. }
+            | Self::Broken { .. }
+            | Self::Open { .. }
+            | Self::Newer { .. }
+            | Self::File { .. }) => other,
+        }
+    }
+}
+
+/// While it lives, what DuckDB creates is for the owner alone: it has no setting for modes, and its
+/// log appears with the first change.
+struct Private(Mode);
+
+impl Private {
+    fn begin() -> Self {
+        Self(umask(Mode::S_IRWXG | Mode::S_IRWXO))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        umask(self.0);
+    }
+}
+
 /// The store, opened for writing.
 #[derive(Debug)]
 pub struct Store {
+    path: PathBuf,
     connection: Connection,
     sets: SetFiles,
 }
@@ -112,15 +170,13 @@ impl Store {
             move |source| StoreFault::File { action, path, source }
         };
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let before = check_magic(path)?;
+        check_magic(path)?;
+        let _private = Private::begin();
         fs::create_dir_all(folder).map_err(file_fault("make the folder of"))?;
         let connection = connect(path).map_err(|error| classify(path, &error))?;
-        if before == Before::Absent {
-            let mode = fs::Permissions::from_mode(0o600);
-            fs::set_permissions(path, mode).map_err(file_fault("set the mode of"))?;
-        }
-        let mut store = Self { connection, sets: SetFiles::open(&folder.join("sets"))? };
-        migrate::migrate(&mut store.connection)?;
+        let sets = SetFiles::open(&folder.join("sets"))?;
+        let mut store = Self { path: path.into(), connection, sets };
+        migrate::migrate(&mut store.connection).map_err(|fault| fault.at(path))?;
         Ok(store)
     }
 
@@ -131,44 +187,69 @@ impl Store {
     }
 }
 
-/// Moves a broken store aside, with its log, so that it can be made again. Gives the new name.
+/// Where a store is made anew while a broken one still has its place. What is left there of an
+/// earlier attempt is removed.
 ///
 /// # Errors
 ///
-/// When it cannot be renamed.
-pub fn move_aside(path: &Path, now: jiff::Timestamp) -> Result<PathBuf, StoreFault> {
-    let renamed = |from: &Path| {
-        let mut name = from.as_os_str().to_owned();
-        name.push(format!(".broken-{}", now.as_second()));
-        let to = PathBuf::from(name);
-        fs::rename(from, &to).map(|()| to).map_err(|source| StoreFault::File {
-            action: "move aside",
-            path: from.into(),
-            source,
-        })
-    };
-    let mut log = path.as_os_str().to_owned();
-    log.push(".wal");
-    let log = PathBuf::from(log);
-    if log.exists() {
-        renamed(&log)?;
+/// When it cannot be removed.
+pub fn fresh_path(path: &Path) -> Result<PathBuf, StoreFault> {
+    let fresh = with_ending(path, ".new");
+    for old in [&fresh, &with_ending(&fresh, ".wal")] {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(StoreFault::File { action: "remove", path: old.clone(), source });
+            }
+            Ok(()) => {}
+        }
     }
-    renamed(path)
+    Ok(fresh)
 }
 
-/// Whether there was a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
-    Absent,
-    Present,
+/// Puts the store that was made at [`fresh_path`] in the place of the broken one, which is moved
+/// aside with its log. Gives the broken one's new name. Neither may be open.
+///
+/// # Errors
+///
+/// When one cannot be renamed.
+pub fn replace(path: &Path, fresh: &Path, now: jiff::Timestamp) -> Result<PathBuf, StoreFault> {
+    let aside = move_aside(path, now)?;
+    rename_both(fresh, path)?;
+    Ok(aside)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Renames a store and its log, which DuckDB looks for under the store's name and `.wal`.
+fn rename_both(from: &Path, to: &Path) -> Result<(), StoreFault> {
+    let rename = |from: &Path, to: &Path| {
+        let fault = |source| StoreFault::File { action: "rename", path: from.into(), source };
+        fs::rename(from, to).map_err(fault)
+    };
+    let log = with_ending(from, ".wal");
+    if log.exists() {
+        rename(&log, &with_ending(to, ".wal"))?;
+    }
+    rename(from, to)
+}
+
+fn move_aside(path: &Path, now: jiff::Timestamp) -> Result<PathBuf, StoreFault> {
+    let aside = with_ending(path, &format!(".broken-{}", now.as_second()));
+    rename_both(path, &aside)?;
+    Ok(aside)
 }
 
 /// Looks at the file before DuckDB does, which would otherwise take an empty one for its own.
-fn check_magic(path: &Path) -> Result<Before, StoreFault> {
+fn check_magic(path: &Path) -> Result<(), StoreFault> {
     let fault = |source| StoreFault::File { action: "read", path: path.into(), source };
     let file = match fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Before::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(fault(error)),
     };
     let not_ours = || StoreFault::NotDuckDb { path: path.into() };
@@ -178,7 +259,7 @@ fn check_magic(path: &Path) -> Result<Before, StoreFault> {
     let mut front = Vec::new();
     file.take(16).read_to_end(&mut front).map_err(fault)?;
     if front.get(MAGIC_OFFSET..MAGIC_OFFSET + MAGIC.len()) == Some(MAGIC.as_slice()) {
-        Ok(Before::Present)
+        Ok(())
     } else {
         Err(not_ours())
     }
@@ -204,13 +285,25 @@ fn classify(path: &Path, error: &duckdb::Error) -> StoreFault {
     let detail = error.to_string();
     if detail.contains("Could not set lock") || detail.contains("Conflicting lock") {
         StoreFault::Locked { path: path.into(), detail }
-    } else {
+    } else if is_corruption(&detail) {
         StoreFault::Broken { path: path.into(), detail }
+    } else {
+        StoreFault::Open { path: path.into(), detail }
     }
+}
+
+/// Whether DuckDB speaks of what the file holds, and not of the disk, the mode or the version.
+fn is_corruption(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    ["corrupt", "failed to deserialize", "could not read enough bytes"]
+        .iter()
+        .any(|sign| detail.contains(sign))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -221,7 +314,10 @@ mod tests {
             let store = Store::open(&path).unwrap();
             assert!(store.load_policy().unwrap().is_none());
         }
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(mode(&path.with_file_name("sets")), 0o700);
     }
 
     #[test]
@@ -247,9 +343,27 @@ mod tests {
         }
         fs::write(&path, &bytes).unwrap();
         assert!(matches!(Store::open(&path), Err(StoreFault::Broken { .. })));
+        fs::write(with_ending(&path, ".wal"), "log").unwrap();
         let aside = move_aside(&path, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(fs::read(with_ending(&aside, ".wal")).unwrap(), b"log");
         assert_eq!(fs::read(aside).unwrap(), bytes);
         Store::open(&path).unwrap();
+    }
+
+    #[test]
+    fn only_corruption_makes_a_store_broken() {
+        for (said, expected) in [
+            ("IO Error: Corrupt database file: computed checksum 1 does not match", true),
+            ("Serialization Error: Failed to deserialize: field id mismatch", true),
+            ("IO Error: Could not read enough bytes from file \"a\"", true),
+            ("IO Error: Cannot open file \"a\": Permission denied", false),
+            ("IO Error: Cannot open file \"a\": Too many open files", false),
+            ("IO Error: Could not write file: No space left on device", false),
+            ("IO Error: Trying to read a database file with version number 99", false),
+            ("Out of Memory Error: failed to allocate", false),
+        ] {
+            assert_eq!(is_corruption(said), expected, "{said}");
+        }
     }
 
     #[test]

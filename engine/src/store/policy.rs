@@ -1,5 +1,7 @@
 //! The compiled policy in the store: read whole, replaced whole.
 
+use std::path::PathBuf;
+
 use duckdb::{Appender, Row, params};
 use eg_policy::check::CheckedRule;
 use eg_policy::compile::{CompiledList, CompiledPolicy};
@@ -8,7 +10,7 @@ use eg_policy::verdict::RuleId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Store, StoreFault};
+use super::{Private, Store, StoreFault};
 
 /// A policy as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,10 @@ impl Store {
     ///
     /// [`StoreFault`] where it cannot be read or is not what was written.
     pub fn load_policy(&self) -> Result<Option<StoredPolicy>, StoreFault> {
+        self.load().map_err(|fault| fault.at(&self.path))
+    }
+
+    fn load(&self) -> Result<Option<StoredPolicy>, StoreFault> {
         let Some(revision) = self.revision()? else { return Ok(None) };
         let policy = CompiledPolicy {
             rules: self.rules()?,
@@ -50,11 +56,11 @@ impl Store {
                 "it has {} rules and {} lists, and {} and {} were written",
                 counts.0, counts.1, revision.rules, revision.lists
             );
-            return Err(StoreFault::Policy { what });
+            return Err(StoreFault::Policy { path: PathBuf::new(), what });
         }
         if policy.digest().to_string() != revision.digest {
             let what = "its digest is not the one that was written".to_owned();
-            return Err(StoreFault::Policy { what });
+            return Err(StoreFault::Policy { path: PathBuf::new(), what });
         }
         let StoredRevision { number, compiled_us } = revision.stored();
         Ok(Some(StoredPolicy { policy, revision: number, compiled_us }))
@@ -70,8 +76,18 @@ impl Store {
         policy: &CompiledPolicy,
         compiled_us: i64,
     ) -> Result<u64, StoreFault> {
+        let saved = self.save(policy, compiled_us);
+        saved.map_err(|fault| fault.at(&self.path))
+    }
+
+    fn save(&mut self, policy: &CompiledPolicy, compiled_us: i64) -> Result<u64, StoreFault> {
+        let _private = Private::begin();
         let number = self.revision()?.map_or(1, |revision| revision.number + 1);
-        let fault = |source| StoreFault::Database { action: "keep the policy", source };
+        let fault = |source| StoreFault::Database {
+            path: PathBuf::new(),
+            action: "keep the policy",
+            source,
+        };
         let transaction = self.connection.transaction().map_err(fault)?;
         transaction
             .execute_batch("DELETE FROM rule; DELETE FROM list; DELETE FROM revision;")
@@ -120,7 +136,10 @@ impl Store {
             },
         )?;
         if rows.len() > 1 {
-            return Err(StoreFault::Policy { what: "it has two revisions".to_owned() });
+            return Err(StoreFault::Policy {
+                path: PathBuf::new(),
+                what: "it has two revisions".to_owned(),
+            });
         }
         Ok(rows.into_iter().next())
     }
@@ -179,7 +198,11 @@ impl Store {
         statement: &str,
         read: impl FnMut(&Row<'_>) -> duckdb::Result<T>,
     ) -> Result<Vec<T>, StoreFault> {
-        let fault = |source| StoreFault::Database { action: "give the policy", source };
+        let fault = |source| StoreFault::Database {
+            path: PathBuf::new(),
+            action: "give the policy",
+            source,
+        };
         let mut prepared = self.connection.prepare(statement).map_err(fault)?;
         prepared.query_map([], read).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)
     }
@@ -198,9 +221,10 @@ impl Revision {
 }
 
 fn append_rule(rows: &mut Appender<'_>, rule: &CheckedRule) -> Result<(), StoreFault> {
-    let fault = |source| StoreFault::Database { action: "keep a rule", source };
+    let fault =
+        |source| StoreFault::Database { path: PathBuf::new(), action: "keep a rule", source };
     let conditions = serde_json::to_string(&rule.conditions)
-        .map_err(|error| StoreFault::Policy { what: error.to_string() })?;
+        .map_err(|error| StoreFault::Policy { path: PathBuf::new(), what: error.to_string() })?;
     rows.append_row(params![
         rule.id.0,
         rule.name,
@@ -219,14 +243,15 @@ fn append_list(
     position: u32,
     list: &CompiledList,
 ) -> Result<(), StoreFault> {
-    let fault = |source| StoreFault::Database { action: "keep a list", source };
+    let fault =
+        |source| StoreFault::Database { path: PathBuf::new(), action: "keep a list", source };
     let kind = to_word(&list.kind)?;
     let (source, set) = (list.source.to_string(), list.set.to_string());
     rows.append_row(params![position, list.path, kind, source, set, list.entries]).map_err(fault)
 }
 
 fn unreadable(error: &serde_json::Error) -> StoreFault {
-    StoreFault::Policy { what: error.to_string() }
+    StoreFault::Policy { path: PathBuf::new(), what: error.to_string() }
 }
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreFault> {
@@ -243,12 +268,17 @@ fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, StoreFault> {
 fn to_word(value: &impl Serialize) -> Result<String, StoreFault> {
     match serde_json::to_value(value).map_err(|error| unreadable(&error))? {
         serde_json::Value::String(word) => Ok(word),
-        other => Err(StoreFault::Policy { what: format!("{other} is not a word") }),
+        other => {
+            Err(StoreFault::Policy { path: PathBuf::new(), what: format!("{other} is not a word") })
+        }
     }
 }
 
 fn digest(text: &str) -> Result<Digest, StoreFault> {
-    text.parse().map_err(|_| StoreFault::Policy { what: format!("`{text}` is not a digest") })
+    text.parse().map_err(|_| StoreFault::Policy {
+        path: PathBuf::new(),
+        what: format!("`{text}` is not a digest"),
+    })
 }
 
 #[cfg(test)]
@@ -315,5 +345,35 @@ mod tests {
             store.connection.execute_batch(statement).unwrap();
             assert!(matches!(store.load_policy(), Err(StoreFault::Policy { .. })), "{statement}");
         }
+    }
+
+    #[test]
+    fn corruption_among_the_rows_is_told_apart_too() {
+        // DuckDB's file: three headers of 4 KiB, then blocks of 256 KiB.
+        const HEADERS: usize = 3 * 4096;
+        const BLOCK: usize = 256 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.db");
+        let mut store = Store::open(&path).unwrap();
+        store.save_policy(&policy(3000), 0).unwrap();
+        drop(store);
+        let whole = std::fs::read(&path).unwrap();
+        let mut while_reading = 0;
+        for block in 0..(whole.len() - HEADERS) / BLOCK {
+            let mut bytes = whole.clone();
+            bytes[HEADERS + block * BLOCK + 64] ^= 0x5a;
+            std::fs::write(&path, bytes).unwrap();
+            let fault = match Store::open(&path) {
+                Ok(store) => {
+                    let fault = store.load_policy().err();
+                    while_reading += u32::from(fault.is_some());
+                    fault
+                }
+                Err(fault) => Some(fault),
+            };
+            let told_apart = matches!(fault, None | Some(StoreFault::Broken { .. }));
+            assert!(told_apart, "block {block}: {fault:?}");
+        }
+        assert!(while_reading > 0);
     }
 }
