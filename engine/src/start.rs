@@ -102,7 +102,9 @@ fn serve(loaded: &Loaded) -> ExitCode {
 fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
     let setting = match fault {
         DaemonFault::Tls(_) => Some(("[control]".to_owned(), "key")),
-        DaemonFault::Store(_) => Some(("[database]".to_owned(), "database_file")),
+        DaemonFault::Store(_) | DaemonFault::Policy(ReloadFault::Store(_)) => {
+            Some(("[database]".to_owned(), "database_file"))
+        }
         DaemonFault::Policy(ReloadFault::Sources(_)) => Some(("[policy]".to_owned(), "path")),
         DaemonFault::Audit(_) => Some(("[audit]".to_owned(), "path")),
         DaemonFault::Listen(ListenFault::Bind { connector, .. }) => {
