@@ -192,8 +192,8 @@ fn the_shipped_file_is_right() {
     let text = fs::read_to_string(repository().join("packaging/config/squid-connector.conf"));
     let text = text
         .unwrap()
-        .replace("/etc/enforcegate/connector.key", "strong.key")
-        .replace("/etc/enforcegate/ssl/cert.pem", "cert.pem");
+        .replace("/etc/enforcegate/squid-connector.key", "strong.key")
+        .replace("/etc/enforcegate/engine-cert.pem", "cert.pem");
     let config = parse(&text).unwrap();
     assert_eq!(config.logging.level, Level::Notice);
     assert!(config.engines[0].pin.is_some());
