@@ -3,4 +3,3 @@
 pub mod egpolicy;
 pub mod exit;
 pub mod render;
-pub mod version;

@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("eg-engine", &["eg-policy", "eg-proto", "eg-settings"]),
     ("eg-connector", &["eg-proto", "eg-settings"]),
     ("eg-portal", &["eg-proto", "eg-settings"]),
-    ("eg-ctl", &["eg-policy"]),
+    ("eg-ctl", &["eg-policy", "eg-settings"]),
     ("eg-tests", &["eg-proto"]),
     ("eg-benches", &["eg-tests"]),
     ("xtask", &["eg-benches", "eg-tests"]),

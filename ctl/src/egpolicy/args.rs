@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
+use eg_settings::version;
 
 use super::{FmtMode, Formatted, check, fmt};
 use crate::exit::Exit;
 use crate::render::{self, Format};
-use crate::version::version;
 
 /// Checks and formats EnforceGate policies; needs no engine.
 #[derive(Debug, Parser)]
