@@ -88,7 +88,8 @@ impl Bench {
         let mut writer = AnswerWriter::begin(&mut out);
         for &(id, action, token) in answers {
             let decision = DecisionId::new(1, id);
-            let answer = WireAnswer { id, action, decision, token: token.as_bytes(), tag: b"" };
+            let answer =
+                WireAnswer { id, action, decision, token: token.as_bytes(), tag: b"", tls: None };
             assert_eq!(writer.push(&answer), Ok(Pushed::Taken));
         }
         writer.finish().unwrap();

@@ -208,7 +208,7 @@ fn write_answers(out: &mut Vec<u8>, answers: &[(u64, Action, &'static str)]) {
     let mut writer = AnswerWriter::begin(out);
     for &(id, action, token) in answers {
         let decision = DecisionId::new(1, id);
-        let answer = Answer { id, action, decision, token: token.as_bytes(), tag: b"" };
+        let answer = Answer { id, action, decision, token: token.as_bytes(), tag: b"", tls: None };
         writer.push(&answer).unwrap();
     }
     writer.finish().unwrap();

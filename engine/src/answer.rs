@@ -52,7 +52,10 @@ pub(crate) fn answer<'d, 'r>(
         user: query.user,
     };
     let (action, token) = portal.action_for(&recorded, &wanted);
-    (Answer { id: query.id, action, decision: recorded.decision(), token, tag: b"" }, recorded)
+    (
+        Answer { id: query.id, action, decision: recorded.decision(), token, tag: b"", tls: None },
+        recorded,
+    )
 }
 
 /// Answers a query whose number could be read and little else: deny, like any request without a
@@ -69,7 +72,7 @@ pub(crate) fn answer_unreadable<'d, 'r>(
     let recorded = desk.recorder.record(decided, view.digest, &facts, &session_of(peer), view.now);
     log_request(&recorded, &desk.recorder, &facts, peer);
     let (action, token) = desk.portal.action_for(&recorded, &Wanted::default());
-    (Answer { id, action, decision: recorded.decision(), token, tag: b"" }, recorded)
+    (Answer { id, action, decision: recorded.decision(), token, tag: b"", tls: None }, recorded)
 }
 
 /// This version says nothing about splice, bump and terminate; deny is the word that makes the

@@ -49,7 +49,9 @@ pub(crate) fn request_of<'a>(
             user: query.user,
             sni,
             user_agent: user_agent_of(query),
+            referer: Known::Unknown,
         },
+        earlier: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn rule(id: u32, name: &str, action: Asks, domain: &str) -> CheckedRule {
         action,
         description: Some(format!("because of {name}")),
         category: None,
+        tls: None,
         conditions: Conditions { domains, ..Conditions::default() },
     }
 }

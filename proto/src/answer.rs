@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{BatchWriter, Pushed};
+use crate::bump::Tls;
 use crate::decision::DecisionId;
 use crate::frame::{FrameFault, FrameKind};
 use crate::limits::{FIELD_BYTES_MAX, TOKEN_BYTES_MAX};
@@ -18,6 +19,8 @@ use crate::wire::{FIELD_SKIPPABLE, Field, Reader, Records, field_bytes, is_base6
 pub(crate) const FIELD_TOKEN: u8 = 1;
 /// The tag of `tag` on the wire.
 pub(crate) const FIELD_TAG: u8 = 2;
+/// The tag of `tls` on the wire: one byte, in answers to the role `acl` only.
+pub(crate) const FIELD_TLS: u8 = 3;
 /// Id, code, run and count.
 const RECORD_BYTES_FIXED: usize = 8 + 2 + 5 + 8;
 
@@ -138,6 +141,8 @@ pub struct Answer<'a> {
     /// What the engine wants to be told again on this client connection, base64url; empty for
     /// nothing.
     pub tag: &'a [u8],
+    /// What is to be done with the TLS connection; only where that was asked.
+    pub tls: Option<Tls>,
 }
 
 /// Writes a frame of answers.
@@ -191,6 +196,9 @@ impl<'a> Answer<'a> {
         if tag > 0 {
             whole += field_bytes(self.tag);
         }
+        if self.tls.is_some() {
+            whole += field_bytes(&[0]);
+        }
         Ok(whole)
     }
 
@@ -207,6 +215,9 @@ impl<'a> Answer<'a> {
         if !self.tag.is_empty() {
             put_field(out, FIELD_TAG, self.tag);
         }
+        if let Some(tls) = self.tls {
+            put_field(out, FIELD_TLS, &[tls.number()]);
+        }
     }
 
     /// Reads a record behind its id.
@@ -216,7 +227,7 @@ impl<'a> Answer<'a> {
         let [a, b, c, d, e] = reader.array::<5>().ok_or(SHORT)?;
         let run = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         let decision = DecisionId::new(run, reader.u64().ok_or(SHORT)?);
-        let mut answer = Self { id, action, decision, token: &[], tag: &[] };
+        let mut answer = Self { id, action, decision, token: &[], tag: &[], tls: None };
         while let Some(field) = reader.field().map_err(|_| SHORT)? {
             answer.take(field)?;
         }
@@ -235,6 +246,7 @@ impl<'a> Answer<'a> {
         let (place, allowed) = match field.tag {
             FIELD_TOKEN => (&mut self.token, TOKEN_BYTES_MAX),
             FIELD_TAG => (&mut self.tag, FIELD_BYTES_MAX),
+            FIELD_TLS => return self.take_tls(field.value),
             _ => return Err("it holds a field that this version does not know"),
         };
         if !place.is_empty() {
@@ -248,6 +260,16 @@ impl<'a> Answer<'a> {
         }
         *place = field.value;
         Ok(())
+    }
+
+    /// Takes the field `tls`.
+    fn take_tls(&mut self, value: &[u8]) -> Result<(), &'static str> {
+        let &[number] = value else { return Err("the field of TLS is not one byte") };
+        let tls = Tls::from_number(number).ok_or("unknown word for a TLS connection")?;
+        match self.tls.replace(tls) {
+            Some(_) => Err("a field comes twice"),
+            None => Ok(()),
+        }
     }
 }
 

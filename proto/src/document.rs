@@ -119,6 +119,10 @@ fn fields() {
     check("| field | tag | value |", &expected);
     let says = |text: &str| assert!(DOCUMENT.contains(text), "the document lacks `{text}`");
     says(&format!("token {}, tag {};", answer::FIELD_TOKEN, answer::FIELD_TAG));
+    says(&format!("tls {}, one byte: ", answer::FIELD_TLS));
+    for tls in crate::Tls::ALL {
+        says(&format!("{} {}", tls.number(), tls.word()));
+    }
     says(&format!("A tag of {} or\n  higher", wire::FIELD_SKIPPABLE));
 }
 

@@ -17,6 +17,7 @@ mod wire;
 
 // Defendr. To read first: `frame`, `hello`, `handshake`, `query`, `answer`.
 pub mod answer;
+pub mod bump;
 mod batch;
 pub mod decision;
 pub mod frame;
@@ -33,6 +34,7 @@ pub mod seal;
 
 pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
 pub use batch::Pushed;
+pub use bump::Tls;
 pub use decision::{DecisionId, DecisionText};
 pub use frame::{Frame, FrameBuffer, FrameFault, FrameKind, FrameWriter};
 pub use handshake::{

@@ -18,6 +18,15 @@ const POLICY_RC_D: &str = "/usr/sbin/policy-rc.d";
 const POLICY: &str =
     "#!/bin/sh\n# put here by `cargo xtask setup` while it installs; safe to remove\nexit 101\n";
 
+/// The package with the scanner of regular expressions: Hyperscan where there is one, Vectorscan
+/// elsewhere.
+pub(crate) fn scanner() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "libhyperscan-dev",
+        _ => "libvectorscan-dev",
+    }
+}
+
 /// Whether a package is installed.
 pub(crate) fn is_installed(package: &str) -> bool {
     let asked = Command::new("dpkg-query")

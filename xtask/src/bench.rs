@@ -54,7 +54,7 @@ pub(crate) fn chain() -> Result<ExitCode> {
         .args(["--package", "eg-portal"])
         .current_dir(paths::root()?)
         .env("CARGO_TARGET_DIR", &target);
-    ready.duckdb.apply(&mut cargo);
+    ready.apply(&mut cargo);
     steps::check(&mut cargo)?;
     let report = chain::run(&Programs::in_folder(&target.join("release"))?)?;
     let record =

@@ -72,7 +72,7 @@ fn build() -> Result<Programs> {
         .args(["build", "--workspace", "--bins"])
         .current_dir(paths::root()?)
         .env("CARGO_TARGET_DIR", &target);
-    ready.duckdb.apply(&mut cargo);
+    ready.apply(&mut cargo);
     steps::check(&mut cargo)?;
     Programs::in_folder(&target.join("debug"))
 }

@@ -2,6 +2,7 @@
 
 mod aptitude;
 mod duckdb;
+mod hyperscan;
 mod paths;
 mod say;
 mod setup;

@@ -1,16 +1,29 @@
 //! Installs what a build and a run need. The second run finds everything there and is done at once.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 use eg_tests::interrupt;
 
 use crate::duckdb::{self, Source};
+use crate::hyperscan::{self, Root};
 use crate::{aptitude, paths, say};
 
 /// What a run needs that the clone does not hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Ready {
     /// Where the DuckDB library comes from.
-    pub(crate) duckdb: Source,
+    duckdb: Source,
+    /// Where the scanner of regular expressions comes from.
+    hyperscan: Root,
+}
+
+impl Ready {
+    /// Makes `command`, a cargo command on the whole workspace or on the engine, find the libraries.
+    pub(crate) fn apply(&self, command: &mut Command) {
+        self.duckdb.apply(command);
+        self.hyperscan.apply(command);
+    }
 }
 
 /// Checks, installs, and says what it does. From here on Ctrl-C sets a flag (`eg_tests::interrupt`):
@@ -44,16 +57,11 @@ pub(crate) fn run() -> Result<Ready> {
         }
         Source::Bundled => say::line("setup: DuckDB is built from source"),
     }
-    Ok(Ready { duckdb })
+    Ok(Ready { duckdb, hyperscan: hyperscan::provide()? })
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    // The scanner of regular expressions: Hyperscan where there is one, Vectorscan elsewhere.
-    let scanner = match std::env::consts::ARCH {
-        "x86_64" => "libhyperscan-dev",
-        _ => "libvectorscan-dev",
-    };
-    let mut missing: Vec<_> = [scanner, "pkg-config", "squid-openssl"]
+    let mut missing: Vec<_> = [aptitude::scanner(), "pkg-config", "squid-openssl"]
         .into_iter()
         .filter(|package| !aptitude::is_installed(package))
         .collect();

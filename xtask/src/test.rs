@@ -82,7 +82,7 @@ impl Workshop {
         steps.run("rustdoc", || {
             let mut command = self.command();
             command.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps"]);
-            self.ready.duckdb.apply(&mut command);
+            self.ready.apply(&mut command);
             steps::check(&mut command)
         });
         steps.run("end to end", || {
@@ -124,7 +124,7 @@ impl Workshop {
     fn cargo_then(&self, arguments: &[&str], last: &[&str]) -> Result<()> {
         let mut command = self.command();
         command.args(arguments);
-        self.ready.duckdb.apply(&mut command);
+        self.ready.apply(&mut command);
         steps::check(command.args(last))
     }
 

@@ -18,7 +18,7 @@ fn terms(base_url: &str, redirect_status: u16) -> Terms {
 
 fn answer<'a>(action: Action, token: &'a str, tag: &'a str) -> Answer<'a> {
     let decision = DecisionId::new(1, 2);
-    Answer { id: 9, action, decision, token: token.as_bytes(), tag: tag.as_bytes() }
+    Answer { id: 9, action, decision, token: token.as_bytes(), tag: tag.as_bytes(), tls: None }
 }
 
 fn said(replies: &Replies, channel: Channel, answer: &Answer<'_>) -> Result<String, BadAnswer> {

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::uri::{CanonicalUri, Domain};
+use crate::uri::{CanonicalUri, Domain, Host};
 
 /// When Squid asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +49,21 @@ pub struct Client<'a> {
     pub sni: Known<Domain<'a>>,
     /// The User-Agent header.
     pub user_agent: Known<&'a [u8]>,
+    /// The Referer header.
+    pub referer: Known<&'a [u8]>,
+}
+
+/// What an earlier question about the same client connection told (SPEC 4, `clt_conn_tag`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier<'a> {
+    /// The host of its CONNECT.
+    pub host: Host<'a>,
+    /// The port of its CONNECT.
+    pub port: u16,
+    /// The server name of its `ClientHello`, in canonical form.
+    pub sni: Known<Domain<'a>>,
+    /// The User-Agent of its CONNECT.
+    pub user_agent: Known<&'a [u8]>,
 }
 
 /// One request as rules see it.
@@ -64,6 +79,8 @@ pub struct Request<'a> {
     pub uri: &'a CanonicalUri<'a>,
     /// Who.
     pub client: Client<'a>,
+    /// The tunnel that it came through, as far as that is known.
+    pub earlier: Option<Earlier<'a>>,
 }
 
 /// What an attribute counts for that the phase cannot know.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckedPolicy, CheckedRule, Conditions, ListKind};
 use crate::digest::Digest;
-use crate::verdict::{Action, RuleId};
+use crate::verdict::{Action, RuleId, Tls};
 
 /// A list file as the policy uses it: where it was read, and which set it became.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ struct DecidingRule<'a> {
     action: Action,
     description: Option<&'a str>,
     category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
     conditions: &'a Conditions,
 }
 
@@ -80,6 +82,7 @@ impl CompiledPolicy {
                 action: rule.action,
                 description: rule.description.as_deref(),
                 category: rule.category.as_deref(),
+                tls: rule.tls,
                 conditions: &rule.conditions,
             })
         });

@@ -64,6 +64,30 @@ impl fmt::Display for Action {
     }
 }
 
+/// What a rule asks for a TLS connection, and what the second question is answered with (SPEC 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// Pass it through untouched.
+    Splice,
+    /// Decrypt it.
+    Bump,
+    /// End it.
+    Terminate,
+}
+
+impl Tls {
+    /// The word of the policy language.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Splice => "splice",
+            Self::Bump => "bump",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
 /// The number of a rule in load order, from 1; the lowest matching one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub u32);

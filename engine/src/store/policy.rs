@@ -6,7 +6,7 @@ use duckdb::{Appender, Row, params};
 use eg_policy::check::CheckedRule;
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::digest::Digest;
-use eg_policy::verdict::RuleId;
+use eg_policy::verdict::{RuleId, Tls};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -146,17 +146,17 @@ impl Store {
 
     fn rules(&self) -> Result<Vec<CheckedRule>, StoreFault> {
         let rows = self.rows(
-            "SELECT id, name, file, line, action, description, category, conditions \
+            "SELECT id, name, file, line, action, description, category, conditions, tls \
              FROM rule ORDER BY id",
             |row| {
                 let rule = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                let rest: (String, Option<String>, Option<String>, String) =
-                    (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
+                let rest: (String, Option<String>, Option<String>, String, Option<String>) =
+                    (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
                 Ok((rule, rest))
             },
         )?;
         rows.into_iter()
-            .map(|((id, name, file, line), (action, description, category, conditions))| {
+            .map(|((id, name, file, line), (action, description, category, conditions, tls))| {
                 Ok(CheckedRule {
                     id: RuleId(id),
                     name,
@@ -165,6 +165,7 @@ impl Store {
                     action: from_word(&action)?,
                     description,
                     category,
+                    tls: tls.as_deref().map(from_word).transpose()?,
                     conditions: from_json(&conditions)?,
                 })
             })
@@ -233,7 +234,8 @@ fn append_rule(rows: &mut Appender<'_>, rule: &CheckedRule) -> Result<(), StoreF
         rule.action.word(),
         rule.description,
         rule.category,
-        conditions
+        conditions,
+        rule.tls.map(Tls::word)
     ])
     .map_err(fault)
 }
@@ -299,6 +301,7 @@ mod tests {
                     action: Action::Warn,
                     description: (id % 2 == 0).then(|| "caf\u{e9} 'quoted'".to_owned()),
                     category: None,
+                    tls: (id % 2 == 1).then_some(Tls::Bump),
                     conditions: Conditions {
                         domain_lists: vec![ListIndex(0)],
                         user_agents: vec!["curl".to_owned()],

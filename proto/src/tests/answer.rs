@@ -7,7 +7,7 @@ use super::*;
 use crate::limits::FRAME_HEAD_BYTES;
 
 fn denied<'a>(token: &'a [u8], tag: &'a [u8]) -> Answer<'a> {
-    Answer { id: 7, action: Action::Deny, decision: DecisionId::new(1, 2), token, tag }
+    Answer { id: 7, action: Action::Deny, decision: DecisionId::new(1, 2), token, tag, tls: None }
 }
 
 fn batch(all: &[Answer<'_>]) -> Vec<u8> {
@@ -132,7 +132,7 @@ proptest! {
             let action = [Action::Permit, Action::Deny, Action::Warn, Action::Aup][*action];
             let token = if action == Action::Permit { "" } else { token };
             let decision = DecisionId::new(*run, *count);
-            Answer { id: *id, action, decision, token: token.as_bytes(), tag: tag.as_bytes() }
+            Answer { id: *id, action, decision, token: token.as_bytes(), tag: tag.as_bytes(), tls: None }
         }).collect();
         let body = batch(&all);
         let read: Vec<Answer<'_>> = answers(&body).unwrap().map(Result::unwrap).collect();
@@ -146,4 +146,14 @@ proptest! {
         }
         let _ = read_record(&body);
     }
+}
+
+#[test]
+fn the_word_for_a_tls_connection_comes_back() {
+    for &tls in Tls::ALL {
+        let sent = Answer { tls: Some(tls), ..denied(b"", b"") };
+        let body = batch(&[sent]);
+        assert_eq!(answers(&body).unwrap().next(), Some(Ok(sent)));
+    }
+    assert_eq!(Tls::from_number(3), None);
 }

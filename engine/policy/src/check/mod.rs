@@ -14,8 +14,9 @@ pub use address::{AddressFault, parse_range};
 pub use attributes::{Attribute, Support};
 pub use files::{check, check_with, list_remarks};
 pub use policy::{
-    AddressClass, AddressPattern, AddressRange, Application, CheckedPolicy, CheckedRule,
-    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, SniPattern, Trust,
+    AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
+    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, RegexPattern, Scope,
+    SniPattern, Trust,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
 pub(crate) use values::host_text;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::uri::{Scheme, UriPrefix};
-use crate::verdict::{Action, RuleId};
+use crate::verdict::{Action, RuleId, Tls};
 
 /// Who wrote a policy file, and so what a fault in it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,8 @@ pub struct CheckedRule {
     pub description: Option<String>,
     /// The word that reports use; else the stem of the list that hit.
     pub category: Option<String>,
+    /// `tls`: what is to be done with a TLS connection that the rule holds for.
+    pub tls: Option<Tls>,
     /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
 }
@@ -69,6 +71,44 @@ pub struct Conditions {
     pub user_agents: Vec<String>,
     /// `application`
     pub application: Application,
+    /// `match-uri-regex`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uri_regexes: Vec<RegexPattern>,
+    /// `match-sni-regex`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sni_regexes: Vec<RegexPattern>,
+    /// `match-user-agent-regex`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user_agent_regexes: Vec<RegexPattern>,
+    /// `match-referer-regex`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referer_regexes: Vec<RegexPattern>,
+    /// `match-anomaly`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// A regular expression as a rule writes it; at least one of the scanners takes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegexPattern(pub String);
+
+/// What of a connection does not fit together, or names nobody (SPEC 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anomaly {
+    /// The `ClientHello` names nobody.
+    NoSni,
+    /// The SNI is another name than the host of the CONNECT.
+    SniMismatch,
+    /// The host of an inner request is neither the CONNECT's nor the SNI.
+    HostMismatch,
+    /// The host is an address.
+    IpLiteral,
+    /// The `ClientHello` is encrypted.
+    Ech,
+    /// A label of the host mixes scripts.
+    MixedScript,
 }
 
 /// A name and whether the names below it are meant too.

@@ -32,6 +32,7 @@ pub(super) fn check_block(
         action: Action::Deny,
         description: None,
         category: None,
+        tls: None,
         conditions: Conditions::default(),
     };
     let mut reader = Reader {

@@ -104,6 +104,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 destinations,
                 user_agents,
                 application,
+                ..Conditions::default()
             }
         },
     )

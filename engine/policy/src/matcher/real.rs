@@ -60,6 +60,7 @@ fn tier(folder: &Path) -> Tier {
             action: Action::Deny,
             description: None,
             category: None,
+            tls: None,
             conditions: Conditions {
                 domain_lists: vec![ListIndex(number)],
                 ..Conditions::default()
@@ -147,9 +148,10 @@ fn count(tier: &Tier, uris: &[&str]) -> Count {
             user: None,
             sni: Known::Absent,
             user_agent: Known::Absent,
+            referer: Known::Absent,
         };
         let (phase, tunnel) = (Phase::Request, Tunnel::Opaque);
-        let request = Request { phase, tunnel, method: b"GET", uri: &uri, client };
+        let request = Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None };
         let verdict = decide(&tier.ruleset, &mut scratch, &request, Moment::from_unix_micros(0));
         assert_eq!(matches!(verdict.cause, Cause::Rule { .. }), walk, "{raw}");
         assert_eq!(verdict.list().is_some(), walk, "{raw}");

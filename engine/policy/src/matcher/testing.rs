@@ -54,6 +54,7 @@ impl Sketch {
             action: *action,
             description: None,
             category: None,
+            tls: None,
             conditions: conditions.clone(),
         });
         let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
@@ -158,9 +159,10 @@ impl Ask {
             Known::Absent => Known::Absent,
             Known::Is(header) => Known::Is(header.as_bytes()),
         };
-        let client = Client { address: self.client, user: None, sni, user_agent };
+        let referer = Known::Absent;
+        let client = Client { address: self.client, user: None, sni, user_agent, referer };
         let (phase, tunnel) = (self.phase, self.tunnel);
-        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client }))
+        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None }))
     }
 }
 

@@ -210,8 +210,9 @@ pub(crate) fn ask<T>(rules: &Ruleset, line: &str, look: impl FnOnce(&Verdict<'_>
         None => Known::Absent,
     };
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
-    let client = Client { address: client, user: None, sni, user_agent };
-    let request = Request { phase, tunnel, method: b"GET", uri: &uri, client };
+    let referer = Known::Absent;
+    let client = Client { address: client, user: None, sni, user_agent, referer };
+    let request = Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None };
     look(&decide(rules, &mut Scratch::new(rules), &request, Moment::from_unix_micros(0)))
 }
 
