@@ -94,8 +94,11 @@ fn a_faulty_record_keeps_its_id() {
     check("a field comes twice", |record| record.extend_from_slice(b"\x01\0\x01a\x01\0\x01a"));
     check("a field is empty or too long", |record| record.extend_from_slice(&[1, 0, 0]));
     check("it holds a field that this version does not know", |record| {
-        record.extend_from_slice(&[3, 0, 0]);
+        record.extend_from_slice(&[9, 0, 0]);
     });
+    check("the field of TLS is not one byte", |record| record.extend_from_slice(&[3, 0, 0]));
+    check("unknown word for a TLS connection", |record| record.extend_from_slice(&[3, 0, 1, 3]));
+    check("a field comes twice", |record| record.extend_from_slice(&[3, 0, 1, 0, 3, 0, 1, 1]));
     check("a permit with a token contradicts itself", |record| {
         record[8..10].copy_from_slice(&200_u16.to_be_bytes());
         record.extend_from_slice(b"\x01\0\x01a");
