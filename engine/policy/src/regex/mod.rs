@@ -31,6 +31,8 @@ mod stored;
 mod library;
 mod selftest;
 mod compare;
+#[cfg(test)]
+mod real;
 
 pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
