@@ -180,6 +180,8 @@ codes! {
         "A pattern is searched for in the text and needs no `.*` around it. Say what must be there; where every text is meant, say `allow-broad: true` in the rule."
     RegexTooLarge "EGP057" Error "a regular expression that is too large"
         "Shorten it, split it, or count less far in its repeats; the manual gives the bounds."
+    UnknownTls "EGP060" Error "an unknown word for a TLS connection"
+        "The words are `splice` (let it pass untouched), `bump` (decrypt it) and `terminate` (end it)."
 }
 
 impl fmt::Display for Code {
