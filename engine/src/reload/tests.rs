@@ -108,6 +108,76 @@ fn kept_rules_stand_where_their_file_does() {
 }
 
 #[test]
+fn a_kept_rule_whose_name_is_taken_stays_out_with_a_note() {
+    let mut site = Site::new();
+    for name in ["ads", "games", "malware"] {
+        site.list(name, 10);
+    }
+    site.rule("own", "ads");
+    let rule = |name: &str| format!("{name}: {{\n  match-domain-list: ../lists/{name}\n}}\n");
+    site.write("shared/feed.policy", &(rule("games") + &rule("malware")));
+    site.reloader.start().unwrap();
+    // The broken file's rules stay, but for the one whose name an operator's file has now.
+    site.write("shared/feed.policy", "games: {\n  match-uri\n");
+    site.rule("own", "games");
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert_eq!(site.names(), ["ads", "games", "malware"]);
+    let taken: Vec<_> = notes.iter().filter(|note| note.contains("taken")).collect();
+    let [taken] = taken[..] else { panic!("{notes:?}") };
+    assert!(taken.starts_with("1 rule(s) that `"), "{taken}");
+    assert!(taken.contains("shared/feed.policy` had before are no longer live"), "{taken}");
+    assert!(taken.contains("`games` (now in `") && taken.contains("own/games.policy`)"), "{taken}");
+    assert!(notes.iter().any(|note| note.starts_with("the 1 rule(s) that")), "{notes:?}");
+    // The next one says so no more: the rule is not live.
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert!(notes.iter().all(|note| !note.contains("taken")), "{notes:?}");
+}
+
+#[test]
+fn a_link_to_a_folder_that_is_lost_keeps_its_rules() {
+    let mut site = Site::new();
+    for name in ["ads", "games", "malware"] {
+        site.list(name, 10);
+    }
+    site.rule("own", "ads");
+    site.rule("shared", "games");
+    fs::create_dir(site.folder.path().join("feed")).unwrap();
+    site.write(
+        "feed/malware.policy",
+        &format!(
+            "malware: {{\n  match-domain-list: {}/lists/malware\n}}\n",
+            site.folder.path().display()
+        ),
+    );
+    let link = site.folder.path().join("shared/20-feed");
+    std::os::unix::fs::symlink("../feed", &link).unwrap();
+    site.reloader.start().unwrap();
+    assert_eq!(site.names(), ["ads", "malware", "games"]);
+    fs::rename(site.folder.path().join("feed"), site.folder.path().join("away")).unwrap();
+    for _ in 0..2 {
+        let Receipt { warnings, notes, .. } = site.reloader.reload().unwrap().receipt;
+        assert_eq!(site.names(), ["ads", "malware", "games"]);
+        let place = link.display().to_string();
+        assert!(warnings.iter().any(|found| found.place.file == place
+            && found.code == Code::UnreadableFile
+            && found.severity == Severity::Warning));
+        assert!(notes.iter().any(|note| note.contains("stay live")), "{notes:?}");
+    }
+    // The operator's own links are faults.
+    std::os::unix::fs::symlink("../feed", site.folder.path().join("own/feed")).unwrap();
+    assert!(matches!(site.reloader.reload(), Err(ReloadFault::Policy { .. })));
+    // Hidden ones are an editor's.
+    fs::remove_file(site.folder.path().join("own/feed")).unwrap();
+    std::os::unix::fs::symlink("user@host.1", site.folder.path().join("own/.#ads.policy")).unwrap();
+    site.reloader.reload().unwrap();
+    // Without the link there is nothing to keep.
+    fs::remove_file(link).unwrap();
+    site.reloader.config.shrink_guard_percent = 100;
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads", "games"]);
+}
+
+#[test]
 fn a_shared_folder_that_is_lost_keeps_its_rules() {
     let mut site = Site::new();
     site.rule("own", "ads");
