@@ -11,6 +11,7 @@ use crate::client::{Client, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
 use crate::lists::{AddressList, NameList, read_addresses, read_names};
+use crate::regex::{Backend, compile_all};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, UriBuffer, UriPrefix};
 use crate::verdict::{Action, RuleId};
@@ -77,7 +78,8 @@ impl Sketch {
         addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
         let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
         let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
-        let ruleset = build(&compiled, Loaded { index, addresses })?;
+        let regexes = compile_all(&compiled, Backend::built_in()).unwrap();
+        let ruleset = build(&compiled, Loaded { index, addresses, regexes })?;
         let naive = NaivePolicy::new(compiled.clone(), sets);
         Ok(Twins { compiled, ruleset, naive })
     }
