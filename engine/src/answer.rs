@@ -11,6 +11,7 @@ use crate::audit::{Facts, Recorded, Recorder, SessionRef};
 use crate::convert::{facts_of, facts_of_unreadable, form_of, request_of, sni_of, unreadable};
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted};
+use crate::shadow::ShadowPost;
 use crate::view::View;
 
 /// What a worker answers with; its memory is used again for every query.
@@ -21,6 +22,7 @@ pub(crate) struct Desk {
     pub(crate) sni: String,
     pub(crate) recorder: Recorder,
     pub(crate) portal: PortalLink,
+    pub(crate) shadow: ShadowPost,
 }
 
 /// Answers one query. Total: whatever goes wrong on the way is itself a verdict.
@@ -31,12 +33,14 @@ pub(crate) fn answer<'d, 'r>(
     query: &Query<'_>,
     received: Instant,
 ) -> (Answer<'d>, Recorded<'r>) {
-    let Desk { scratch, uri, sni, recorder, portal } = desk;
+    let Desk { scratch, uri, sni, recorder, portal, shadow } = desk;
     let read = CanonicalUri::parse(uri, form_of(query), query.uri);
     let canonical = read.as_ref().ok().map(CanonicalUri::text);
     let decided = match (&read, sni_of(sni, query), query.role) {
         (Ok(uri), Ok(sni), Role::Rewrite) => {
-            decide(view.rules, scratch, &request_of(query, peer.inspect(), uri, sni), view.now)
+            let request = request_of(query, peer.inspect(), uri, sni);
+            shadow.pass(view.rules, &request);
+            decide(view.rules, scratch, &request, view.now)
         }
         (Err(fault), _, _) => Verdict::invalid_request(*fault),
         (Ok(_), Err(fault), _) => Verdict::invalid_request(fault),

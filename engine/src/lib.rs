@@ -25,6 +25,7 @@ pub mod view;
 pub mod audit;
 pub mod portal_link;
 pub mod refusals;
+pub mod shadow;
 
 // -- the policy's life cycle
 pub mod sources;

@@ -83,6 +83,7 @@ impl Worker {
             sni: String::new(),
             recorder: house.audit.recorder(house.portal.redirect_status()),
             portal: house.portal.link()?,
+            shadow: house.shadow.post(),
         };
         let bench = Bench { desk, chunk: vec![0; CHUNK_BYTES], fitted: published.revision() };
         drop(published);
