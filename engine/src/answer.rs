@@ -16,6 +16,7 @@ use crate::convert::{
 };
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted, seconds};
+use crate::shadow::ShadowPost;
 use crate::tags::{TagReader, TagWriter};
 use crate::view::View;
 
@@ -29,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) portal: PortalLink,
     pub(crate) tags: TagWriter,
     pub(crate) told: TagReader,
+    pub(crate) shadow: ShadowPost,
 }
 
 /// Answers one query. Total: whatever goes wrong on the way is itself a verdict.
@@ -39,7 +41,7 @@ pub(crate) fn answer<'d, 'r>(
     query: &Query<'_>,
     received: Instant,
 ) -> (Answer<'d>, Recorded<'r>) {
-    let Desk { scratch, uri, sni, recorder, portal, tags, told } = desk;
+    let Desk { scratch, uri, sni, recorder, portal, tags, told, shadow } = desk;
     let read = CanonicalUri::parse(uri, form_of(query), query.uri);
     let earlier = told.read(tag_in(query), query.client, view.now);
     let asked = match (&read, sni_of(sni, query)) {
@@ -48,6 +50,9 @@ pub(crate) fn answer<'d, 'r>(
         (Ok(_), Err(fault)) => Err(fault),
     };
     let canonical = read.as_ref().ok().map(CanonicalUri::text);
+    if let Ok(request) = &asked {
+        shadow.pass(view.rules, request);
+    }
     let facts = facts_of(query, canonical.unwrap_or(query.uri), received);
     let clerk = Clerk { recorder, view, peer };
     match query.role {

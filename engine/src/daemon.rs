@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
 use eg_settings::log::{Sink, chain};
 
@@ -14,7 +15,8 @@ use crate::config::{Config, Loaded, version, weakenings};
 use crate::listener::{DataPlane, DataPlaneParts, ListenFault, bind};
 use crate::portal_link::PortalLinks;
 use crate::process::{Asked, Signals};
-use crate::reload::{Receipt, ReloadFault, Reloader, Start};
+use crate::reload::{BackendFault, Receipt, ReloadFault, Reloader, Start, choose_backend};
+use crate::shadow::{Shadow, ShadowThread};
 use crate::store::{self, Store, StoreFault};
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
@@ -34,6 +36,12 @@ pub enum DaemonFault {
     /// No policy.
     #[error(transparent)]
     Policy(#[from] ReloadFault),
+    /// No scanner of regexes.
+    #[error(transparent)]
+    Backend(#[from] BackendFault),
+    /// No thread that compares regexes.
+    #[error("cannot start the thread that compares regexes")]
+    Shadow(#[source] std::io::Error),
     /// No audit trail.
     #[error(transparent)]
     Audit(#[from] AuditFault),
@@ -61,16 +69,20 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     // The address first: a second engine must fail before it touches the first one's files.
     let listeners = bind(&config.connectors)?;
     let pair = tls_pair(config)?;
-    let (reloader, ruleset) = open_policy(config)?;
+    let backend = choose_backend(config.policy.regex_backend)?;
+    let (reloader, ruleset) = open_policy(config, backend)?;
     let live = Arc::new(Live::new(ruleset));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
     // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
     record_start(&audit, &live, config);
+    let (shadow, shadow_thread) =
+        Shadow::start(Arc::clone(&live), audit.clone()).map_err(DaemonFault::Shadow)?;
     let plane = DataPlane::start(DataPlaneParts {
         listeners,
         tls: pair,
         live: Arc::clone(&live),
         audit: audit.clone(),
+        shadow,
         portal: PortalLinks::new(&config.captive_portal),
         threads: config.global.threads,
         version: version().to_owned(),
@@ -78,7 +90,7 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     let addresses: Vec<String> = plane.addresses().iter().map(ToString::to_string).collect();
     tracing::info!(listening = addresses.join(" "), "ready");
     let engine = Running { reloader, live, audit, sink };
-    engine.serve(signals, plane, audit_thread)
+    engine.serve(signals, plane, shadow_thread, audit_thread)
 }
 
 /// What an operator should know before anything is served.
@@ -121,10 +133,10 @@ fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
 
 /// Opens the store and takes the first policy; a store that DuckDB cannot read any more is made
 /// again from the files, and moved aside once that has succeeded.
-fn open_policy(config: &Config) -> Result<(Reloader, Ruleset), DaemonFault> {
+fn open_policy(config: &Config, backend: Backend) -> Result<(Reloader, Ruleset), DaemonFault> {
     let path = &config.database.database_file;
     let attempt = |path: &Path| -> Result<(Reloader, Ruleset), ReloadFault> {
-        let mut reloader = Reloader::new(config, Store::open(path)?);
+        let mut reloader = Reloader::new(config, Store::open(path)?, backend);
         let ruleset = first_ruleset(&mut reloader)?;
         Ok((reloader, ruleset))
     };
@@ -151,13 +163,16 @@ fn open_policy(config: &Config) -> Result<(Reloader, Ruleset), DaemonFault> {
 
 fn first_ruleset(reloader: &mut Reloader) -> Result<Ruleset, ReloadFault> {
     match reloader.start()? {
-        Start::FromStore { ruleset, notes } => {
+        Start::FromStore { ruleset, regexes, notes } => {
             for note in notes {
                 tracing::warn!("{note}");
             }
             tracing::info!(
                 rules = ruleset.rules().len(),
                 names = ruleset.entries(),
+                regexes = regexes.patterns,
+                fallback = regexes.fallback,
+                shards_compiled = regexes.compiled,
                 digest = %ruleset.digest(),
                 "policy loaded from the store"
             );
@@ -193,6 +208,9 @@ fn report(receipt: &Receipt, what: &str) {
         lists = receipt.lists,
         parsed = receipt.parsed,
         names = receipt.entries,
+        regexes = receipt.regexes.patterns,
+        fallback = receipt.regexes.fallback,
+        shards_compiled = receipt.regexes.compiled,
         ms = u64::try_from(receipt.took.as_millis()).unwrap_or(u64::MAX),
         digest = %receipt.digest,
         "{what}"
@@ -229,10 +247,12 @@ impl Running<'_> {
         mut self,
         signals: &Signals,
         plane: DataPlane,
+        shadow_thread: ShadowThread,
         audit_thread: AuditThread,
     ) -> Result<(), DaemonFault> {
         let waited = self.wait_for_the_end(signals);
         plane.drain(DRAIN_MAX);
+        shadow_thread.finish();
         self.audit.event(&Event::Stop, now());
         drop(self.audit);
         audit_thread.finish();

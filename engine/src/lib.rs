@@ -26,6 +26,7 @@ pub mod audit;
 pub mod portal_link;
 mod tags;
 pub mod refusals;
+pub mod shadow;
 
 // -- the policy's life cycle
 pub mod sources;

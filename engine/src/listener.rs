@@ -23,6 +23,7 @@ use crate::config::{ConnectorConfig, Transport};
 use crate::handshake::{Guest, Vacancy};
 use crate::portal_link::PortalLinks;
 use crate::refusals::{Refusal, Refusals};
+use crate::shadow::Shadow;
 use crate::view::{Live, now};
 use crate::worker::{Arrival, WAKER, Worker};
 
@@ -131,6 +132,8 @@ pub struct DataPlaneParts {
     pub live: Arc<Live>,
     /// The trail.
     pub audit: Audit,
+    /// Where samples of what is scanned are compared.
+    pub shadow: Shadow,
     /// The portal.
     pub portal: PortalLinks,
     /// Worker threads.
@@ -146,6 +149,7 @@ pub(crate) struct House {
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) live: Arc<Live>,
     pub(crate) audit: Audit,
+    pub(crate) shadow: Shadow,
     pub(crate) portal: PortalLinks,
     pub(crate) tokens: Vec<FailureToken>,
     pub(crate) version: String,
@@ -230,6 +234,7 @@ impl DataPlane {
             live: parts.live,
             refusals: Refusals::new(parts.audit.clone()),
             audit: parts.audit,
+            shadow: parts.shadow,
             portal: parts.portal,
             tokens,
             version: parts.version,

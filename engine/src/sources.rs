@@ -28,8 +28,16 @@ impl Files for Disk {
                 Ok(facts) if facts.is_dir() => EntryKind::Folder,
                 Ok(facts) if facts.is_file() => EntryKind::File,
                 Ok(_) => EntryKind::Other,
+                // What is no link was removed while the folder was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if entry.file_type()?.is_symlink() {
+                        EntryKind::Dangling
+                    } else {
+                        EntryKind::Other
+                    }
+                }
                 // A policy file that cannot be looked at gets its fault when it is read.
-                Err(error) if is_passed_over(&name, &error) => EntryKind::Other,
+                Err(_) if is_passed_over(&name) => EntryKind::Other,
                 // It may be a folder, whose rules must not get lost without a word.
                 Err(error) => return Err(error),
             };
@@ -55,8 +63,8 @@ impl Files for Disk {
 }
 
 /// Whether an entry that cannot be looked at is none of the walk's folders.
-fn is_passed_over(name: &str, error: &io::Error) -> bool {
-    name.starts_with('.') || name.ends_with(".policy") || error.kind() == io::ErrorKind::NotFound
+fn is_passed_over(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with(".policy")
 }
 
 /// Why the policy's folders cannot be read.

@@ -66,7 +66,10 @@ fn check(loaded: &Loaded) -> ExitCode {
     if checked.is_refused() {
         return ExitCode::FAILURE;
     }
-    let summary = format!("no fault: {} rule(s), {} list(s)\n", checked.rules, checked.lists);
+    let summary = format!(
+        "no fault: {} rule(s), {} list(s), {} regex(es), {} of them with the slower scanner\n",
+        checked.rules, checked.lists, checked.regexes.patterns, checked.regexes.fallback
+    );
     say(io::stdout().lock(), &summary);
     ExitCode::SUCCESS
 }
@@ -106,6 +109,7 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
             Some(("[database]".to_owned(), "database_file"))
         }
         DaemonFault::Policy(ReloadFault::Sources(_)) => Some(("[policy]".to_owned(), "path")),
+        DaemonFault::Backend(_) => Some(("[policy]".to_owned(), "regex_backend")),
         DaemonFault::Audit(_) => Some(("[audit]".to_owned(), "path")),
         DaemonFault::Listen(ListenFault::Bind { connector, .. }) => {
             Some((format!("[connectors.{connector}]"), "port"))
@@ -114,6 +118,7 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
             Some((format!("[connectors.{connector}]"), "net"))
         }
         DaemonFault::Policy(_)
+        | DaemonFault::Shadow(_)
         | DaemonFault::Listen(ListenFault::Threads(_))
         | DaemonFault::Signals(_) => None,
     };

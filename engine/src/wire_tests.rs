@@ -27,6 +27,7 @@ use super::*;
 use crate::audit::AuditThread;
 use crate::audit::tests::{Memory, audit_to_memory};
 use crate::config::{AckKey, CaptivePortal, RedirectStatus};
+use crate::shadow::Shadow;
 
 #[path = "wire_client.rs"]
 mod client;
@@ -124,11 +125,13 @@ impl Engine {
         let (audit, thread, trail) = audit_to_memory();
         let live = Arc::new(Live::new(ruleset(rules)));
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (shadow, _) = Shadow::start(Arc::clone(&live), audit.clone()).unwrap();
         let plane = DataPlane::start(DataPlaneParts {
             listeners: vec![BoundListener { socket, guests }],
             tls: server_tls(),
             live: Arc::clone(&live),
             audit,
+            shadow,
             portal: portal(),
             threads: NonZeroUsize::new(2).unwrap(),
             version: "2026.47.0.0".into(),

@@ -86,6 +86,7 @@ impl Worker {
             portal: house.portal.link()?,
             tags,
             told,
+            shadow: house.shadow.post(),
         };
         let bench = Bench { desk, chunk: vec![0; CHUNK_BYTES], fitted: published.revision() };
         drop(published);

@@ -19,6 +19,14 @@ impl Files for Disk {
             let kind = match fs::metadata(entry.path()) {
                 Ok(found) if found.is_dir() => EntryKind::Folder,
                 Ok(found) if found.is_file() => EntryKind::File,
+                // What is no link was removed while the folder was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if entry.file_type()?.is_symlink() {
+                        EntryKind::Dangling
+                    } else {
+                        EntryKind::Other
+                    }
+                }
                 Ok(_) | Err(_) => EntryKind::Other,
             };
             Ok(FolderEntry { name: entry.file_name().to_string_lossy().into_owned(), kind })

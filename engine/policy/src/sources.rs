@@ -39,7 +39,9 @@ pub enum EntryKind {
     Folder,
     /// A regular file, or a link to one.
     File,
-    /// Anything else: a device, a socket, a link to nothing.
+    /// A link to nothing; with what it led to, policy files may be gone.
+    Dangling,
+    /// Anything else: a device, a socket.
     Other,
 }
 
@@ -93,12 +95,17 @@ pub enum SourceFault {
 /// Folders may be nested this deeply; a link that leads back ends here.
 const DEPTH_MAX: usize = 16;
 
+/// What is wrong with a link to nothing.
+const DANGLING: &str =
+    "it is a link to something that is not there; bring that back, or remove the link";
+
 /// A policy has at most this many files and folders.
 const ENTRIES_MAX: usize = 100_000;
 
 /// Every `*.policy` file below `root`, in lexicographical order of the path below it. A file that
-/// cannot be read or is not UTF-8 is there with its fault. Names that start with a dot are passed
-/// over, as editors and git leave such.
+/// cannot be read or is not UTF-8 is there with its fault, and so is every link to nothing: it may have
+/// been a folder of policy files. Names that start with a dot are passed over, as editors and git
+/// leave such.
 ///
 /// # Errors
 ///
@@ -127,13 +134,21 @@ pub fn policy_files(files: &dyn Files, root: &Path) -> Result<Vec<SourceFile>, S
             let is_policy = entry.name.ends_with(".policy");
             match entry.kind {
                 EntryKind::Folder => open.push((path, format!("{name}/"), depth.saturating_add(1))),
-                EntryKind::File | EntryKind::Other if is_policy => found.push((name, path)),
+                EntryKind::Dangling => found.push((name, dangling(&path))),
+                EntryKind::File | EntryKind::Other if is_policy => {
+                    found.push((name, source_file(files, &path)));
+                }
                 EntryKind::File | EntryKind::Other => {}
             }
         }
     }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| source_file(files, &path)).collect())
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found.into_iter().map(|(_, file)| file).collect())
+}
+
+fn dangling(path: &Path) -> SourceFile {
+    let path = path.display().to_string();
+    SourceFile { path, text: String::new(), fault: Some(DANGLING.to_owned()) }
 }
 
 /// One policy file, with its fault where it cannot be read.
@@ -163,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Files by path; a path ending in `loop` leads back to the root.
+    /// Files by path; a path ending in `loop` leads back to the root, one ending in `lost` nowhere.
     struct Fake(BTreeMap<&'static str, &'static [u8]>);
 
     impl Files for Fake {
@@ -176,6 +191,7 @@ mod tests {
                 let (name, kind) = match rest.split_once('/') {
                     Some((folder, _)) => (folder, EntryKind::Folder),
                     None if rest == "loop" => (rest, EntryKind::Folder),
+                    None if rest.ends_with("lost") => (rest, EntryKind::Dangling),
                     None => (rest, EntryKind::File),
                 };
                 let entry = FolderEntry { name: name.to_owned(), kind };
@@ -201,12 +217,18 @@ mod tests {
             ("/r/15-c.policy", b"c"),
             ("/r/README.md", b""),
             ("/r/.10.policy", b""),
+            ("/r/.lost", b""),
+            ("/r/17/lost", b""),
             ("/r/lists/a.txt", b""),
         ]));
         let found = policy_files(&files, Path::new("/r/")).unwrap();
         let paths: Vec<&str> = found.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["/r/10-a.policy", "/r/15-c.policy", "/r/15/x.policy", "/r/20-b.policy"]);
+        assert_eq!(
+            paths,
+            ["/r/10-a.policy", "/r/15-c.policy", "/r/15/x.policy", "/r/17/lost", "/r/20-b.policy",]
+        );
         assert_eq!(found[2].fault.as_deref(), Some("line 2 is not UTF-8"));
+        assert_eq!(found[3].fault.as_deref(), Some(DANGLING));
     }
 
     #[test]

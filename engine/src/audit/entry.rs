@@ -93,6 +93,17 @@ pub enum Event<'a> {
         /// The setting.
         setting: &'a str,
     },
+    /// The scanner and its twin say different things of one text.
+    RegexDisagreement {
+        /// The digest of the ruleset.
+        ruleset: &'a str,
+        /// The attribute that has the regex.
+        field: &'a str,
+        /// The regex.
+        pattern: &'a str,
+        /// What the scanner did: `missed`, `invented` or `failed`.
+        outcome: &'a str,
+    },
     /// Somebody was not let in.
     Refused {
         /// The address that tried.
@@ -219,6 +230,10 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -238,6 +253,8 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
         setting: None,
         peer: None,
         connector: None,
+        field: None,
+        pattern: None,
         outcome: None,
         reason: None,
         others: None,
@@ -266,6 +283,13 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
         Event::Weakening { setting } => {
             line.kind = "weakening";
             line.setting = Some(setting);
+        }
+        Event::RegexDisagreement { ruleset, field, pattern, outcome } => {
+            line.kind = "regex-disagreement";
+            line.ruleset = Some(ruleset);
+            line.field = Some(field);
+            line.pattern = Some(pattern);
+            line.outcome = Some(outcome);
         }
         Event::Refused { peer, connector, reason, others } => {
             line.kind = "refused";

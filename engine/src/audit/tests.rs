@@ -340,10 +340,22 @@ fn events_stand_beside_verdicts() {
         .event(&Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 }, now);
     audit.event(&Event::Reload { ruleset: "cd", revision: 2, rules: 3 }, now);
     audit.event(&Event::ReloadRefused { ruleset: "cd", reason: "no" }, now);
+    let (field, pattern, outcome) = ("uri", "^a.*b", "missed");
+    let disagreement = Event::RegexDisagreement { ruleset: "cd", field, pattern, outcome };
+    audit.event(&disagreement, now);
     audit.event(&Event::Stop, now);
     thread.finish();
     let kinds: Vec<_> = memory.lines().iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!(kinds, ["start", "weakening", "refused", "reload", "reload", "stop"]);
+    let expected =
+        ["start", "weakening", "refused", "reload", "reload", "regex-disagreement", "stop"];
+    assert_eq!(kinds, expected);
+    assert_eq!(
+        memory.lines()[5],
+        serde_json::json!({
+            "kind": "regex-disagreement", "time": "1970-01-01T00:00:00Z", "ruleset": "cd",
+            "field": "uri", "pattern": "^a.*b", "outcome": "missed"
+        })
+    );
     assert_eq!(
         memory.lines()[2],
         serde_json::json!({

@@ -88,6 +88,8 @@ const KEYS: &[Key] = &[
         "which structure holds domain names").later_but(&["auto", "hashset"]),
     key("policy", "domain_backend_auto_threshold", Kind::Integer { least: 1, most: 1_000_000_000_000 }, Value("50000000"),
         "number of names above which `auto` takes `sorted-arena`").later(),
+    key("policy", "regex_backend", Kind::Word(&["auto", "hyperscan", "regex"]), Value("auto"),
+        "which scanner the regexes go to: `auto` is Hyperscan, and the slower one of our own where that fails its self-test; `hyperscan` refuses to start then"),
     key("policy", "git_mode", Kind::Word(&["auto", "force-on", "force-off"]), Value("auto"),
         "whether each reload commits to git; `auto` is on where `path/.git/` exists").later_but(&["auto", "force-off"]),
     key("policy", "time_window_tz", Kind::Zone, Value("local"),

@@ -19,7 +19,7 @@ pub use settle::{Loaded, load, load_text};
 pub use types::{
     Aaa, AckKey, AuditConfig, BackendChoice, CaptivePortal, Cluster, Config, ConnectorConfig,
     Control, Database, GitMode, Global, Identities, Learning, License, Metrics, OnFailure,
-    PolicyConfig, RedactQuery, RedirectStatus, TimeZoneChoice, Transport, Verdicts,
+    PolicyConfig, RedactQuery, RedirectStatus, RegexBackend, TimeZoneChoice, Transport, Verdicts,
 };
 
 #[cfg(test)]

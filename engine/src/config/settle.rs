@@ -15,7 +15,7 @@ use super::keys::ENGINE_CONF;
 use super::types::{
     Aaa, AckKey, AuditConfig, BackendChoice, CaptivePortal, Cluster, Config, Control, Database,
     GitMode, Global, Identities, Learning, License, Metrics, OnFailure, PolicyConfig, RedactQuery,
-    RedirectStatus, TimeZoneChoice, Verdicts,
+    RedirectStatus, RegexBackend, TimeZoneChoice, Verdicts,
 };
 
 /// The engine's configuration and what its operator should be warned about.
@@ -129,6 +129,14 @@ fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
         ],
     );
     let domain_backend_auto_threshold = table.number("domain_backend_auto_threshold");
+    let regex_backend = table.choice(
+        "regex_backend",
+        &[
+            ("auto", RegexBackend::Auto),
+            ("hyperscan", RegexBackend::Hyperscan),
+            ("regex", RegexBackend::Regex),
+        ],
+    );
     let git_mode = table.choice(
         "git_mode",
         &[
@@ -148,6 +156,7 @@ fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
         backup_depth: backup_depth?,
         domain_backend: domain_backend?,
         domain_backend_auto_threshold: domain_backend_auto_threshold?,
+        regex_backend: regex_backend?,
         git_mode: git_mode?,
         time_window_tz: time_window_tz?,
         watch: watch?,

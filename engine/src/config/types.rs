@@ -123,6 +123,8 @@ pub struct PolicyConfig {
     pub domain_backend: BackendChoice,
     /// The number of names above which `auto` takes the sorted arena.
     pub domain_backend_auto_threshold: u64,
+    /// Which scanner the regexes go to.
+    pub regex_backend: RegexBackend,
     /// Whether reloads commit to git.
     pub git_mode: GitMode,
     /// The time zone of time windows.
@@ -142,6 +144,17 @@ pub enum BackendChoice {
     Hashset,
     /// The denser one.
     SortedArena,
+}
+
+/// `regex_backend`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegexBackend {
+    /// Hyperscan where it is known and passes its self-test, else the one of Rust.
+    Auto,
+    /// Hyperscan, or no start.
+    Hyperscan,
+    /// The one of Rust.
+    Regex,
 }
 
 /// `git_mode`

@@ -72,6 +72,22 @@ pub enum ReloadFault {
         #[source]
         source: IndexFault,
     },
+    /// No scanner takes a regex of a rule.
+    #[error("`{file}`, line {line}: no scanner takes a regex of the rule `{rule}`")]
+    Regex {
+        /// The policy file.
+        file: String,
+        /// The line of the rule's name.
+        line: u32,
+        /// The rule.
+        rule: String,
+        /// Which regex, and why.
+        #[source]
+        source: Box<ShardFault>,
+    },
+    /// The regexes of several rules cannot be compiled together.
+    #[error("the regexes of the policy cannot be compiled")]
+    Regexes(#[source] ShardFault),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] getrandom::Error),
@@ -81,9 +97,6 @@ pub enum ReloadFault {
     /// The ruleset cannot be built.
     #[error("the ruleset cannot be built")]
     Build(#[from] BuildFault),
-    /// Regular expressions cannot be compiled.
-    #[error(transparent)]
-    Shard(#[from] ShardFault),
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {

@@ -1,6 +1,7 @@
 //! The last good rules of shared files that were left out, so that a broken feed drops no denial.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, ListIndex};
@@ -37,8 +38,12 @@ impl Shared<'_> {
     }
 }
 
-/// Puts the rules that `live` has from the files `left_out` where their files stand in load order,
-/// and renumbers all. A rule whose name is taken now stays out.
+/// How many rules that stay out for their names are named, for each file.
+const NAMES_SHOWN: usize = 10;
+
+/// Puts the rules that `live` has from the files `left_out`, or from files below them where a link to
+/// a folder was left out, where their files stand in load order, and renumbers all. A rule whose name
+/// is taken now stays out, with a note.
 pub(super) fn keep(
     checked: &mut CheckedPolicy,
     lists: &mut Vec<CompiledList>,
@@ -46,18 +51,28 @@ pub(super) fn keep(
     (shared, left_out): (&Shared<'_>, &[String]),
     notes: &mut Vec<String>,
 ) {
-    let mut names: HashSet<String> = checked.rules.iter().map(|rule| rule.name.clone()).collect();
+    let mut names: HashMap<String, String> = HashMap::new();
+    for rule in &checked.rules {
+        names.insert(rule.name.clone(), rule.file.clone());
+    }
     for file in left_out {
         let mut kept = 0;
-        for rule in live.rules.iter().filter(|rule| rule.file == *file) {
-            if names.insert(rule.name.clone()) {
-                checked.rules.push(moved(rule, live, lists));
-                kept += 1;
+        let mut taken = Vec::new();
+        // A path is also below itself.
+        for rule in live.rules.iter().filter(|rule| Path::new(&rule.file).starts_with(file)) {
+            match names.entry(rule.name.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(rule.file.clone());
+                    checked.rules.push(moved(rule, live, lists));
+                    kept += 1;
+                }
+                Entry::Occupied(other) => taken.push((rule.name.as_str(), other.get().clone())),
             }
         }
         if kept > 0 {
             notes.push(format!("the {kept} rule(s) that `{file}` had before stay live"));
         }
+        notes.extend(lost_names(file, &taken));
     }
     // The lowest id wins, so a denial that moved behind a permit would be lost. The operator's rules
     // are first and `None` is the least; within a file the order stays, since the sort is stable.
@@ -65,6 +80,25 @@ pub(super) fn keep(
     for (id, rule) in (1..).zip(&mut checked.rules) {
         rule.id = RuleId(id);
     }
+}
+
+/// What to say of the rules of a file that do not stay live, each with the file that has its name.
+fn lost_names(file: &str, taken: &[(&str, String)]) -> Option<String> {
+    let shown = taken.iter().take(NAMES_SHOWN);
+    let shown: Vec<String> =
+        shown.map(|(name, other)| format!("`{name}` (now in `{other}`)")).collect();
+    let more = match taken.len().saturating_sub(NAMES_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!taken.is_empty()).then(|| {
+        format!(
+            "{} rule(s) that `{file}` had before are no longer live, since their names are taken: \
+             {}{more}; rename one of each two",
+            taken.len(),
+            shown.join(", "),
+        )
+    })
 }
 
 /// A rule of another policy with its lists as positions in `lists`, which grows where needed.

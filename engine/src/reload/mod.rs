@@ -7,6 +7,8 @@
 //! were. Set files that were already written then are named by their content and harm nobody; the
 //! next reload that succeeds removes them.
 
+mod backend;
+mod bank;
 mod fault;
 mod kept;
 mod lists;
@@ -21,11 +23,15 @@ use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
 use eg_policy::moment::Moment;
+use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
 
 use crate::config::{Config, PolicyConfig};
 use crate::sources::{self, SharedFolder, Sources};
 use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
+pub use backend::{BackendFault, choose as choose_backend};
+pub use bank::RegexCounts;
+use bank::{Bank, Keeping};
 pub use fault::ReloadFault;
 use lists::ListLoader;
 use sets::SetBuilder;
@@ -45,6 +51,8 @@ pub struct Receipt {
     pub entries: u64,
     /// How many lists had changed and were parsed.
     pub parsed: usize,
+    /// Where the regexes went.
+    pub regexes: RegexCounts,
     /// Faults of shared files, and other things that stop nothing.
     pub warnings: Vec<Diagnostic>,
     /// What else an operator should know, a sentence each.
@@ -64,6 +72,8 @@ pub struct Checked {
     pub rules: usize,
     /// How many list files they name.
     pub lists: usize,
+    /// Where the regexes would go; nowhere where the policy has faults.
+    pub regexes: RegexCounts,
 }
 
 impl Checked {
@@ -82,7 +92,7 @@ fn has_error(diagnostics: &[Diagnostic]) -> bool {
 ///
 /// # Errors
 ///
-/// When the policy's folders cannot be read at all.
+/// When the policy's folders cannot be read at all, or no scanner takes a regex.
 pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
     let sources = sources::read(config)?;
     let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
@@ -93,7 +103,12 @@ pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
         SharedFolder::Unwalkable(fault) => notes.push(eg_settings::log::chain(fault)),
     }
     let (rules, lists) = (checked.rules.len(), checked.lists.len());
-    Ok(Checked { diagnostics, notes, rules, lists })
+    let mut regexes = RegexCounts::default();
+    if !has_error(&diagnostics) {
+        let policy = compile(checked, config.default_action, Vec::new());
+        regexes = Bank::new(Backend::built_in()).fill(&policy, Keeping::Nowhere)?.counts;
+    }
+    Ok(Checked { diagnostics, notes, rules, lists, regexes })
 }
 
 /// The one that changes what is live.
@@ -101,6 +116,7 @@ pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
 pub struct Reloader {
     config: PolicyConfig,
     store: Store,
+    bank: Bank,
     live: Option<StoredPolicy>,
 }
 
@@ -120,6 +136,8 @@ pub enum Start {
     FromStore {
         /// The ruleset.
         ruleset: Ruleset,
+        /// Where the regexes went.
+        regexes: RegexCounts,
         /// What an operator should know, a sentence each.
         notes: Vec<String>,
     },
@@ -137,11 +155,11 @@ enum Loss {
 }
 
 impl Reloader {
-    /// Takes the store.
+    /// Takes the store; regexes go to `backend`.
     #[must_use]
-    pub fn new(config: &Config, store: Store) -> Self {
+    pub fn new(config: &Config, store: Store, backend: Backend) -> Self {
         let policy = &config.policy;
-        Self { config: policy.clone(), store, live: None }
+        Self { config: policy.clone(), store, bank: Bank::new(backend), live: None }
     }
 
     /// The policy of the store without reading the policy's files; where there is none, or its set
@@ -160,16 +178,24 @@ impl Reloader {
         let action_before = stored.policy.default_action;
         stored.policy.default_action = self.config.default_action;
         let mut builder = SetBuilder::new(self.store.sets());
-        match builder.build(&stored.policy) {
-            Ok(ruleset) => {
+        let built = self.bank.fill(&stored.policy, Keeping::Files(self.store.sets()));
+        let built = built.and_then(|banked| {
+            let ruleset = builder.build(&stored.policy, banked.shards())?;
+            Ok((banked, ruleset))
+        });
+        match built {
+            Ok((mut banked, ruleset)) => {
                 let mut notes = std::mem::take(&mut builder.notes);
+                notes.append(&mut banked.notes);
+                let regexes = banked.counts;
                 if action_before != self.config.default_action {
                     stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
                     notes.push(format!("`default_action` is now `{}`", self.config.default_action));
                 }
                 notes.extend(self.newer_files(&stored));
                 self.live = Some(stored);
-                Ok(Start::FromStore { ruleset, notes })
+                self.bank.take(banked);
+                Ok(Start::FromStore { ruleset, regexes, notes })
             }
             Err(fault) => {
                 tracing::warn!(
@@ -195,7 +221,9 @@ impl Reloader {
     /// Removes the set files that the live policy does not need.
     pub fn clean_up(&self) {
         let Some(live) = &self.live else { return };
-        if let Err(fault) = self.store.sets().collect(&needed_sets(&live.policy)) {
+        let mut needed = needed_sets(&live.policy);
+        needed.extend(self.bank.files());
+        if let Err(fault) = self.store.sets().collect(&needed) {
             tracing::warn!(cause = eg_settings::log::chain(&fault), "old set files stay");
         }
     }
@@ -225,8 +253,10 @@ impl Reloader {
         let policy = compile(checked, self.config.default_action, lists);
         let mut builder = SetBuilder::new(self.store.sets());
         builder.take(loader);
-        let ruleset = builder.build(&policy)?;
+        let mut banked = self.bank.fill(&policy, Keeping::Files(self.store.sets()))?;
+        let ruleset = builder.build(&policy, banked.shards())?;
         notes.append(&mut builder.notes);
+        notes.append(&mut banked.notes);
         let revision = self.store.save_policy(&policy, compiled_us)?;
         let receipt = Receipt {
             revision,
@@ -235,11 +265,13 @@ impl Reloader {
             lists: policy.lists.len(),
             entries: policy.lists.iter().map(|list| list.entries).sum(),
             parsed,
+            regexes: banked.counts,
             warnings: diagnostics,
             notes,
             took: began.elapsed(),
         };
         self.live = Some(StoredPolicy { policy, revision, compiled_us });
+        self.bank.take(banked);
         Ok(Prepared { ruleset, receipt })
     }
 
@@ -323,7 +355,7 @@ fn left_out(diagnostics: &[Diagnostic]) -> Vec<String> {
     found.map(|diagnostic| diagnostic.place.file.clone()).collect()
 }
 
-/// Every set file that a policy needs.
+/// Every set file that the lists of a policy need.
 fn needed_sets(policy: &CompiledPolicy) -> Vec<(SetKind, Digest)> {
     let lists = policy.lists.iter().map(|list| (lists::set_kind(list.kind), list.set));
     lists.chain([(SetKind::Index, policy.index_digest())]).collect()

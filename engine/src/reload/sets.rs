@@ -10,7 +10,7 @@ use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::digest::Digest;
 use eg_policy::lists::{AddressList, NameList};
 use eg_policy::matcher::{DomainIndex, write_index};
-use eg_policy::regex::{Backend, compile_all};
+use eg_policy::regex::Shard;
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::Files;
 
@@ -39,7 +39,11 @@ impl<'s> SetBuilder<'s> {
     }
 
     /// Writes the set files that are missing and builds the ruleset.
-    pub(super) fn build(&mut self, policy: &CompiledPolicy) -> Result<Ruleset, ReloadFault> {
+    pub(super) fn build(
+        &mut self,
+        policy: &CompiledPolicy,
+        regexes: Vec<Arc<Shard>>,
+    ) -> Result<Ruleset, ReloadFault> {
         for list in &policy.lists {
             self.ensure(list)?;
         }
@@ -53,7 +57,6 @@ impl<'s> SetBuilder<'s> {
                 }
             }
         }
-        let regexes = compile_all(policy, Backend::built_in())?;
         Ok(build(policy, Loaded { index, addresses, regexes })?)
     }
 

@@ -58,7 +58,7 @@ fn reloader(folder: &Path) -> Reloader {
     let file: PathBuf = folder.join("engine.conf");
     let config = load_text(file, text, &Overrides::default()).unwrap().config;
     let store = Store::open(&config.database.database_file).unwrap();
-    Reloader::new(&config, store)
+    Reloader::new(&config, store, Backend::Hyperscan)
 }
 
 #[test]
@@ -105,6 +105,76 @@ fn kept_rules_stand_where_their_file_does() {
     assert_eq!(site.names(), ["zoo", "10-deny", "20-allow"]);
     let ids: Vec<u32> = site.stored().policy.rules.iter().map(|rule| rule.id.0).collect();
     assert_eq!(ids, [1, 2, 3]);
+}
+
+#[test]
+fn a_kept_rule_whose_name_is_taken_stays_out_with_a_note() {
+    let mut site = Site::new();
+    for name in ["ads", "games", "malware"] {
+        site.list(name, 10);
+    }
+    site.rule("own", "ads");
+    let rule = |name: &str| format!("{name}: {{\n  match-domain-list: ../lists/{name}\n}}\n");
+    site.write("shared/feed.policy", &(rule("games") + &rule("malware")));
+    site.reloader.start().unwrap();
+    // The broken file's rules stay, but for the one whose name an operator's file has now.
+    site.write("shared/feed.policy", "games: {\n  match-uri\n");
+    site.rule("own", "games");
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert_eq!(site.names(), ["ads", "games", "malware"]);
+    let taken: Vec<_> = notes.iter().filter(|note| note.contains("taken")).collect();
+    let [taken] = taken[..] else { panic!("{notes:?}") };
+    assert!(taken.starts_with("1 rule(s) that `"), "{taken}");
+    assert!(taken.contains("shared/feed.policy` had before are no longer live"), "{taken}");
+    assert!(taken.contains("`games` (now in `") && taken.contains("own/games.policy`)"), "{taken}");
+    assert!(notes.iter().any(|note| note.starts_with("the 1 rule(s) that")), "{notes:?}");
+    // The next one says so no more: the rule is not live.
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert!(notes.iter().all(|note| !note.contains("taken")), "{notes:?}");
+}
+
+#[test]
+fn a_link_to_a_folder_that_is_lost_keeps_its_rules() {
+    let mut site = Site::new();
+    for name in ["ads", "games", "malware"] {
+        site.list(name, 10);
+    }
+    site.rule("own", "ads");
+    site.rule("shared", "games");
+    fs::create_dir(site.folder.path().join("feed")).unwrap();
+    site.write(
+        "feed/malware.policy",
+        &format!(
+            "malware: {{\n  match-domain-list: {}/lists/malware\n}}\n",
+            site.folder.path().display()
+        ),
+    );
+    let link = site.folder.path().join("shared/20-feed");
+    std::os::unix::fs::symlink("../feed", &link).unwrap();
+    site.reloader.start().unwrap();
+    assert_eq!(site.names(), ["ads", "malware", "games"]);
+    fs::rename(site.folder.path().join("feed"), site.folder.path().join("away")).unwrap();
+    for _ in 0..2 {
+        let Receipt { warnings, notes, .. } = site.reloader.reload().unwrap().receipt;
+        assert_eq!(site.names(), ["ads", "malware", "games"]);
+        let place = link.display().to_string();
+        assert!(warnings.iter().any(|found| found.place.file == place
+            && found.code == Code::UnreadableFile
+            && found.severity == Severity::Warning));
+        assert!(notes.iter().any(|note| note.contains("stay live")), "{notes:?}");
+    }
+    // The operator's own links are faults.
+    std::os::unix::fs::symlink("../feed", site.folder.path().join("own/feed")).unwrap();
+    assert!(matches!(site.reloader.reload(), Err(ReloadFault::Policy { .. })));
+    // Hidden ones are an editor's.
+    fs::remove_file(site.folder.path().join("own/feed")).unwrap();
+    std::os::unix::fs::symlink("user@host.1", site.folder.path().join("own/.#ads.policy")).unwrap();
+    site.reloader.reload().unwrap();
+    // Without the link there is nothing to keep.
+    fs::remove_file(link).unwrap();
+    site.reloader.config.shrink_guard_percent = 100;
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads", "games"]);
 }
 
 #[test]
@@ -201,7 +271,7 @@ fn a_start_from_the_store_makes_lost_and_broken_sets_again() {
     ] {
         break_it(&index);
         let mut reloader = reloader(folder.path());
-        let Start::FromStore { ruleset, notes } = reloader.start().unwrap() else { panic!() };
+        let Start::FromStore { ruleset, notes, .. } = reloader.start().unwrap() else { panic!() };
         assert_eq!((ruleset.entries(), ruleset.digest()), (10, digest));
         assert!(!notes.is_empty());
     }
@@ -272,4 +342,113 @@ fn a_start_without_its_sets_keeps_every_guard() {
     let (started, _, _, site) = start_again(three);
     assert!(matches!(started.unwrap(), Start::FromFiles(_)));
     assert_eq!(site.names(), ["ads", "games", "malware"]);
+}
+
+/// Two policy files with regexes, on a site.
+fn site_with_regexes() -> Site {
+    let site = Site::new();
+    site.write("own/a.policy", "a: {\n  match-uri-regex: /ads[0-9]+/\n}\n");
+    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/\n  action: deny\n}\n");
+    site
+}
+
+fn kept_shards(site: &Site) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.folder.path().join("state/sets")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut shards: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|ending| ending == "rex")).collect();
+    shards.sort();
+    shards
+}
+
+#[test]
+fn only_a_shard_whose_patterns_changed_is_compiled() {
+    let mut site = site_with_regexes();
+    let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
+    let all = RegexCounts { patterns: 2, fallback: 0, shards: 2, compiled: 2, read: 0 };
+    assert_eq!(first.receipt.regexes, all);
+    assert_eq!(kept_shards(&site).len(), 2);
+    // What is live is taken over.
+    let again = site.reloader.reload().unwrap();
+    assert_eq!(again.receipt.regexes, RegexCounts { compiled: 0, ..all });
+    // One of two fields changes; the old one's file goes.
+    let before = kept_shards(&site);
+    site.write("own/a.policy", "a: {\n  match-uri-regex: /ads[0-9]*x/\n}\n");
+    let changed = site.reloader.reload().unwrap();
+    assert_eq!(changed.receipt.regexes, RegexCounts { compiled: 1, ..all });
+    site.reloader.clean_up();
+    let after = kept_shards(&site);
+    assert_eq!(after.len(), 2);
+    assert_eq!(before.iter().filter(|path| after.contains(path)).count(), 1);
+    // Without a regex there is nothing to keep.
+    site.write("own/a.policy", "a: {\n  match-domain: a.example\n}\n");
+    site.write("own/b.policy", "b: {\n  match-domain: b.example\n}\n");
+    assert_eq!(site.reloader.reload().unwrap().receipt.regexes, RegexCounts::default());
+    site.reloader.clean_up();
+    assert!(kept_shards(&site).is_empty());
+}
+
+/// What becomes of a file's bytes.
+type Damage<'d> = &'d dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+#[test]
+fn a_start_takes_kept_shards_and_makes_broken_ones_again() {
+    let mut site = site_with_regexes();
+    site.reloader.start().unwrap();
+    let good: Vec<(PathBuf, Vec<u8>)> = kept_shards(&site)
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    let Site { folder, reloader: first } = site;
+    drop(first);
+    let flip = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        Some(bytes)
+    };
+    let swap = good[1].1.clone();
+    let cut = |bytes: &[u8]| Some(bytes[..bytes.len() - 1].to_vec());
+    let cases: [(&str, Damage<'_>, usize, usize); 6] = [
+        ("whole", &|bytes| Some(bytes.to_vec()), 0, 0),
+        ("lost", &|_| None, 1, 0),
+        ("empty", &|_| Some(Vec::new()), 1, 1),
+        ("cut off", &cut, 1, 1),
+        ("a bit flipped", &flip, 1, 1),
+        ("another shard's", &|_| Some(swap.clone()), 1, 1),
+    ];
+    for (what, change, compiled, noted) in cases {
+        let (path, bytes) = &good[0];
+        match change(bytes) {
+            None => fs::remove_file(path).unwrap(),
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+        }
+        let mut reloader = reloader(folder.path());
+        let Start::FromStore { ruleset, regexes, notes } = reloader.start().unwrap() else {
+            panic!("{what}")
+        };
+        let expected =
+            RegexCounts { patterns: 2, fallback: 0, shards: 2, compiled, read: 2 - compiled };
+        assert_eq!(regexes, expected, "{what}");
+        assert_eq!(notes.len(), noted, "{what}: {notes:?}");
+        assert!(notes.iter().all(|note| note.contains("are made again")), "{what}: {notes:?}");
+        assert_eq!(ruleset.shards().count(), 2, "{what}");
+        assert_eq!(fs::read(path).unwrap(), *bytes, "{what}: it is there again");
+    }
+}
+
+#[test]
+fn another_scanner_has_shards_of_its_own() {
+    let mut site = site_with_regexes();
+    site.reloader.start().unwrap();
+    let before = kept_shards(&site);
+    let Site { folder, reloader: Reloader { store, config, .. } } = site;
+    let (bank, live) = (Bank::new(Backend::Regex), None);
+    let mut reloader = Reloader { config, store, bank, live };
+    let Start::FromStore { regexes, .. } = reloader.start().unwrap() else { panic!() };
+    assert_eq!((regexes.compiled, regexes.read, regexes.fallback), (2, 0, 2));
+    reloader.clean_up();
+    let after = kept_shards(&Site { folder, reloader });
+    assert_eq!(after.len(), 2);
+    assert!(after.iter().all(|path| !before.contains(path)));
 }

@@ -1,5 +1,5 @@
-//! The files beside the database, named by digest: the entries of each list, and the index made of
-//! them. They can all be made again, so nothing here is ever repaired: what is unreadable is remade.
+//! The files beside the database, named by digest: the entries of each list, the index made of them,
+//! and the compiled regexes. They can all be made again, so nothing here is ever repaired: what is unreadable is remade.
 //!
 //! INVARIANT: a file under its final name is whole, since it is written under another name, synced
 //! and then renamed.
@@ -27,6 +27,8 @@ pub enum SetKind {
     Addresses,
     /// The index of all names.
     Index,
+    /// One shard of compiled regexes; its name is not of its bytes but of what it was made from.
+    Regexes,
 }
 
 impl SetKind {
@@ -35,6 +37,7 @@ impl SetKind {
             Self::Names => "names",
             Self::Addresses => "addr",
             Self::Index => "idx",
+            Self::Regexes => "rex",
         }
     }
 }
@@ -121,7 +124,7 @@ impl SetFiles {
 fn is_ours(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let kinds = [SetKind::Names, SetKind::Addresses, SetKind::Index];
+    let kinds = [SetKind::Names, SetKind::Addresses, SetKind::Index, SetKind::Regexes];
     match stem.split_once('.') {
         None => stem.parse::<Digest>().is_ok() && kinds.iter().any(|kind| kind.ending() == ending),
         Some((digest, _)) => digest.parse::<Digest>().is_ok() && ending == UNFINISHED,
@@ -154,14 +157,17 @@ mod tests {
         for digest in [one, two] {
             sets.write(SetKind::Names, digest, b"names").unwrap();
             sets.write(SetKind::Index, digest, b"index").unwrap();
+            sets.write(SetKind::Regexes, digest, b"regexes").unwrap();
         }
         let stranger = folder.path().join("sets/README");
         let unfinished = folder.path().join(format!("sets/{one}.names.new"));
         fs::write(&stranger, "mine").unwrap();
         fs::write(&unfinished, "half").unwrap();
-        assert_eq!(sets.collect(&[(SetKind::Names, one), (SetKind::Index, two)]).unwrap(), 3);
-        assert!(sets.has(SetKind::Names, one) && sets.has(SetKind::Index, two));
+        let live = [(SetKind::Names, one), (SetKind::Index, two), (SetKind::Regexes, one)];
+        assert_eq!(sets.collect(&live).unwrap(), 4);
+        assert!(live.iter().all(|(kind, digest)| sets.has(*kind, *digest)));
         assert!(!sets.has(SetKind::Names, two) && !sets.has(SetKind::Index, one));
+        assert!(!sets.has(SetKind::Regexes, two));
         assert!(stranger.exists() && !unfinished.exists());
         assert_eq!(sets.read(SetKind::Names, one).unwrap(), b"names");
     }

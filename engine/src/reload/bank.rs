@@ -1,0 +1,286 @@
+//! The compiled regexes of a policy, shard by shard: taken over from the policy before where it had
+//! the same one, read from its file where that is there, compiled where neither is. Compiling takes
+//! minutes for tens of thousands of patterns on one core, so all cores take part.
+//!
+//! INVARIANT: a shard's file is named by everything that it depends on and is checked when it is read;
+//! one that cannot be used is made again, never repaired.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eg_policy::check::CheckedRule;
+use eg_policy::compile::CompiledPolicy;
+use eg_policy::digest::Digest;
+use eg_policy::regex::{Backend, Placed, RegexPattern, Shard, ShardFault, ShardPlan};
+
+use super::ReloadFault;
+use crate::store::{SetFiles, SetKind, StoreFault};
+
+/// Threads that compile. Each needs some hundred megabytes while it does, and shards are rarely more.
+const COMPILERS_MAX: usize = 16;
+
+/// Where the patterns of a policy went, and what that took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RegexCounts {
+    /// Patterns, each counted once for each attribute that uses it.
+    pub patterns: usize,
+    /// Those that Hyperscan does not take, which the slower scanner has.
+    pub fallback: usize,
+    /// The shards that they were cut into.
+    pub shards: usize,
+    /// Shards that were compiled.
+    pub compiled: usize,
+    /// Shards that were read from their files.
+    pub read: usize,
+}
+
+/// How a shard was had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The policy before has it.
+    Before,
+    /// From its file.
+    File,
+    /// Compiled now.
+    Compiled,
+}
+
+/// Where compiled shards are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keeping<'f> {
+    /// In these files.
+    Files(&'f SetFiles),
+    /// Nowhere: this is only a check.
+    Nowhere,
+}
+
+/// The shards of the live policy, by their keys.
+#[derive(Debug)]
+pub(super) struct Bank {
+    backend: Backend,
+    shards: HashMap<Digest, Arc<Shard>>,
+}
+
+/// The shards of a policy.
+#[derive(Debug)]
+pub(super) struct Banked {
+    keyed: Vec<(Digest, Arc<Shard>)>,
+    /// What they are.
+    pub(super) counts: RegexCounts,
+    /// What an operator should know.
+    pub(super) notes: Vec<String>,
+}
+
+impl Banked {
+    /// The shards in the order of their plans.
+    pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
+        self.keyed.iter().map(|(_, shard)| Arc::clone(shard)).collect()
+    }
+}
+
+/// One shard on its way.
+struct Job<'p> {
+    plan: &'p ShardPlan,
+    key: Digest,
+}
+
+/// One shard that is there.
+struct Made {
+    shard: Arc<Shard>,
+    origin: Origin,
+    note: Option<String>,
+}
+
+impl Bank {
+    /// An empty one.
+    pub(super) fn new(backend: Backend) -> Self {
+        Self { backend, shards: HashMap::new() }
+    }
+
+    /// Brings the shards of a policy together; nothing of the live one is touched.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that no scanner takes, with the rule that has it; a disk that refuses.
+    pub(super) fn fill(
+        &self,
+        policy: &CompiledPolicy,
+        keeping: Keeping<'_>,
+    ) -> Result<Banked, ReloadFault> {
+        let plans = policy.shards();
+        let jobs: Vec<Job<'_>> =
+            plans.iter().map(|plan| Job { plan, key: plan.key(self.backend) }).collect();
+        let mut banked =
+            Banked { keyed: Vec::new(), counts: RegexCounts::default(), notes: Vec::new() };
+        for (job, made) in jobs.iter().zip(in_parallel(&jobs, |job| self.make(job, keeping))) {
+            let Made { shard, origin, note } =
+                made.map_err(|fault| fault.of_rule(policy, job.plan))?;
+            let counts = &mut banked.counts;
+            counts.patterns += job.plan.patterns().len();
+            counts.shards += 1;
+            counts.fallback += shard.placed().filter(|(_, placed)| is_fallback(*placed)).count();
+            match origin {
+                Origin::Before => {}
+                Origin::File => counts.read += 1,
+                Origin::Compiled => counts.compiled += 1,
+            }
+            banked.notes.extend(note);
+            banked.keyed.push((job.key, shard));
+        }
+        Ok(banked)
+    }
+
+    /// Takes the shards of the policy that is live now, and forgets all others.
+    pub(super) fn take(&mut self, banked: Banked) {
+        self.shards = banked.keyed.into_iter().collect();
+    }
+
+    /// The files that they are kept in.
+    pub(super) fn files(&self) -> impl Iterator<Item = (SetKind, Digest)> {
+        self.shards.keys().map(|key| (SetKind::Regexes, *key))
+    }
+}
+
+impl Bank {
+    fn make(&self, job: &Job<'_>, keeping: Keeping<'_>) -> Result<Made, MakeFault> {
+        if let Some(shard) = self.shards.get(&job.key) {
+            return Ok(Made { shard: Arc::clone(shard), origin: Origin::Before, note: None });
+        }
+        let mut note = None;
+        if let Keeping::Files(files) = keeping {
+            match self.read(job, files) {
+                Ok(None) => {}
+                Ok(Some(shard)) => {
+                    return Ok(Made { shard: Arc::new(shard), origin: Origin::File, note: None });
+                }
+                Err(why) => {
+                    let path = files.path(SetKind::Regexes, job.key);
+                    let path = path.display();
+                    note = Some(format!("the compiled regexes `{path}` are made again: {why}"));
+                }
+            }
+        }
+        let shard = Shard::compile(job.plan, self.backend)?;
+        match keeping {
+            Keeping::Nowhere => {}
+            Keeping::Files(files) => {
+                files.write(SetKind::Regexes, job.key, &shard.to_bytes()?)?;
+            }
+        }
+        Ok(Made { shard: Arc::new(shard), origin: Origin::Compiled, note })
+    }
+
+    /// The shard out of its file, where there is one; else why it cannot be used.
+    fn read(&self, job: &Job<'_>, files: &SetFiles) -> Result<Option<Shard>, String> {
+        if !files.has(SetKind::Regexes, job.key) {
+            return Ok(None);
+        }
+        let bytes = files.read(SetKind::Regexes, job.key);
+        let bytes = bytes.map_err(|fault| eg_settings::log::chain(&fault))?;
+        Shard::from_bytes(job.plan, self.backend, &bytes)
+            .map(Some)
+            .map_err(|fault| eg_settings::log::chain(&fault))
+    }
+}
+
+/// Why a shard cannot be had.
+#[derive(Debug, thiserror::Error)]
+enum MakeFault {
+    /// Its patterns.
+    #[error(transparent)]
+    Shard(#[from] ShardFault),
+    /// Its file.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+impl MakeFault {
+    /// The fault of the reload, with the first rule that has the pattern.
+    fn of_rule(self, policy: &CompiledPolicy, plan: &ShardPlan) -> ReloadFault {
+        let source = match self {
+            Self::Store(fault) => return fault.into(),
+            Self::Shard(fault) => fault,
+        };
+        let has_it = |rule: &&CheckedRule| {
+            let asked = plan.field().of(&rule.conditions);
+            pattern_of(&source).is_some_and(|pattern| asked.contains(pattern))
+        };
+        match policy.rules.iter().find(has_it) {
+            Some(rule) => ReloadFault::Regex {
+                file: rule.file.clone(),
+                line: rule.line,
+                rule: rule.name.clone(),
+                source: Box::new(source),
+            },
+            None => ReloadFault::Regexes(source),
+        }
+    }
+}
+
+/// The pattern that a fault is about, where it is about one.
+const fn pattern_of(fault: &ShardFault) -> Option<&RegexPattern> {
+    match fault {
+        ShardFault::Pattern { pattern, .. } | ShardFault::Refused { pattern, .. } => Some(pattern),
+        ShardFault::Together { .. }
+        | ShardFault::Foreign
+        | ShardFault::Corrupt { .. }
+        | ShardFault::Library { .. } => None,
+    }
+}
+
+const fn is_fallback(placed: Placed) -> bool {
+    match placed {
+        Placed::Hyperscan => false,
+        Placed::Fallback => true,
+    }
+}
+
+/// Does `work` for each of `jobs` on as many threads as there are cores, and gives what came out in
+/// their order.
+fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(at) else { return done };
+            done.push((at, work(job)));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let helpers = cores.min(jobs.len()).min(COMPILERS_MAX).saturating_sub(1);
+    let mut done = std::thread::scope(|scope| {
+        let spawn = |number: usize| {
+            let thread = std::thread::Builder::new().name(format!("regexes-{number}"));
+            // Where the system gives no thread the others do its share.
+            thread.spawn_scoped(scope, share).ok()
+        };
+        let threads: Vec<_> = (0..helpers).filter_map(spawn).collect();
+        let mut done = share();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_in_parallel_keeps_its_order() {
+        for count in [0, 1, 2, 100] {
+            let jobs: Vec<usize> = (0..count).collect();
+            let expected: Vec<usize> = (0..count).map(|job| job * 2).collect();
+            assert_eq!(in_parallel(&jobs, |job| job * 2), expected);
+        }
+    }
+}
