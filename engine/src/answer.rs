@@ -2,15 +2,21 @@
 
 use std::time::Instant;
 
+use eg_policy::client::{Phase, Request};
 use eg_policy::decide::{Scratch, decide};
-use eg_policy::uri::{CanonicalUri, UriBuffer};
-use eg_policy::verdict::{Action, Cause, Verdict};
-use eg_proto::{Answer, Query, Role};
+use eg_policy::tunnel::{TlsAnswer, tls_for};
+use eg_policy::uri::{CanonicalUri, Malformed, UriBuffer};
+use eg_policy::verdict::{Tls, Verdict};
+use eg_proto::{Answer, Query, Role, Tag};
 
 use crate::audit::{Facts, Recorded, Recorder, SessionRef};
-use crate::convert::{facts_of, facts_of_unreadable, form_of, request_of, sni_of, unreadable};
+use crate::convert::{
+    facts_of, facts_of_unreadable, form_of, no_hello, request_of, sni_of, tag_in, tag_of,
+    unreadable, way_of,
+};
 use crate::handshake::AuthenticPeer;
-use crate::portal_link::{PortalLink, Wanted};
+use crate::portal_link::{PortalLink, Wanted, seconds};
+use crate::tags::{TagReader, TagWriter};
 use crate::view::View;
 
 /// What a worker answers with; its memory is used again for every query.
@@ -21,6 +27,8 @@ pub(crate) struct Desk {
     pub(crate) sni: String,
     pub(crate) recorder: Recorder,
     pub(crate) portal: PortalLink,
+    pub(crate) tags: TagWriter,
+    pub(crate) told: TagReader,
 }
 
 /// Answers one query. Total: whatever goes wrong on the way is itself a verdict.
@@ -31,31 +39,98 @@ pub(crate) fn answer<'d, 'r>(
     query: &Query<'_>,
     received: Instant,
 ) -> (Answer<'d>, Recorded<'r>) {
-    let Desk { scratch, uri, sni, recorder, portal } = desk;
+    let Desk { scratch, uri, sni, recorder, portal, tags, told } = desk;
     let read = CanonicalUri::parse(uri, form_of(query), query.uri);
+    let earlier = told.read(tag_in(query), query.client, view.now);
+    let asked = match (&read, sni_of(sni, query)) {
+        (Ok(uri), Ok(sni)) => Ok(request_of(query, peer.inspect(), uri, sni, earlier)),
+        (Err(fault), _) => Err(*fault),
+        (Ok(_), Err(fault)) => Err(fault),
+    };
     let canonical = read.as_ref().ok().map(CanonicalUri::text);
-    let decided = match (&read, sni_of(sni, query), query.role) {
-        (Ok(uri), Ok(sni), Role::Rewrite) => {
-            decide(view.rules, scratch, &request_of(query, peer.inspect(), uri, sni), view.now)
-        }
-        (Err(fault), _, _) => Verdict::invalid_request(*fault),
-        (Ok(_), Err(fault), _) => Verdict::invalid_request(fault),
-        (Ok(_), Ok(_), Role::Acl) => not_answered_yet(),
-    };
     let facts = facts_of(query, canonical.unwrap_or(query.uri), received);
-    let recorded = recorder.record(decided, view.digest, &facts, &session_of(peer), view.now);
-    log_request(&recorded, recorder, &facts, peer);
-    let wanted = Wanted {
-        url: query.uri,
-        canonical: canonical.unwrap_or_default(),
-        client: facts.client,
-        user: query.user,
-    };
-    let (action, token) = portal.action_for(&recorded, &wanted);
-    (
-        Answer { id: query.id, action, decision: recorded.decision(), token, tag: b"", tls: None },
-        recorded,
-    )
+    let clerk = Clerk { recorder, view, peer };
+    match query.role {
+        Role::Rewrite => {
+            let decided = match &asked {
+                Ok(request) => decide(view.rules, scratch, request, view.now),
+                Err(fault) => Verdict::invalid_request(*fault),
+            };
+            let recorded = clerk.record(decided, &facts);
+            let wanted = Wanted {
+                url: query.uri,
+                canonical: canonical.unwrap_or_default(),
+                client: facts.client,
+                user: query.user,
+            };
+            let (action, token) = portal.action_for(&recorded, &wanted);
+            let tag = match recorded.verdict().action.blocks() {
+                true => b"",
+                false => tags.write(tag_out(&asked, &recorded)),
+            };
+            let decision = recorded.decision();
+            (Answer { id: query.id, action, decision, token, tag, tls: None }, recorded)
+        }
+        Role::Acl => {
+            let (tls, recorded) = clerk.tls(scratch, &asked, &facts);
+            let tag = match tls {
+                Tls::Splice | Tls::Bump => tags.write(tag_out(&asked, &recorded)),
+                Tls::Terminate => b"",
+            };
+            let ((action, tls), decision) = (way_of(tls), recorded.decision());
+            (Answer { id: query.id, action, decision, token: b"", tag, tls: Some(tls) }, recorded)
+        }
+    }
+}
+
+/// What is to be told again on this client connection.
+fn tag_out<'a>(asked: &Result<Request<'a>, Malformed>, recorded: &Recorded<'_>) -> Option<Tag<'a>> {
+    tag_of(asked.as_ref().ok()?, recorded.decision(), seconds(recorded.at()))
+}
+
+/// Who writes down what becomes of a query, and where.
+struct Clerk<'c, 'r> {
+    recorder: &'c mut Recorder,
+    view: &'c View<'r>,
+    peer: &'c AuthenticPeer,
+}
+
+impl<'r> Clerk<'_, 'r> {
+    /// Records a verdict, which may turn it to deny.
+    fn record(self, decided: Verdict<'r>, facts: &Facts<'_>) -> Recorded<'r> {
+        let Self { recorder, view, peer } = self;
+        let recorded = recorder.record(decided, view.digest, facts, &session_of(peer), view.now);
+        log_request(&recorded, recorder, facts, peer);
+        recorded
+    }
+
+    /// Answers the second question. Only the end of a connection has an entry: of the rest the trail
+    /// learns by the first question about what goes on, a request inside or the tunnel itself.
+    fn tls(
+        self,
+        scratch: &mut Scratch,
+        asked: &Result<Request<'_>, Malformed>,
+        facts: &Facts<'_>,
+    ) -> (Tls, Recorded<'r>) {
+        let answer = match asked {
+            Ok(request) if request.phase == Phase::Hello => {
+                tls_for(self.view.rules, scratch, request, self.view.now)
+            }
+            // Nothing of the connection is known yet, and no second chance to end it comes.
+            Ok(_) => TlsAnswer::terminate(Verdict::invalid_request(no_hello())),
+            Err(fault) => TlsAnswer::terminate(Verdict::invalid_request(*fault)),
+        };
+        let facts = &Facts { tls: Some(answer.tls.word()), ..*facts };
+        let recorded = match answer.tls {
+            Tls::Terminate => self.record(answer.verdict, facts),
+            Tls::Splice | Tls::Bump => {
+                let recorded = self.recorder.pass(answer.verdict, self.view.now);
+                log_request(&recorded, self.recorder, facts, self.peer);
+                recorded
+            }
+        };
+        (answer.tls, recorded)
+    }
 }
 
 /// Answers a query whose number could be read and little else: deny, like any request without a
@@ -75,12 +150,6 @@ pub(crate) fn answer_unreadable<'d, 'r>(
     (Answer { id, action, decision: recorded.decision(), token, tag: b"", tls: None }, recorded)
 }
 
-/// This version says nothing about splice, bump and terminate; deny is the word that makes the
-/// connector terminate.
-const fn not_answered_yet<'r>() -> Verdict<'r> {
-    Verdict { action: Action::Deny, cause: Cause::Default }
-}
-
 /// Speaks of one request, which only `debug` does; its query string stays out (SPEC 2).
 // PERF: where debug is off this is one look at a number; no field is made.
 fn log_request(
@@ -97,6 +166,7 @@ fn log_request(
         phase = facts.phase,
         url = %recorder.shown(facts.url),
         action = verdict.action.word(),
+        tls = facts.tls,
         rule = verdict.rule_name(),
         "answered"
     );

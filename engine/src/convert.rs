@@ -5,10 +5,10 @@
 use std::time::Instant;
 
 use eg_policy as policy;
-use eg_policy::client::{Client, Known, Request, Tunnel};
-use eg_policy::uri::{CanonicalUri, Domain, Form, Malformed};
+use eg_policy::client::{Client, Earlier, Known, Request, Tunnel};
+use eg_policy::uri::{CanonicalUri, Domain, Form, Host, Malformed};
 use eg_proto as proto;
-use eg_proto::{Inspect, Query, Sni};
+use eg_proto::{Inspect, Kept, Query, Role, Sni, Tag};
 
 use crate::audit::{Asked, Facts};
 
@@ -38,10 +38,11 @@ pub(crate) fn request_of<'a>(
     inspect: Inspect,
     uri: &'a CanonicalUri<'a>,
     sni: Known<Domain<'a>>,
+    earlier: Option<Earlier<'a>>,
 ) -> Request<'a> {
     Request {
         phase: phase_of(query.phase),
-        tunnel: tunnel_of(inspect),
+        tunnel: tunnel_of(query, inspect),
         method: query.method,
         uri,
         client: Client {
@@ -49,9 +50,9 @@ pub(crate) fn request_of<'a>(
             user: query.user,
             sni,
             user_agent: user_agent_of(query),
-            referer: Known::Unknown,
+            referer: referer_of(query),
         },
-        earlier: None,
+        earlier,
     }
 }
 
@@ -63,12 +64,103 @@ const fn phase_of(phase: proto::Phase) -> policy::client::Phase {
     }
 }
 
-/// Whether the tunnel will be decrypted, by what the connector said of its Squid.
-const fn tunnel_of(inspect: Inspect) -> Tunnel {
-    match inspect {
-        Inspect::Off | Inspect::Peek => Tunnel::Opaque,
-        Inspect::Bump => Tunnel::Decrypted,
+/// What becomes of the tunnel, by what the connector said of its Squid. Whether a request may go on is
+/// asked after the `ClientHello` only where Squid passes the connection through (measured; ADR 0016), so
+/// that nobody asks about what is inside.
+const fn tunnel_of(query: &Query<'_>, inspect: Inspect) -> Tunnel {
+    match (query.role, query.phase, inspect) {
+        (Role::Rewrite, proto::Phase::Hello, _) | (_, _, Inspect::Off) => Tunnel::Opaque,
+        (_, _, Inspect::Peek) => Tunnel::Peeked,
+        (_, _, Inspect::Bump) => Tunnel::Decrypted,
     }
+}
+
+/// The header stands in requests alone; a CONNECT has none of what is inside.
+const fn referer_of<'a>(query: &Query<'a>) -> Known<&'a [u8]> {
+    match (query.referer, query.phase) {
+        (_, proto::Phase::Connect | proto::Phase::Hello) => Known::Unknown,
+        (Some(text), proto::Phase::Request) => Known::Is(text),
+        (None, proto::Phase::Request) => Known::Absent,
+    }
+}
+
+/// What an earlier answer sealed about the same client connection; the buffers are memory for its two
+/// names.
+///
+/// # Errors
+/// Where it holds a host or a server name that is none; no engine seals one.
+pub(crate) fn earlier_of<'a>(
+    tag: &Tag<'a>,
+    host: &'a mut String,
+    sni: &'a mut String,
+) -> Result<Earlier<'a>, Malformed> {
+    Ok(Earlier {
+        host: Host::parse(host, tag.host)?,
+        port: tag.port,
+        sni: match tag.sni {
+            Sni::Unknown => Known::Unknown,
+            Sni::Absent => Known::Absent,
+            Sni::Name(name) => Known::Is(Domain::parse(sni, name)?),
+        },
+        user_agent: match tag.user_agent {
+            Kept::Unknown => Known::Unknown,
+            Kept::Absent => Known::Absent,
+            Kept::Text(text) => Known::Is(text),
+        },
+    })
+}
+
+/// What is sealed about the client connection of a request that goes on; nothing where no further
+/// question about the connection comes, or where it is a request inside.
+pub(crate) fn tag_of<'a>(
+    request: &Request<'a>,
+    decision: proto::DecisionId,
+    at: i64,
+) -> Option<Tag<'a>> {
+    match request.phase {
+        policy::client::Phase::Connect | policy::client::Phase::Hello => {}
+        policy::client::Phase::Request => return None,
+    }
+    Some(Tag {
+        client: request.client.address,
+        host: request.uri.host_text().as_bytes(),
+        port: request.uri.port(),
+        sni: match request.sni() {
+            Known::Unknown => Sni::Unknown,
+            Known::Absent => Sni::Absent,
+            Known::Is(name) => Sni::Name(name.as_str().as_bytes()),
+        },
+        user_agent: match request.user_agent() {
+            Known::Unknown => Kept::Unknown,
+            Known::Absent => Kept::Absent,
+            Known::Is(text) => Kept::Text(text),
+        },
+        decision,
+        at,
+    })
+}
+
+/// The tag that comes with a query. A CONNECT starts a connection, and nothing was said of it before.
+pub(crate) const fn tag_in<'a>(query: &Query<'a>) -> Option<&'a [u8]> {
+    match query.phase {
+        proto::Phase::Connect => None,
+        proto::Phase::Hello | proto::Phase::Request => query.tag,
+    }
+}
+
+/// The second question's answer on the wire: the connection goes on, or it does not, and how.
+pub(crate) const fn way_of(tls: policy::verdict::Tls) -> (proto::Action, proto::Tls) {
+    match tls {
+        policy::verdict::Tls::Splice => (proto::Action::Permit, proto::Tls::Splice),
+        policy::verdict::Tls::Bump => (proto::Action::Permit, proto::Tls::Bump),
+        policy::verdict::Tls::Terminate => (proto::Action::Deny, proto::Tls::Terminate),
+    }
+}
+
+/// The reason for which a question about a connection that has said nothing yet is answered with its
+/// end.
+pub(crate) const fn no_hello() -> Malformed {
+    Malformed::NoHello
 }
 
 /// Squid has lost the user agent when it asks about a `ClientHello`, so none then is not no header.
@@ -97,6 +189,8 @@ pub(crate) fn facts_of<'a>(query: &Query<'a>, url: &'a [u8], received: Instant) 
         user: query.user,
         method: query.method,
         url,
+        tls: None,
+        anomaly: None,
         received,
     }
 }
@@ -111,6 +205,8 @@ pub(crate) const fn facts_of_unreadable<'a>(id: u64, received: Instant) -> Facts
         user: None,
         method: b"",
         url: b"",
+        tls: None,
+        anomaly: None,
         received,
     }
 }

@@ -24,6 +24,7 @@ mod convert;
 pub mod view;
 pub mod audit;
 pub mod portal_link;
+mod tags;
 pub mod refusals;
 
 // -- the policy's life cycle

@@ -16,6 +16,7 @@ use eg_proto::{Action, FailureCause, FailureToken, PayloadRef, PortalSecret, Rou
 use crate::audit::Recorded;
 use crate::config::{CaptivePortal, RedirectStatus};
 use crate::convert::action_of;
+use crate::tags::{TagReader, TagWriter};
 
 /// How long a failure token is good: a connector may be without an engine for as long as nobody
 /// repairs one, and its token leads to nothing but the page that says so. Ten years.
@@ -33,6 +34,7 @@ pub struct PortalLinks {
 struct Settings {
     base_url: String,
     secret: PortalSecret,
+    previous: Option<PortalSecret>,
     redirect_status: RedirectStatus,
     /// Seconds that a payload counts.
     payload_seconds: i64,
@@ -51,6 +53,7 @@ impl PortalLinks {
         let settings = Settings {
             base_url: config.base_url.clone(),
             secret: config.secret.clone(),
+            previous: config.previous.clone(),
             redirect_status: config.redirect_status,
             payload_seconds: i64::try_from(config.ack_token_max_age.as_secs()).unwrap_or(i64::MAX),
         };
@@ -84,14 +87,25 @@ impl PortalLinks {
     }
 }
 
+impl PortalLinks {
+    /// One worker's sealing and reading of tags.
+    ///
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub(crate) fn tags(&self) -> io::Result<(TagWriter, TagReader)> {
+        let Settings { secret, previous, .. } = &*self.settings;
+        Ok((TagWriter::new(secret)?, TagReader::new(secret.clone(), previous.clone())))
+    }
+}
+
 /// What is random about a sealer.
-struct Drawn {
-    salt: [u8; 16],
-    nonce: [u8; 12],
+pub(crate) struct Drawn {
+    pub(crate) salt: [u8; 16],
+    pub(crate) nonce: [u8; 12],
 }
 
 impl Drawn {
-    fn draw() -> io::Result<Self> {
+    pub(crate) fn draw() -> io::Result<Self> {
         let mut drawn = Self { salt: [0; 16], nonce: [0; 12] };
         getrandom::fill(&mut drawn.salt).map_err(io::Error::other)?;
         getrandom::fill(&mut drawn.nonce).map_err(io::Error::other)?;
@@ -174,7 +188,7 @@ impl PortalLink {
             Wear::Good => {}
             Wear::Worn => self.renew(),
         }
-        let nonce = self.next_nonce();
+        let nonce = count_on(&mut self.nonce);
         if let Err(fault) = self.sealer.seal(route, payload, nonce, &mut self.token) {
             self.token.clear();
             // At debug, since it speaks of one request; without random numbers the rest fails loudly.
@@ -190,16 +204,17 @@ impl PortalLink {
             self.nonce = nonce;
         }
     }
-
-    fn next_nonce(&mut self) -> [u8; 12] {
-        let nonce = self.nonce;
-        if let Some((_, counter)) = self.nonce.split_last_chunk_mut::<8>() {
-            *counter = u64::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
-        }
-        nonce
-    }
 }
 
-const fn seconds(at: Moment) -> i64 {
+/// The nonce, and the next one in its place.
+pub(crate) fn count_on(next: &mut [u8; 12]) -> [u8; 12] {
+    let nonce = *next;
+    if let Some((_, counter)) = next.split_last_chunk_mut::<8>() {
+        *counter = u64::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
+    }
+    nonce
+}
+
+pub(crate) const fn seconds(at: Moment) -> i64 {
     at.unix_micros().div_euclid(1_000_000)
 }

@@ -55,6 +55,8 @@ pub(super) struct Said {
     pub(super) action: Action,
     pub(super) decision: String,
     pub(super) token: String,
+    pub(super) tag: String,
+    pub(super) tls: Option<eg_proto::Tls>,
 }
 
 impl Client {
@@ -103,12 +105,21 @@ impl Client {
     }
 
     pub(super) fn prove(&mut self, name: &str, key: &str) -> Result<Terms, HandshakeFault> {
+        self.prove_as(name, key, Inspect::Off)
+    }
+
+    pub(super) fn prove_as(
+        &mut self,
+        name: &str,
+        key: &str,
+        inspect: Inspect,
+    ) -> Result<Terms, HandshakeFault> {
         let exporter = self.tls.conn.export_keying_material([0; 32], EXPORTER_LABEL, None).unwrap();
         let (name, key) = (ConnectorName::parse(name).unwrap(), SharedKey::parse(key).unwrap());
         let mut out = Vec::new();
         let run = RunId(77);
         let mut proof =
-            ConnectorHandshake::start(&key, &name, run, Inspect::Off, [5; 32], exporter, &mut out)?;
+            ConnectorHandshake::start(&key, &name, run, inspect, [5; 32], exporter, &mut out)?;
         loop {
             self.send(&out);
             out.clear();
@@ -139,6 +150,8 @@ impl Client {
                     action: answer.action,
                     decision: answer.decision.to_string(),
                     token: String::from_utf8(answer.token.to_vec()).unwrap(),
+                    tag: String::from_utf8(answer.tag.to_vec()).unwrap(),
+                    tls: answer.tls,
                 }
             })
             .collect()

@@ -33,6 +33,9 @@ mod client;
 
 use client::Client;
 
+#[path = "wire_tunnel_tests.rs"]
+mod tunnel;
+
 const KEY: &str = "k0-abcdefghijklmnopqrstuvwxyz-012345";
 const OTHER_KEY: &str = "k1-abcdefghijklmnopqrstuvwxyz-012345";
 const SECRET: [u8; 32] = [9; 32];
@@ -109,11 +112,16 @@ impl Engine {
     }
 
     fn start_with(guests: Vec<Guest>) -> Self {
-        let (audit, thread, trail) = audit_to_memory();
-        let live = Arc::new(Live::new(ruleset(vec![
+        let rules = vec![
             rule(1, "no-games", Asks::Deny, "games.example"),
             rule(2, "careful", Asks::Warn, "odd.example"),
-        ])));
+        ];
+        Self::start_rules(guests, rules)
+    }
+
+    fn start_rules(guests: Vec<Guest>, rules: Vec<CheckedRule>) -> Self {
+        let (audit, thread, trail) = audit_to_memory();
+        let live = Arc::new(Live::new(ruleset(rules)));
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let plane = DataPlane::start(DataPlaneParts {
             listeners: vec![BoundListener { socket, guests }],

@@ -77,12 +77,15 @@ enum Drain {
 impl Worker {
     pub(crate) fn new(house: Arc<House>, poll: Poll, inbox: Receiver<Arrival>) -> io::Result<Self> {
         let published = house.live.load();
+        let (tags, told) = house.portal.tags()?;
         let desk = Desk {
             scratch: Scratch::new(published.ruleset()),
             uri: UriBuffer::default(),
             sni: String::new(),
             recorder: house.audit.recorder(house.portal.redirect_status()),
             portal: house.portal.link()?,
+            tags,
+            told,
         };
         let bench = Bench { desk, chunk: vec![0; CHUNK_BYTES], fitted: published.revision() };
         drop(published);

@@ -4,6 +4,7 @@
 //! (`frame`), a mutual proof of one shared key (`key`, `hello`, `handshake`), then queries and
 //! answers in batches (`query`, `answer`, `decision`) and what keeps a session honest (`session`).
 //! The **portal's payload** is sealed by the engine and opened by the portal (`payload`, `seal`).
+//! The **tag** of a client connection is sealed and opened by engines (`tag`); Squid carries it.
 //! `docs/defendr.md` describes the first byte for byte.
 //!
 //! Left out on purpose: sockets, TLS, clocks, randomness and policy. Nonces, the exporter and the
@@ -32,6 +33,9 @@ pub mod session;
 pub mod payload;
 pub mod seal;
 
+// What the engine tells itself through Squid.
+pub mod tag;
+
 pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
 pub use batch::Pushed;
 pub use bump::Tls;
@@ -52,6 +56,7 @@ pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
 };
 pub use session::{Close, CloseReason};
+pub use tag::{Kept, Tag, TagFault, TagOpener, TagSealer};
 pub use wire::is_base64url;
 
 #[cfg(test)]

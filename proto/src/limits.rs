@@ -77,6 +77,24 @@ pub const REDIRECT_BYTES_MAX: usize = 7_500;
 /// The longest acknowledgement token inside a payload. It cannot be cut, so it must be short.
 pub const ACK_TOKEN_BYTES_MAX: usize = 512;
 
+/// The longest sealed tag of a client connection, in characters of base64url. It travels in every line
+/// about the connection, and a line of Squid has 9,216 bytes of which a URL may take 8,192.
+pub const TAG_TEXT_BYTES_MAX: usize = 1_000;
+
+/// The longest User-Agent that a tag carries; an ordinary one has less than 200 bytes. Of a longer one
+/// the tag says only that it is not known.
+pub const TAG_USER_AGENT_BYTES_MAX: usize = 256;
+
+/// The longest host or server name in a tag (RFC 1035).
+pub const TAG_NAME_BYTES_MAX: usize = 253;
+
+/// How long a tag counts. Squid ends a client's connection after its `client_lifetime`, one day; an hour
+/// is for clocks. A shorter time could be waited out inside a tunnel.
+pub const TAG_AGE_MAX: Duration = Duration::from_secs(25 * 3_600);
+
+/// How far in the future a tag may have been made: clocks of engines that share a secret differ.
+pub const TAG_AHEAD_MAX: Duration = Duration::from_secs(300);
+
 /// After so many seals under one salt the sealer asks for a new one.
 pub const SEALS_WORN: u64 = 1 << 28;
 

@@ -25,9 +25,9 @@ use crate::limits::{ACK_TOKEN_BYTES_MAX, SEALS_MAX, SEALS_WORN, TOKEN_BYTES_MAX}
 use crate::payload::{Cut, Payload, PayloadRef};
 use crate::wire::is_base64url;
 
-const SALT_BYTES: usize = 16;
-const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
+pub(crate) const SALT_BYTES: usize = 16;
+pub(crate) const NONCE_BYTES: usize = 12;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// What the key is for, so that the same secret can serve another purpose under another word.
 const KEY_PURPOSE: &[u8] = b"EnforceGate portal payload 1";
@@ -36,7 +36,7 @@ const KEY_PURPOSE: &[u8] = b"EnforceGate portal payload 1";
 const PLAIN_BYTES_MAX: usize = TOKEN_BYTES_MAX * 3 / 4 - SALT_BYTES - NONCE_BYTES - TAG_BYTES;
 
 /// Tokens: base64url, no padding, and one spelling only.
-const TOKEN_TEXT: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const TOKEN_TEXT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
         .with_encode_padding(false)
@@ -91,12 +91,12 @@ impl PortalSecret {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The cipher for what is sealed under this salt.
-    fn cipher(&self, salt: &[u8; SALT_BYTES]) -> Aes256Gcm {
+    /// The cipher for what is sealed under this salt for this purpose.
+    pub(crate) fn cipher(&self, salt: &[u8; SALT_BYTES], purpose: &[u8]) -> Aes256Gcm {
         let mut key = Zeroizing::new([0; 32]);
         #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes (RFC 5869)")]
         Hkdf::<Sha256>::new(Some(salt), self.0.as_slice())
-            .expand(KEY_PURPOSE, key.as_mut_slice())
+            .expand(purpose, key.as_mut_slice())
             .expect("32 bytes are not too many");
         Aes256Gcm::new((&*key).into())
     }
@@ -153,13 +153,13 @@ impl Sealer {
     /// nothing.
     #[must_use]
     pub fn new(secret: &PortalSecret, salt: [u8; 16]) -> Self {
-        let cipher = secret.cipher(&salt);
+        let cipher = secret.cipher(&salt, KEY_PURPOSE);
         Self { secret: secret.clone(), salt, cipher, sealed: AtomicU64::new(0) }
     }
 
     /// Takes a new salt; what was sealed before still opens.
     pub fn renew(&mut self, salt: [u8; 16]) {
-        self.cipher = self.secret.cipher(&salt);
+        self.cipher = self.secret.cipher(&salt, KEY_PURPOSE);
         self.salt = salt;
         self.sealed = AtomicU64::new(0);
     }
@@ -319,7 +319,7 @@ fn open_with(secret: &PortalSecret, route: Route, token: &[u8]) -> Result<Vec<u8
     let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(OpenFault::Malformed)?;
     let mut plain = sealed.to_vec();
     secret
-        .cipher(salt)
+        .cipher(salt, KEY_PURPOSE)
         .decrypt_inout_detached(
             &Nonce::from(*nonce),
             bound_to(route),

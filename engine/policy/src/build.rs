@@ -241,6 +241,7 @@ impl<'p> Builder<'p> {
         let agents = agents.filter_map(|text| tables.agents.find(text)).collect();
         Ok(Plan {
             action: rule.action,
+            tls: rule.tls,
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
             domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),

@@ -7,22 +7,16 @@ use std::net::IpAddr;
 
 use crate::uri::{CanonicalUri, Domain, Host};
 
-/// When Squid asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// A CONNECT before the `ClientHello`: host and port, no path, no SNI.
-    Connect,
-    /// The SNI is known, or known to be absent; the user agent is lost.
-    Hello,
-    /// Plain http, or inside a decrypted tunnel: everything is known.
-    Request,
-}
+pub use crate::phase::Phase;
+use crate::phase::{Knowledge, Part};
 
-/// Whether the tunnel that is asked about will be decrypted.
+/// What becomes of the tunnel that is asked about, if nobody says anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tunnel {
-    /// What is unknown now stays unknown.
+    /// It passes untouched; what is unknown now stays unknown.
     Opaque,
+    /// Its `ClientHello` is read, and what is to be done with it is asked then.
+    Peeked,
     /// Its inner requests are asked about later.
     Decrypted,
 }
@@ -86,28 +80,57 @@ pub struct Request<'a> {
 /// What an attribute counts for that the phase cannot know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unknown {
-    /// The verdict waits for the inner requests, where everything is known.
+    /// The verdict may wait for a later question, where more is known.
     Defers,
     /// It does not hold: nobody will ask again.
     Fails,
 }
 
 impl<'a> Request<'a> {
-    /// The SNI, as far as this phase knows it: never before the `ClientHello`.
+    /// The SNI, as far as this phase knows it.
     #[must_use]
-    pub const fn sni(&self) -> Known<Domain<'a>> {
-        match self.phase {
-            Phase::Connect => Known::Unknown,
-            Phase::Hello | Phase::Request => self.client.sni,
+    pub fn sni(&self) -> Known<Domain<'a>> {
+        let earlier = self.earlier.map_or(Known::Unknown, |earlier| earlier.sni);
+        match (Part::Sni.knowledge(self.phase), self.client.sni) {
+            (Knowledge::Never, _) => Known::Unknown,
+            (Knowledge::Earlier, _) => earlier,
+            (Knowledge::Itself, own) => own,
+            (Knowledge::Either, Known::Is(own)) => Known::Is(own),
+            (Knowledge::Either, Known::Absent | Known::Unknown) => match earlier {
+                Known::Is(_) => earlier,
+                Known::Absent | Known::Unknown => self.client.sni,
+            },
         }
     }
 
-    /// The User-Agent, as far as this phase knows it: it is lost between CONNECT and request.
+    /// The User-Agent, as far as this phase knows it.
     #[must_use]
-    pub const fn user_agent(&self) -> Known<&'a [u8]> {
-        match self.phase {
-            Phase::Hello => Known::Unknown,
-            Phase::Connect | Phase::Request => self.client.user_agent,
+    pub fn user_agent(&self) -> Known<&'a [u8]> {
+        self.header(Part::UserAgent, self.client.user_agent)
+    }
+
+    /// The Referer, as far as this phase knows it.
+    #[must_use]
+    pub fn referer(&self) -> Known<&'a [u8]> {
+        self.header(Part::Referer, self.client.referer)
+    }
+
+    fn header(&self, part: Part, own: Known<&'a [u8]>) -> Known<&'a [u8]> {
+        match part.knowledge(self.phase) {
+            Knowledge::Never => Known::Unknown,
+            Knowledge::Itself | Knowledge::Either => own,
+            Knowledge::Earlier => self.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent),
+        }
+    }
+
+    /// The host of the CONNECT that the request came through, where it is another one.
+    #[must_use]
+    pub fn connect_host(&self) -> Option<Host<'a>> {
+        match Part::ConnectHost.knowledge(self.phase) {
+            Knowledge::Never | Knowledge::Itself => None,
+            Knowledge::Earlier | Knowledge::Either => {
+                self.earlier.map(|earlier| earlier.host).filter(|host| *host != self.uri.host())
+            }
         }
     }
 
@@ -115,8 +138,13 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn unknown(&self) -> Unknown {
         match (self.phase, self.tunnel) {
-            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => Unknown::Defers,
-            (Phase::Connect | Phase::Hello, Tunnel::Opaque) | (Phase::Request, _) => Unknown::Fails,
+            (Phase::Connect, Tunnel::Peeked | Tunnel::Decrypted)
+            | (Phase::Hello, Tunnel::Decrypted) => Unknown::Defers,
+            (Phase::Connect, Tunnel::Opaque)
+            | (Phase::Hello, Tunnel::Opaque | Tunnel::Peeked)
+            | (Phase::Request, Tunnel::Opaque | Tunnel::Peeked | Tunnel::Decrypted) => {
+                Unknown::Fails
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Candidates to the verdict of the lowest id that holds (SPEC 3, 4, 7).
 //!
 //! An attribute holds, fails, or is unknown in this phase; so does a rule. The first rule that holds
-//! gives the verdict. An unknown before it defers where the tunnel will be decrypted, and else counts as
-//! a failure. A rule that blocks holds where any view of the request fits, one that permits only where
+//! gives the verdict. An unknown before it defers where a later question about the same tunnel will know
+//! more (`tunnel.rs` says when), and else counts as a failure. A rule that blocks holds where any view of the request fits, one that permits only where
 //! every view does; so a request that can be read in two ways is blocked by either reading.
 //!
 //! INVARIANT: `decide` is total. It does not allocate once its [`Scratch`] has seen requests like
@@ -15,14 +15,17 @@ use crate::matcher::{
 };
 use crate::moment::Moment;
 use crate::ruleset::Ruleset;
+use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
-use crate::verdict::{Action, Cause, Verdict};
+use crate::verdict::{Cause, Verdict};
 
 /// Memory that the decisions of one thread use again and again.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    findings: Findings,
-    candidates: Candidates,
+    pub(crate) findings: Findings,
+    pub(crate) candidates: Candidates,
+    /// For a look at the `tls` words of rules in the middle of a decision.
+    pub(crate) aside: Candidates,
 }
 
 impl Scratch {
@@ -38,6 +41,7 @@ impl Scratch {
     pub fn fit(&mut self, rules: &Ruleset) {
         self.findings.fit(&rules.matcher);
         self.candidates.fit();
+        self.aside.fit();
     }
 }
 
@@ -51,7 +55,7 @@ pub fn decide<'r>(
 ) -> Verdict<'r> {
     let _ = now; // time windows are not in this version; the signature is the final one
     let matcher = &rules.matcher;
-    let Scratch { findings, candidates } = scratch;
+    let Scratch { findings, candidates, aside } = scratch;
     matcher.gather(request, findings, candidates);
     while let Some(number) = candidates.next(matcher.runs()) {
         let rule = rules.rules.get(number as usize);
@@ -62,22 +66,37 @@ pub fn decide<'r>(
                 let list = trial.list(rules);
                 return Verdict { action: plan.action, cause: Cause::Rule { rule, list } };
             }
-            (Outcome::Unknown, Unknown::Defers) => {
-                return Verdict { action: Action::Permit, cause: Cause::Deferred };
+            (Outcome::Unknown(lack), Unknown::Defers) => {
+                match tunnel::later(matcher, request, lack, findings, aside) {
+                    Later::Asked => return Verdict::deferred(),
+                    Later::Silent => (),
+                }
             }
-            (Outcome::Unknown, Unknown::Fails) | (Outcome::Fails, _) => (),
+            (Outcome::Unknown(_), Unknown::Fails) | (Outcome::Fails, _) => (),
         }
     }
     Verdict { action: rules.default_action, cause: Cause::Default }
 }
 
+/// What is missing where an attribute is unknown, from what the fewest questions know to what the most
+/// do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lack {
+    /// The path alone: host, scheme and port fit.
+    Path,
+    /// Something else that only a request inside the tunnel tells.
+    Inside,
+    /// The server name, which the next question about any tunnel tells.
+    Name,
+}
+
 /// What became of an attribute, or of a whole rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// The request fits.
     Holds,
     /// This phase cannot tell.
-    Unknown,
+    Unknown(Lack),
     /// The request does not fit.
     Fails,
 }
@@ -88,9 +107,10 @@ impl Outcome {
         match self {
             Self::Fails => Self::Fails,
             Self::Holds => next(),
-            Self::Unknown => match next() {
+            Self::Unknown(lack) => match next() {
                 Self::Fails => Self::Fails,
-                Self::Holds | Self::Unknown => Self::Unknown,
+                Self::Holds => Self::Unknown(lack),
+                Self::Unknown(other) => Self::Unknown(lack.max(other)),
             },
         }
     }
@@ -103,17 +123,17 @@ impl From<bool> for Outcome {
 }
 
 /// One rule before one request.
-struct Trial<'t> {
-    matcher: &'t Matcher,
-    request: &'t Request<'t>,
-    number: u32,
-    plan: &'t Plan,
-    findings: &'t mut Findings,
+pub(crate) struct Trial<'t> {
+    pub(crate) matcher: &'t Matcher,
+    pub(crate) request: &'t Request<'t>,
+    pub(crate) number: u32,
+    pub(crate) plan: &'t Plan,
+    pub(crate) findings: &'t mut Findings,
 }
 
 impl Trial<'_> {
     /// Whether the rule holds: all its kinds of attributes together, the cheap ones first.
-    fn outcome(&mut self) -> Outcome {
+    pub(crate) fn outcome(&mut self) -> Outcome {
         self.application()
             .and(|| self.domains())
             .and(|| self.uri())
@@ -153,7 +173,7 @@ impl Trial<'_> {
             PathKnown::Unknown => {
                 match self.matcher.tables().prefixes.fit(host, origin(self.request), asked) {
                     Some(Fit::Whole) => Outcome::Holds,
-                    Some(Fit::Open) => Outcome::Unknown,
+                    Some(Fit::Open) => Outcome::Unknown(Lack::Path),
                     None => Outcome::Fails,
                 }
             }
@@ -175,13 +195,13 @@ impl Trial<'_> {
         match self.plan.sni {
             Sni::NotAsked => Outcome::Holds,
             Sni::Any => match self.request.sni() {
-                Known::Unknown => Outcome::Unknown,
+                Known::Unknown => Outcome::Unknown(Lack::Name),
                 Known::Absent => Outcome::Fails,
                 Known::Is(_) => Outcome::Holds,
             },
             Sni::Named => {
                 let names = match (self.request.sni(), self.findings.second) {
-                    (Known::Unknown, _) => return Outcome::Unknown,
+                    (Known::Unknown, _) => return Outcome::Unknown(Lack::Name),
                     (Known::Absent, _) | (Known::Is(_), Second::Nothing) => return Outcome::Fails,
                     (Known::Is(_), Second::Same) => &self.findings.host,
                     (Known::Is(_), Second::Other) => &self.findings.sni,
@@ -212,7 +232,7 @@ impl Trial<'_> {
     fn agents(&mut self) -> Outcome {
         let Some(asked) = self.plan.agents else { return Outcome::Holds };
         match self.request.user_agent() {
-            Known::Unknown => Outcome::Unknown,
+            Known::Unknown => Outcome::Unknown(Lack::Inside),
             Known::Absent => Outcome::Fails,
             Known::Is(header) => {
                 let asked = self.matcher.runs().of(asked);
@@ -222,7 +242,7 @@ impl Trial<'_> {
     }
 
     /// The list that named the host, or else the SNI: the first one in the rule's own order.
-    fn list<'r>(&self, rules: &'r Ruleset) -> Option<&'r str> {
+    pub(crate) fn list<'r>(&self, rules: &'r Ruleset) -> Option<&'r str> {
         let asked = &rules.rules.get(self.number as usize)?.conditions.domain_lists;
         let named = |names: &Names| {
             asked.iter().find_map(|list| {

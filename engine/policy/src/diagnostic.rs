@@ -164,6 +164,8 @@ codes! {
         "Write the address in the usual spelling, so that whoever reads the rule sees what it names; if a name is meant, correct it."
     NeverPermits "EGP045" Warning "a URI prefix that permits nothing"
         "A rule that permits must fit every reading of a request, the fully decoded one too. Permit the folder above."
+    UnknownTls "EGP060" Error "an unknown word for a TLS connection"
+        "The words are `splice` (let it pass untouched), `bump` (decrypt it) and `terminate` (end it)."
 }
 
 impl fmt::Display for Code {

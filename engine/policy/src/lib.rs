@@ -8,6 +8,7 @@
 //! INVARIANT: nothing here does I/O, reads a clock or knows the wire.
 
 pub mod uri;
+pub mod phase;
 pub mod client;
 pub mod moment;
 pub mod digest;
@@ -27,6 +28,7 @@ pub mod matcher;
 
 // -- the decision
 pub mod decide;
+pub mod tunnel;
 pub mod verdict;
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub enum Cause<'r> {
     },
     /// No rule held: `default_action`.
     Default,
-    /// The tunnel will be decrypted, and its inner requests decide.
+    /// A later question about the same tunnel decides: its inner requests, or its `ClientHello`.
     Deferred,
     /// The request has no canonical form.
     Invalid(Malformed),
@@ -132,6 +132,12 @@ impl<'r> Verdict<'r> {
     #[must_use]
     pub const fn invalid_request(fault: Malformed) -> Self {
         Self { action: Action::Deny, cause: Cause::Invalid(fault) }
+    }
+
+    /// Let through, since a later question about the same tunnel decides.
+    #[must_use]
+    pub const fn deferred() -> Self {
+        Self { action: Action::Permit, cause: Cause::Deferred }
     }
 
     /// The verdict where the record is not assured.
@@ -177,7 +183,7 @@ impl<'r> Verdict<'r> {
                 Action::Aup => "this rule asks to accept the usage policy",
             }),
             Cause::Default => "no rule matched; the default action applies",
-            Cause::Deferred => "the tunnel is decrypted; its requests are decided one by one",
+            Cause::Deferred => "more is known of this tunnel later; it is decided then",
             Cause::Invalid(fault) => fault.sentence(),
             Cause::AuditUnavailable => "the decision could not be recorded",
         }

@@ -39,6 +39,10 @@ pub struct Facts<'a> {
     pub method: &'a [u8],
     /// The canonical URL, or the bytes as sent where there is none.
     pub url: &'a [u8],
+    /// The word that the second question was answered with, where the answer has an entry.
+    pub tls: Option<&'static str>,
+    /// What of the connection does not fit together.
+    pub anomaly: Option<&'static str>,
     /// When its batch arrived.
     pub received: Instant,
 }
@@ -135,6 +139,10 @@ struct VerdictLine<'a> {
     list: Option<&'a str>,
     ruleset: &'a str,
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<&'static str>,
     status: Option<u16>,
     latency_us: u64,
     session: SessionField<'a>,
@@ -179,7 +187,10 @@ pub(super) fn verdict_line(out: &mut Vec<u8>, source: &Source<'_>) -> io::Result
         list: verdict.list(),
         ruleset: source.ruleset,
         reason: verdict.reason(),
-        status: verdict.action.blocks().then_some(source.redirect_status),
+        tls: facts.tls,
+        anomaly: facts.anomaly,
+        // A connection that is ended gets no page.
+        status: (verdict.action.blocks() && facts.tls.is_none()).then_some(source.redirect_status),
         latency_us: u64::try_from(facts.received.elapsed().as_micros()).unwrap_or(u64::MAX),
         session: SessionField {
             connector: source.session.connector,

@@ -150,6 +150,13 @@ impl Recorder {
         Recorded { verdict, decision, at: now }
     }
 
+    /// Numbers a verdict that no entry is due for, whatever it says: another question about the same
+    /// request has one.
+    pub fn pass<'r>(&mut self, verdict: Verdict<'r>, now: Moment) -> Recorded<'r> {
+        let decision = self.decisions.next(&self.audit.parts.decisions);
+        Recorded { verdict, decision, at: now }
+    }
+
     /// A URL as the trail shows it, for the log: no query, no user info, no token.
     pub(crate) fn shown<'a>(&'a self, url: &'a [u8]) -> impl fmt::Display + 'a {
         Shown { parts: redact::parts(url), key: &self.audit.parts.key, kept_query: None }

@@ -116,6 +116,8 @@ fn ask(
     asked: Asked,
 ) -> Recorded<'static> {
     let facts = Facts {
+        tls: None,
+        anomaly: None,
         query,
         asked,
         phase: "request",

@@ -23,6 +23,8 @@ pub enum Attribute {
     Application,
     /// `action`
     Action,
+    /// `tls`
+    Tls,
     /// `description`
     Description,
     /// `category`
@@ -68,7 +70,7 @@ const TABLE: &[(&str, Support)] = &[
     ("enabled", Support::Evaluated(Attribute::Enabled)),
     ("monitor", Support::Later),
     ("action", Support::Evaluated(Attribute::Action)),
-    ("tls", Support::Later),
+    ("tls", Support::Evaluated(Attribute::Tls)),
     ("description", Support::Evaluated(Attribute::Description)),
     ("category", Support::Evaluated(Attribute::Category)),
     ("allow-broad", Support::Evaluated(Attribute::AllowBroad)),

@@ -135,6 +135,7 @@ impl Reader<'_, '_, '_> {
             Attribute::MatchUserAgent => self.each(written, Self::match_user_agent),
             Attribute::Application
             | Attribute::Action
+            | Attribute::Tls
             | Attribute::Description
             | Attribute::Category
             | Attribute::AllowBroad
@@ -310,6 +311,7 @@ impl Reader<'_, '_, '_> {
         match attribute {
             Attribute::Application => self.rule.conditions.application = values::application(text)?,
             Attribute::Action => self.rule.action = values::action(text)?,
+            Attribute::Tls => self.rule.tls = Some(values::tls(text)?),
             Attribute::Description => self.rule.description = Some(values::text(text)?),
             Attribute::Category => self.rule.category = Some(values::category(text)?),
             Attribute::AllowBroad | Attribute::Enabled => drop(values::boolean(text)?),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::sources::SourceFile;
+use crate::verdict::Tls;
 
 fn one(text: &str) -> (CheckedPolicy, Vec<Diagnostic>) {
     check(&[(SourceFile::new("rules.d/10-test.policy", text), Trust::Operator)])
@@ -47,6 +48,22 @@ fn domains_become_canonical() {
     assert_eq!(domains("match-domain: blogspot.com"), [tree("blogspot.com")]);
     assert_eq!(domains("match-domain: =co.uk"), [host("co.uk")]);
     assert_eq!(rule("match-sni: a.example").conditions.sni, [SniPattern::Name(tree("a.example"))]);
+}
+
+#[test]
+fn tls_takes_one_of_three_words() {
+    for (word, expected) in
+        [("splice", Tls::Splice), ("bump", Tls::Bump), ("terminate", Tls::Terminate)]
+    {
+        assert_eq!(rule(&format!("match-domain: a.example\ntls: {word}")).tls, Some(expected));
+    }
+    assert_eq!(rule("match-domain: a.example").tls, None);
+    for word in ["bmup", "Bump", "deny", "splice, bump", "off", "\"\""] {
+        let expected = if word == "\"\"" { "EGP009" } else { "EGP060" };
+        refused(&format!("match-domain: a.example\ntls: {word}"), &[expected]);
+    }
+    refused("match-domain: a.example\ntls: bump\ntls: bump", &["EGP026"]);
+    refused("tls: bump", &["EGP022"]);
 }
 
 #[test]

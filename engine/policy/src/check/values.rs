@@ -4,7 +4,7 @@ use super::address::{AddressFault, parse_range};
 use super::policy::{AddressClass, AddressRange, Application, DomainPattern, Scope};
 use crate::diagnostic::{Code, nearest, quote};
 use crate::uri::{Domain, SuffixKind, UriPrefix, parse_address, public_suffix};
-use crate::verdict::Action;
+use crate::verdict::{Action, Tls};
 
 /// Why a value is refused.
 #[derive(Debug)]
@@ -251,6 +251,21 @@ pub(super) fn action(text: &str) -> Result<Action, Refusal> {
         let near = nearest(text, ACTIONS.map(|(word, _)| word));
         let message = format!("{} is no action; the rule denies", quote(text));
         Refusal::new(Code::UnknownAction, message).help(meant(near))
+    })
+}
+
+const TLS_WORDS: [(&str, Tls); 3] = [
+    (Tls::Splice.word(), Tls::Splice),
+    (Tls::Bump.word(), Tls::Bump),
+    (Tls::Terminate.word(), Tls::Terminate),
+];
+
+pub(super) fn tls(text: &str) -> Result<Tls, Refusal> {
+    let found = TLS_WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, tls)| *tls).ok_or_else(|| {
+        let near = nearest(text, TLS_WORDS.map(|(word, _)| word));
+        let message = format!("{} is nothing to do with a TLS connection", quote(text));
+        Refusal::new(Code::UnknownTls, message).help(meant(near))
     })
 }
 

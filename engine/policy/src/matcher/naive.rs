@@ -10,12 +10,15 @@ use crate::check::{
     AddressClass, AddressPattern, AddressRange, CheckedRule, DomainPattern, Scope, SniPattern,
 };
 use crate::client::{Known, Phase, Request, Tunnel};
+
 use crate::compile::CompiledPolicy;
+use crate::decide::Lack;
 use crate::digest::Digest;
 use crate::lists::{AddressList, NameList};
 use crate::moment::Moment;
+use crate::tunnel::TlsAnswer;
 use crate::uri::{Domain, Host, PathKnown, UriPrefix};
-use crate::verdict::{Action, Cause, Verdict};
+use crate::verdict::{Action, Cause, Tls, Verdict};
 
 /// A compiled policy with its sets, in the plainest form.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ pub struct NaivePolicy {
 enum Answer {
     Fits,
     FitsNot,
-    NotKnown,
+    NotKnown(Lack),
 }
 
 impl NaiveSets {
@@ -63,24 +66,78 @@ impl NaivePolicy {
     #[must_use]
     pub fn decide(&self, request: &Request<'_>, now: Moment) -> Verdict<'_> {
         let _ = now;
-        let asked_again = match (request.phase, request.tunnel) {
-            (Phase::Request, Tunnel::Opaque | Tunnel::Decrypted) => false,
-            (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
-            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
-        };
         for rule in &self.compiled.rules {
             match self.rule(rule, request) {
                 Answer::Fits => {
                     let list = self.reported_list(rule, request);
                     return Verdict { action: rule.action, cause: Cause::Rule { rule, list } };
                 }
-                Answer::NotKnown if asked_again => {
+                Answer::NotKnown(lack) if self.asked_again(request, lack) => {
                     return Verdict { action: Action::Permit, cause: Cause::Deferred };
                 }
-                Answer::NotKnown | Answer::FitsNot => (),
+                Answer::NotKnown(_) | Answer::FitsNot => (),
             }
         }
         Verdict { action: self.compiled.default_action, cause: Cause::Default }
+    }
+
+    /// Whether a later question about the tunnel tells what a rule lacks.
+    fn asked_again(&self, request: &Request<'_>, lack: Lack) -> bool {
+        match (request.phase, request.tunnel) {
+            (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
+            (Phase::Hello, Tunnel::Peeked) => false,
+            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
+            (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => true,
+            (Phase::Connect, Tunnel::Peeked) => {
+                let words = self.compiled.rules.iter().filter_map(|rule| {
+                    let tls = rule.tls?;
+                    match self.rule(rule, request) {
+                        Answer::FitsNot => None,
+                        Answer::Fits | Answer::NotKnown(Lack::Path) => Some(tls),
+                        Answer::NotKnown(_) => (tls == Tls::Bump).then_some(tls),
+                    }
+                });
+                words.map(|tls| tls == Tls::Bump).next() == Some(true)
+            }
+        }
+    }
+
+    /// What is to be done with the TLS connection of a request in the phase of the hello.
+    #[must_use]
+    pub fn tls_for(&self, request: &Request<'_>) -> TlsAnswer<'_> {
+        let cause = |rule| Cause::Rule { rule, list: self.reported_list(rule, request) };
+        let answers = || self.compiled.rules.iter().map(|rule| (rule, self.rule(rule, request)));
+        let word = answers().find_map(|(rule, answer)| match answer {
+            Answer::Fits | Answer::NotKnown(Lack::Path) => Some((rule, rule.tls?)),
+            Answer::NotKnown(_) | Answer::FitsNot => None,
+        });
+        let first = answers().find(|(_, answer)| *answer == Answer::Fits).map(|(rule, _)| rule);
+        let unknown = answers()
+            .take_while(|(_, answer)| *answer != Answer::Fits)
+            .any(|(_, answer)| answer != Answer::FitsNot);
+        let tls = match (word, request.tunnel) {
+            (Some((_, tls)), _) => tls,
+            (None, Tunnel::Decrypted) => Tls::Bump,
+            (None, Tunnel::Opaque | Tunnel::Peeked) => Tls::Splice,
+        };
+        if tls == Tls::Bump && unknown {
+            let verdict = Verdict { action: Action::Permit, cause: Cause::Deferred };
+            return TlsAnswer { tls, verdict };
+        }
+        let verdict = match first {
+            Some(rule) => Verdict { action: rule.action, cause: cause(rule) },
+            None => Verdict { action: self.compiled.default_action, cause: Cause::Default },
+        };
+        if verdict.action != Action::Permit {
+            let tls = first.and_then(|rule| rule.tls).unwrap_or(Tls::Bump);
+            return TlsAnswer { tls, verdict };
+        }
+        match (tls, word) {
+            (Tls::Terminate, Some((rule, _))) => {
+                TlsAnswer { tls, verdict: Verdict { action: Action::Deny, cause: cause(rule) } }
+            }
+            (Tls::Terminate | Tls::Splice | Tls::Bump, _) => TlsAnswer { tls, verdict },
+        }
     }
 
     fn rule(&self, rule: &CheckedRule, request: &Request<'_>) -> Answer {
@@ -101,7 +158,7 @@ impl NaivePolicy {
         }
         if !asked.sni.is_empty() {
             answers.push(match known_sni(request) {
-                Known::Unknown => Answer::NotKnown,
+                Known::Unknown => Answer::NotKnown(Lack::Name),
                 Known::Absent => Answer::FitsNot,
                 Known::Is(name) => answer(asked.sni.iter().any(|own| match own {
                     SniPattern::Any => true,
@@ -123,10 +180,12 @@ impl NaivePolicy {
         }
         if answers.contains(&Answer::FitsNot) {
             Answer::FitsNot
-        } else if answers.contains(&Answer::NotKnown) {
-            Answer::NotKnown
         } else {
-            Answer::Fits
+            let lacks = answers.iter().filter_map(|answer| match answer {
+                Answer::NotKnown(lack) => Some(*lack),
+                Answer::Fits | Answer::FitsNot => None,
+            });
+            lacks.max().map_or(Answer::Fits, Answer::NotKnown)
         }
     }
 
@@ -222,7 +281,7 @@ fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
             } else if fitting.any(|own| own.rest() == "/") {
                 Answer::Fits
             } else {
-                Answer::NotKnown
+                Answer::NotKnown(Lack::Path)
             }
         }
     }
@@ -230,7 +289,7 @@ fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
 
 fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
     match (request.phase, request.client.user_agent) {
-        (Phase::Hello, _) | (_, Known::Unknown) => Answer::NotKnown,
+        (Phase::Hello, _) | (_, Known::Unknown) => Answer::NotKnown(Lack::Inside),
         (_, Known::Absent) => Answer::FitsNot,
         (_, Known::Is(header)) => {
             let header = header.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 
 use super::runs::Run;
 use crate::check::Application;
-use crate::verdict::Action;
+use crate::verdict::{Action, Tls};
 
 /// One rule, ready to be compared with what was found. A kind that the rule does not ask for is `None`
 /// and always holds.
@@ -10,6 +10,8 @@ use crate::verdict::Action;
 pub(crate) struct Plan {
     /// What it asks for; it says which views have to agree.
     pub(crate) action: Action,
+    /// What it says of TLS connections.
+    pub(crate) tls: Option<Tls>,
     /// The protocol.
     pub(crate) application: Application,
     /// Prefixes, by their numbers.

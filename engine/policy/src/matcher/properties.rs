@@ -14,8 +14,9 @@ use crate::check::{
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
 use crate::moment::Moment;
+use crate::tunnel::tls_for;
 use crate::uri::UriPrefix;
-use crate::verdict::Action;
+use crate::verdict::{Action, Tls};
 
 const NAMES: &[&str] = &[
     "example.com",
@@ -166,12 +167,16 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         vec!["10.0.0.0/8\n", "10.1.2.3\n", "192.0.2.0/30\n", "2001:db8::/64\n", "172.16.0.9\n"],
         0..4,
     );
-    (vec((actions(), conditions()), 1..10), lists, addresses, actions()).prop_map(
-        |(rules, names, addresses, default)| {
+    let tls = prop_oneof![
+        3 => Just(None),
+        1 => select(&[Tls::Splice, Tls::Bump, Tls::Terminate][..]).prop_map(Some),
+    ];
+    (vec((actions(), conditions()), 1..10), lists, addresses, actions(), vec(tls, 10)).prop_map(
+        |(rules, names, addresses, default, tls)| {
             let mut lists: Vec<_> =
                 names.into_iter().map(|text| (ListKind::Domains, text)).collect();
             lists.push((ListKind::Addresses, addresses.concat()));
-            Sketch { rules, lists, default_action: Some(default) }
+            Sketch { rules, lists, default_action: Some(default), tls }
         },
     )
 }
@@ -198,7 +203,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         ["10.1.2.3", "10.9.9.9", "172.16.0.9", "2001:db8::7", "fe80::1", "::ffff:10.1.2.3"];
     let client = select(clients.map(|text| text.parse::<IpAddr>().unwrap()).to_vec());
     let phase = select(&[Phase::Connect, Phase::Hello, Phase::Request][..]);
-    let tunnel = select(&[Tunnel::Opaque, Tunnel::Decrypted][..]);
+    let tunnel = select(&[Tunnel::Opaque, Tunnel::Peeked, Tunnel::Decrypted][..]);
     (phase, tunnel, prop_oneof![absolute, connect], client, sni, agent).prop_map(
         |(phase, tunnel, uri, client, sni, user_agent)| Ask {
             phase,
@@ -223,6 +228,10 @@ proptest! {
             ask.with(|request| {
                 let fast = decide(&twins.ruleset, &mut scratch, request, now);
                 prop_assert_eq!(fast, twins.naive.decide(request, now), "{:?}", request);
+                if request.phase == Phase::Hello {
+                    let fast = tls_for(&twins.ruleset, &mut scratch, request, now);
+                    prop_assert_eq!(fast, twins.naive.tls_for(request), "{:?}", request);
+                }
                 Ok(())
             }).unwrap_or(Ok(()))?;
         }

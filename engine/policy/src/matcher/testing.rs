@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::lists::{AddressList, NameList, read_addresses, read_names};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, UriBuffer, UriPrefix};
-use crate::verdict::{Action, RuleId};
+use crate::verdict::{Action, RuleId, Tls};
 
 /// A policy on its way: rules, and lists as text.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Sketch {
     pub(crate) rules: Vec<(Action, Conditions)>,
     pub(crate) lists: Vec<(ListKind, String)>,
     pub(crate) default_action: Option<Action>,
+    /// What each rule says of TLS; nothing where this is shorter than the rules.
+    pub(crate) tls: Vec<Option<Tls>>,
 }
 
 /// Both twins.
@@ -54,7 +56,7 @@ impl Sketch {
             action: *action,
             description: None,
             category: None,
-            tls: None,
+            tls: self.tls.get(id as usize - 1).copied().flatten(),
             conditions: conditions.clone(),
         });
         let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());

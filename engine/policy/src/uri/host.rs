@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use super::address;
+use super::authority::{self, UserInfo};
 use super::malformed::Malformed;
 
 /// The longest name, in bytes (RFC 1035 section 2.3.4, without the root's).
@@ -81,6 +82,25 @@ pub enum Host<'a> {
     Name(Domain<'a>),
     /// An address; a mapped IPv4 address is an IPv4 address.
     Address(IpAddr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host alone, an IPv6 address in brackets; `buffer` is memory to be used again, and holds
+    /// the canonical text afterwards.
+    ///
+    /// # Errors
+    ///
+    /// It is malformed, or more than a host.
+    pub fn parse(buffer: &'a mut String, raw: &[u8]) -> Result<Self, Malformed> {
+        let found = authority::read(buffer, raw, UserInfo::Refused)?;
+        if found.port.is_some() {
+            return Err(Malformed::Port);
+        }
+        Ok(match found.address {
+            Some(address) => Self::Address(address),
+            None => Self::Name(Domain::folded(buffer)),
+        })
+    }
 }
 
 /// Writes the canonical form of a raw host without brackets. Gives the address if the host is one;

@@ -45,11 +45,15 @@ pub enum Malformed {
     Fragment,
     /// The query of the connector could not be read, so that there is no request at all.
     UnreadableQuery,
+    /// What is to be done with a TLS connection was asked before its `ClientHello` was read.
+    NoHello,
+    /// A page of the proxy itself: `cache_object:` or `/squid-internal-mgr`.
+    ProxyInternal,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::TooLong,
         Self::Scheme,
         Self::Slashes,
@@ -70,6 +74,8 @@ impl Malformed {
         Self::OverEncoded,
         Self::Fragment,
         Self::UnreadableQuery,
+        Self::NoHello,
+        Self::ProxyInternal,
     ];
 
     /// What a person is told.
@@ -96,6 +102,8 @@ impl Malformed {
             Self::OverEncoded => "the address is percent-encoded too many times over",
             Self::Fragment => "a `#` part never reaches the proxy, so nothing could match it",
             Self::UnreadableQuery => "the query could not be read",
+            Self::NoHello => "a TLS connection was asked about before its first message was read",
+            Self::ProxyInternal => "the pages of the proxy itself are for no client",
         }
     }
 
@@ -123,6 +131,8 @@ impl Malformed {
             Self::OverEncoded => "over-encoded",
             Self::Fragment => "fragment",
             Self::UnreadableQuery => "unreadable-query",
+            Self::NoHello => "no-hello",
+            Self::ProxyInternal => "proxy-internal",
         }
     }
 }

@@ -311,7 +311,6 @@ const LATER: &[&str] = &[
     "valid-from: 2026-01-01T00:00:00Z",
     "valid-until: 2026-01-01T00:00:00Z",
     "monitor: true",
-    "tls: bump",
 ];
 
 #[test]

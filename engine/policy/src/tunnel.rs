@@ -1,0 +1,165 @@
+//! The second question: what is to be done with a TLS connection whose `ClientHello` was read (SPEC 8,
+//! ADR 0016), and which verdicts may wait for it.
+//!
+//! The first rule with a `tls` word that holds, or that lacks nothing but the path, gives the word; else
+//! it follows from how Squid looks into TLS. A verdict that blocks is shown inside TLS, so its answer is
+//! to decrypt, unless that very rule says otherwise.
+//!
+//! INVARIANT: whatever this answers, the verdict on the name is not lost: what blocks is decrypted and
+//! blocked inside, or ended, or passed because the rule that blocks says so in its own words.
+
+use crate::client::{Request, Tunnel};
+use crate::decide::{Lack, Outcome, Scratch, Trial};
+use crate::matcher::{Candidates, Findings, Matcher};
+use crate::moment::Moment;
+use crate::ruleset::Ruleset;
+use crate::verdict::{Action, Cause, Tls, Verdict};
+
+/// What the second question is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsAnswer<'r> {
+    /// What is to be done.
+    pub tls: Tls,
+    /// The verdict that stands behind it; where the connection is ended, a denial by whoever ends it.
+    pub verdict: Verdict<'r>,
+}
+
+impl<'r> TlsAnswer<'r> {
+    /// The end of a connection, by this verdict.
+    #[must_use]
+    pub const fn terminate(verdict: Verdict<'r>) -> Self {
+        Self { tls: Tls::Terminate, verdict }
+    }
+
+    /// What a word and a verdict make together. `ended` is the denial by the rule that gave the word,
+    /// `own` the word of the rule that gave the verdict.
+    pub(crate) const fn new(
+        word: Tls,
+        ended: Verdict<'r>,
+        verdict: Verdict<'r>,
+        own: Option<Tls>,
+    ) -> Self {
+        match (verdict.action.blocks(), own, word) {
+            (true, Some(Tls::Terminate), _) => Self::terminate(verdict),
+            (true, Some(Tls::Splice), _) => Self { tls: Tls::Splice, verdict },
+            (true, Some(Tls::Bump) | None, _) => Self { tls: Tls::Bump, verdict },
+            (false, _, Tls::Terminate) => Self::terminate(ended),
+            (false, _, Tls::Splice | Tls::Bump) => Self { tls: word, verdict },
+        }
+    }
+}
+
+/// The word where no rule has one.
+pub(crate) const fn word_of(tunnel: Tunnel) -> Tls {
+    match tunnel {
+        Tunnel::Opaque | Tunnel::Peeked => Tls::Splice,
+        Tunnel::Decrypted => Tls::Bump,
+    }
+}
+
+/// What is to be done with the TLS connection of `request`, whose phase is the hello.
+#[must_use]
+pub fn tls_for<'r>(
+    rules: &'r Ruleset,
+    scratch: &mut Scratch,
+    request: &Request<'_>,
+    now: Moment,
+) -> TlsAnswer<'r> {
+    let _ = now; // as in `decide`
+    let matcher = &rules.matcher;
+    let Scratch { findings, candidates, aside: _ } = scratch;
+    // As if it were decrypted, so that rules whose path is not known are looked at as well.
+    let open = &Request { tunnel: Tunnel::Decrypted, ..*request };
+    matcher.gather(open, findings, candidates);
+    let (mut word, mut first, mut waits) = (None, None, false);
+    while word.is_none() || first.is_none() {
+        let Some(number) = candidates.next(matcher.runs()) else { break };
+        let rule = rules.rules.get(number as usize);
+        let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
+        let mut trial = Trial { matcher, request: open, number, plan, findings };
+        let outcome = trial.outcome();
+        let says = match outcome {
+            Outcome::Holds | Outcome::Unknown(Lack::Path) => plan.tls,
+            Outcome::Unknown(Lack::Inside | Lack::Name) | Outcome::Fails => None,
+        };
+        if let (None, Some(tls)) = (word, says) {
+            let cause = Cause::Rule { rule, list: trial.list(rules) };
+            word = Some((tls, Verdict { action: Action::Deny, cause }));
+        }
+        match (outcome, first) {
+            (Outcome::Holds, None) => {
+                let cause = Cause::Rule { rule, list: trial.list(rules) };
+                first = Some((Verdict { action: plan.action, cause }, plan.tls));
+            }
+            (Outcome::Unknown(_), None) => waits = true,
+            (Outcome::Holds | Outcome::Unknown(_) | Outcome::Fails, _) => (),
+        }
+    }
+    let default = Verdict { action: rules.default_action, cause: Cause::Default };
+    let (word, ended) = word.unwrap_or_else(|| (word_of(request.tunnel), default));
+    let (verdict, own) = first.unwrap_or((default, None));
+    match (word, waits) {
+        (Tls::Bump, true) => TlsAnswer { tls: Tls::Bump, verdict: Verdict::deferred() },
+        (Tls::Bump, false) | (Tls::Splice | Tls::Terminate, _) => {
+            TlsAnswer::new(word, ended, verdict, own)
+        }
+    }
+}
+
+/// Whether a verdict that lacks something may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// A later question about this tunnel knows more.
+    Asked,
+    /// None does.
+    Silent,
+}
+
+/// Whether a later question tells what a rule lacks. Only for requests whose unknown may defer.
+pub(crate) fn later(
+    matcher: &Matcher,
+    request: &Request<'_>,
+    lack: Lack,
+    findings: &mut Findings,
+    aside: &mut Candidates,
+) -> Later {
+    match (request.tunnel, lack) {
+        (Tunnel::Decrypted, Lack::Path | Lack::Inside | Lack::Name) => Later::Asked,
+        // The `ClientHello` is asked about in any case.
+        (Tunnel::Peeked, Lack::Name) => Later::Asked,
+        (Tunnel::Peeked, Lack::Path | Lack::Inside) => {
+            may_be_decrypted(matcher, request, findings, aside)
+        }
+        (Tunnel::Opaque, Lack::Path | Lack::Inside | Lack::Name) => Later::Silent,
+    }
+}
+
+/// Whether the answer to the second question about this tunnel will be to decrypt it, or may be, as far
+/// as the `tls` words of rules go. A verdict that blocks would say so too, but then nothing inside is
+/// permitted, and nothing needs to wait for it.
+///
+/// It finds again what was found of the request, which leaves `findings` as it was.
+fn may_be_decrypted(
+    matcher: &Matcher,
+    request: &Request<'_>,
+    findings: &mut Findings,
+    aside: &mut Candidates,
+) -> Later {
+    matcher.gather(request, findings, aside);
+    while let Some(number) = aside.next(matcher.runs()) {
+        let Some(plan) = matcher.plan(number) else { continue };
+        let Some(tls) = plan.tls else { continue };
+        match (Trial { matcher, request, number, plan, findings }.outcome(), tls) {
+            (Outcome::Holds | Outcome::Unknown(_), Tls::Bump) => return Later::Asked,
+            (Outcome::Holds | Outcome::Unknown(Lack::Path), Tls::Splice | Tls::Terminate) => {
+                return Later::Silent;
+            }
+            (Outcome::Unknown(Lack::Inside | Lack::Name), Tls::Splice | Tls::Terminate)
+            | (Outcome::Fails, _) => (),
+        }
+    }
+    match word_of(request.tunnel) {
+        Tls::Bump => Later::Asked,
+        Tls::Splice | Tls::Terminate => Later::Silent,
+    }
+}

@@ -1,0 +1,155 @@
+//! Tunnels over the wire: the second question, what waits for it, and the tag that comes back.
+
+use eg_policy::check::SniPattern;
+use eg_policy::uri::UriPrefix;
+use eg_policy::verdict::Tls as Says;
+use eg_proto::Tls;
+
+use super::*;
+
+fn says(mut rule: CheckedRule, tls: Says) -> CheckedRule {
+    rule.tls = Some(tls);
+    rule
+}
+
+fn with(id: u32, name: &str, action: Asks, conditions: Conditions) -> CheckedRule {
+    CheckedRule { conditions, ..rule(id, name, action, "unused.example") }
+}
+
+fn prefix(text: &str) -> Conditions {
+    Conditions { uri: vec![UriPrefix::parse(text).unwrap()], ..Conditions::default() }
+}
+
+fn rules() -> Vec<CheckedRule> {
+    let names = |name: &str| DomainPattern { name: name.into(), scope: Scope::Tree };
+    let sni = vec![SniPattern::Name(names("by-sni.example"))];
+    let agents = vec!["badbot".to_owned()];
+    vec![
+        rule(1, "games", Asks::Deny, "games.example"),
+        says(rule(2, "worst", Asks::Deny, "worst.example"), Says::Terminate),
+        says(rule(3, "bank", Asks::Permit, "bank.example"), Says::Splice),
+        says(with(4, "path", Asks::Deny, prefix("deep.example/secret")), Says::Bump),
+        with(5, "deaf", Asks::Deny, prefix("plain.example/secret")),
+        with(6, "name", Asks::Deny, Conditions { sni, ..Conditions::default() }),
+        with(7, "agent", Asks::Deny, Conditions { user_agents: agents, ..Conditions::default() }),
+    ]
+}
+
+fn start() -> Engine {
+    Engine::start_rules(vec![guest("squid", KEY, "127.0.0.1/32")], rules())
+}
+
+fn client(engine: &Engine, inspect: Inspect) -> Client {
+    let mut client = Client::connect(engine.address());
+    client.prove_as("squid", KEY, inspect).unwrap();
+    client
+}
+
+fn connect(id: u64, uri: &str) -> Query<'_> {
+    Query { phase: Phase::Connect, method: b"CONNECT", ..query(id, uri) }
+}
+
+fn hello<'a>(id: u64, uri: &'a str, sni: &'a str) -> Query<'a> {
+    let sni = if sni.is_empty() { Sni::Absent } else { Sni::Name(sni.as_bytes()) };
+    Query { phase: Phase::Hello, sni, ..connect(id, uri) }
+}
+
+fn acl<'a>(id: u64, uri: &'a str, sni: &'a str) -> Query<'a> {
+    Query { role: Role::Acl, ..hello(id, uri, sni) }
+}
+
+#[test]
+fn the_second_question_is_answered_with_a_word() {
+    let engine = start();
+    let cases = [
+        // host, SNI, the word where Squid peeks and where it decrypts
+        ("fine.example:443", "fine.example", Tls::Splice, Tls::Bump),
+        ("fine.example:443", "", Tls::Splice, Tls::Bump),
+        ("bank.example:443", "bank.example", Tls::Splice, Tls::Splice),
+        ("deep.example:443", "deep.example", Tls::Bump, Tls::Bump),
+        ("plain.example:443", "plain.example", Tls::Splice, Tls::Bump),
+        // what blocks is shown inside, unless the rule has another word
+        ("games.example:443", "games.example", Tls::Bump, Tls::Bump),
+        ("fine.example:443", "GAMES.example.", Tls::Bump, Tls::Bump),
+        ("fine.example:443", "by-sni.example", Tls::Bump, Tls::Bump),
+        ("bank.example:443", "games.example", Tls::Bump, Tls::Bump),
+        ("fine.example:443", "worst.example", Tls::Terminate, Tls::Terminate),
+        // what cannot be read
+        ("fine.example:443", "ga%6des.example", Tls::Terminate, Tls::Terminate),
+        ("fine.example:443", "192.0.2.1", Tls::Terminate, Tls::Terminate),
+        ("a@fine.example:443", "fine.example", Tls::Terminate, Tls::Terminate),
+    ];
+    for (inspect, pick) in [(Inspect::Peek, 0), (Inspect::Bump, 1)] {
+        let mut client = client(&engine, inspect);
+        for (host, sni, peek, bump) in cases {
+            let said = client.ask(&[acl(1, host, sni)]).remove(0);
+            let expected = [peek, bump][pick];
+            assert_eq!(said.tls, Some(expected), "{host} {sni} {inspect:?}");
+            let ended = expected == Tls::Terminate;
+            assert_eq!(said.action == Action::Deny, ended, "{host} {sni}");
+            assert_eq!((said.token.as_str(), said.tag.is_empty()), ("", ended), "{host} {sni}");
+        }
+    }
+    // Before the first message of TLS nothing can be said but no.
+    let early = Query { role: Role::Acl, ..connect(1, "fine.example:443") };
+    assert_eq!(client(&engine, Inspect::Bump).ask(&[early])[0].tls, Some(Tls::Terminate));
+    // An answer to the first question has no word.
+    assert_eq!(client(&engine, Inspect::Peek).ask(&[connect(1, "bank.example:443")])[0].tls, None);
+    let trail = engine.stop();
+    let rules: Vec<_> = trail.iter().map(|line| line["rule"].as_str().unwrap()).collect();
+    let once = ["worst", "invalid-request", "invalid-request", "invalid-request"];
+    assert_eq!(rules, [&once[..], &once, &["invalid-request"]].concat());
+    for line in &trail {
+        assert_eq!((&line["tls"], &line["status"]), (&"terminate".into(), &().into()), "{line}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_later_question() {
+    let engine = start();
+    for (inspect, host, expected) in [
+        (Inspect::Off, "deep.example:443", "default-permit"),
+        (Inspect::Peek, "fine.example:443", "default-deferred"), // rule 6 lacks the SNI
+        (Inspect::Peek, "games.example:443", "games"),
+        (Inspect::Peek, "deep.example:443", "default-deferred"),
+        (Inspect::Bump, "plain.example:443", "default-deferred"),
+    ] {
+        let mut client = client(&engine, inspect);
+        let said = client.ask(&[connect(1, host)]).remove(0);
+        let permits = expected.starts_with("default");
+        assert_eq!(said.action == Action::Permit, permits, "{host} {inspect:?}");
+        assert_eq!(said.tag.is_empty(), !permits, "{host} {inspect:?}");
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_tag_brings_back_what_the_connect_knew() {
+    let engine = start();
+    let mut client = client(&engine, Inspect::Peek);
+    let agents = [(None, ""), (Some(&b"A BadBot/1.0"[..]), "agent"), (Some(b"curl"), "")];
+    for (agent, rule) in agents {
+        let at_connect = Query { user_agent: agent, ..connect(1, "fine.example:443") };
+        let tag = client.ask(&[at_connect]).remove(0).tag;
+        for (told, expected) in [(Some(tag.as_bytes()), rule), (None, "")] {
+            let hello = hello(2, "fine.example:443", "fine.example");
+            let said = client.ask(&[
+                Query { tag: told, ..hello },
+                Query { tag: told, role: Role::Acl, ..hello },
+            ]);
+            let blocked = expected == "agent";
+            assert_eq!(said[0].action == Action::Deny, blocked, "{agent:?}");
+            let tls = if blocked { Tls::Bump } else { Tls::Splice };
+            assert_eq!(said[1].tls, Some(tls), "{agent:?}");
+        }
+        // It is of this client and of no other, and a changed one is none.
+        let mut changed = tag.clone().into_bytes();
+        changed[40] ^= 1;
+        for (told, from) in [(tag.as_bytes(), [10, 0, 0, 6]), (&changed, [10, 0, 0, 5])] {
+            let hello = hello(3, "fine.example:443", "fine.example");
+            let foreign = Query { tag: Some(told), client: IpAddr::from(from), ..hello };
+            assert_eq!(client.ask(&[foreign])[0].action, Action::Permit, "{agent:?}");
+        }
+    }
+    engine.stop();
+}
