@@ -72,6 +72,17 @@ pub struct Story {
     pub time: Duration,
 }
 
+/// What is asked inside a tunnel.
+#[derive(Debug, Clone, Copy)]
+pub struct Inside<'a> {
+    /// The server name of the `ClientHello`; none is sent where there is none.
+    pub sni: Option<&'a str>,
+    /// The Host header.
+    pub host: &'a str,
+    /// The path.
+    pub path: &'a str,
+}
+
 impl Browser {
     /// One that asks from 127.0.0.1.
     #[must_use]
@@ -103,7 +114,32 @@ impl Browser {
     ///
     /// If the proxy cannot be reached at all.
     pub fn get_in_tunnel(&self, authority: &str, sni: &str, path: &str) -> Result<Story> {
+        self.get_inside(authority, &Inside { sni: Some(sni), host: authority, path })
+    }
+
+    /// The same, where each name may be another.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn get_inside(&self, authority: &str, inside: &Inside<'_>) -> Result<Story> {
         let start = Instant::now();
+        let (connect, stream) = self.open_tunnel(authority)?;
+        let Some(stream) = stream else {
+            let received = connect.clone();
+            let time = start.elapsed();
+            return Ok(Story { connect: Some(connect), certificate: None, received, time });
+        };
+        let (certificate, received) = self.speak_tls(stream, inside)?;
+        Ok(Story { connect: Some(connect), certificate, received, time: start.elapsed() })
+    }
+
+    /// Asks for a tunnel; there is one where the answer is 200.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn open_tunnel(&self, authority: &str) -> Result<(Received, Option<TcpStream>)> {
         let mut stream = self.connect()?;
         let head = format!(
             "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {}\r\n\r\n",
@@ -114,25 +150,54 @@ impl Browser {
             Err(fault) => Received::Cut(fault.to_string()),
         };
         let opened = matches!(&connect, Received::Reply(reply) if reply.status == 200);
-        if !opened {
-            let time = start.elapsed();
-            return Ok(Story {
-                connect: Some(connect.clone()),
-                certificate: None,
-                received: connect,
-                time,
-            });
-        }
+        Ok((connect, opened.then_some(stream)))
+    }
+
+    /// Asks inside an open tunnel; gives the certificate that was shown, and what came back.
+    ///
+    /// # Errors
+    ///
+    /// If the SNI is no name.
+    pub fn speak_tls(
+        &self,
+        stream: TcpStream,
+        inside: &Inside<'_>,
+    ) -> Result<(Option<CertificateDer<'static>>, Received)> {
         let (config, curious) = tls::curious_client()?;
-        let name = ServerName::try_from(sni.to_owned()).context("the SNI is no name")?;
+        let name = match inside.sni {
+            Some(sni) => ServerName::try_from(sni.to_owned()).context("the SNI is no name")?,
+            // An address is never sent as SNI.
+            None => ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
         let mut secure = StreamOwned::new(ClientConnection::new(config, name)?, stream);
-        let received = self.exchange(&mut secure, path, authority);
-        Ok(Story {
-            connect: Some(connect),
-            certificate: curious.seen(),
-            received,
-            time: start.elapsed(),
-        })
+        let received = self.exchange(&mut secure, inside.path, inside.host);
+        Ok((curious.seen(), received))
+    }
+
+    /// Sends bytes as they are, in these pieces, and gives all that comes back until the other end
+    /// closes or the browser's patience ends.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn send_raw(&self, pieces: &[&[u8]]) -> Result<Vec<u8>> {
+        let mut stream = self.connect()?;
+        Ok(exchange_raw(&mut stream, pieces))
+    }
+
+    /// The same inside an open tunnel.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all.
+    pub fn send_raw_in_tunnel(
+        &self,
+        authority: &str,
+        pieces: &[&[u8]],
+    ) -> Result<(Received, Vec<u8>)> {
+        let (connect, stream) = self.open_tunnel(authority)?;
+        let bytes = stream.map(|mut stream| exchange_raw(&mut stream, pieces)).unwrap_or_default();
+        Ok((connect, bytes))
     }
 
     /// Opens a `http://` URL without the proxy, as a browser that may reach the portal directly.
@@ -181,6 +246,32 @@ impl Browser {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+/// Sends pieces, each in a segment of its own as far as the system lets it, and reads to the end. Nothing
+/// is shut down after sending: Squid gives up a request whose client seems to go.
+fn exchange_raw(stream: &mut TcpStream, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Who closes in the middle is read all the same.
+    drop(pieces.iter().try_for_each(|piece| stream.write_all(piece)));
+    drop(stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes));
+    bytes
+}
+
+/// The answers in what came back, one after the other; bodies are told by their `Content-Length`.
+#[must_use]
+pub fn replies(mut bytes: &[u8]) -> Vec<Reply> {
+    let mut found = Vec::new();
+    while let Some(mut reply) = parse(bytes) {
+        let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_default() + 4;
+        let length = reply.header("content-length").and_then(|text| text.parse().ok());
+        let end = length.map_or(bytes.len(), |length: usize| (head + length).min(bytes.len()));
+        let body = bytes.get(head..end).unwrap_or_default();
+        reply.body = String::from_utf8_lossy(body).into_owned();
+        found.push(reply);
+        bytes = bytes.get(end..).unwrap_or_default();
+    }
+    found
 }
 
 /// Reads an answer up to the end of the connection.

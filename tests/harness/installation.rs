@@ -391,7 +391,7 @@ impl Site {
         change(&installation)?;
         installation.start_engine()?;
         installation.start_portal()?;
-        let squid = Squid::start(&installation, &inspection, names)?;
+        let squid = Squid::start(&installation, &inspection, &signer, names)?;
         Ok(Self { squid, origin, installation, inspection })
     }
 

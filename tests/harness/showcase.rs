@@ -30,6 +30,17 @@ pub const NAMES: &[&str] = &[
     "warned.demo.example",
     "policy.demo.example",
     "hidden.demo.example",
+    // Of the evasion corpus.
+    "good.test",
+    "blocked.test",
+    "www.blocked.test",
+    "_x.blocked.test",
+    "blocked.test.evil.test",
+    "shared.test",
+    "xn--bcher-kva.test",
+    "strasse.test",
+    "xn--strae-oqa.test",
+    "127.0.0.1.nip.example",
 ];
 
 /// How a request is made.

@@ -27,7 +27,8 @@ pub struct Squid {
 
 impl Squid {
     /// Writes its configuration below the installation and starts it. `names` are hosts that it finds
-    /// on loopback; it asks no name server for others that would answer.
+    /// on loopback; it asks no name server for others that would answer. What it decrypts it fetches from
+    /// servers whose certificates `origins` signed.
     ///
     /// # Errors
     ///
@@ -35,6 +36,7 @@ impl Squid {
     pub fn start(
         installation: &Installation,
         inspection: &Authority,
+        origins: &Authority,
         names: &[&str],
     ) -> Result<Self> {
         let program = programs::of_the_system("squid")
@@ -44,6 +46,7 @@ impl Squid {
         folder::make(&below)?;
         folder::write(&below.join("ca.pem"), &inspection.certificate_pem, 0o644)?;
         folder::write(&below.join("ca.key"), &inspection.key_pem, 0o600)?;
+        folder::write(&below.join("origins.pem"), &origins.certificate_pem, 0o644)?;
         let hosts: String = names.iter().map(|name| format!("127.0.0.1 {name}\n")).collect();
         folder::write(&below.join("hosts"), &hosts, 0o644)?;
         let certgen = make_certificate_store(&below)?;
@@ -86,6 +89,13 @@ impl Squid {
     pub fn connectors(&self) -> Vec<Pid> {
         let children = self.process.children().into_iter();
         children.filter(|pid| process::command_line(*pid).contains(&self.connector_conf)).collect()
+    }
+
+    /// Those of them that say what is to be done with TLS.
+    #[must_use]
+    pub fn acl_connectors(&self) -> Vec<Pid> {
+        let connectors = self.connectors().into_iter();
+        connectors.filter(|pid| process::command_line(*pid).contains("--acl")).collect()
     }
 
     /// Sends a signal to every connector; one that has ended already is passed over.
@@ -179,6 +189,7 @@ http_port {peeking} ssl-bump generate-host-certificates=on dynamic_cert_mem_cach
 tls-cert={below}/ca.pem tls-key={below}/ca.key
 sslcrtd_program {certgen}
 sslcrtd_children 2 startup=1 idle=1
+tls_outgoing_options cafile={below}/origins.pem
 
 acl eg_here src 127.0.0.0/8
 http_access allow eg_here

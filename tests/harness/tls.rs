@@ -105,6 +105,59 @@ impl ServerCertVerifier for Curious {
     }
 }
 
+/// A `ClientHello` of TLS 1.2, whose server shows its certificate in the clear, with these bytes as
+/// names of the server: some that no library would send.
+#[must_use]
+pub fn client_hello(names: &[&[u8]]) -> Vec<u8> {
+    let mut extensions = Vec::new();
+    if !names.is_empty() {
+        let mut list = Vec::new();
+        for name in names {
+            list.push(0);
+            put_long(&mut list, name);
+        }
+        let mut whole = Vec::new();
+        put_long(&mut whole, &list);
+        extensions.extend_from_slice(&[0, 0]);
+        put_long(&mut extensions, &whole);
+    }
+    // Groups x25519 and P-256, uncompressed points, and the usual signatures.
+    for (number, body) in [
+        (10_u8, &[0, 4, 0, 29, 0, 23][..]),
+        (11, &[1, 0]),
+        (13, &[0, 14, 4, 3, 8, 4, 4, 1, 5, 3, 8, 5, 5, 1, 8, 6]),
+    ] {
+        extensions.extend_from_slice(&[0, number]);
+        put_long(&mut extensions, body);
+    }
+    let mut body = vec![3, 3];
+    body.extend_from_slice(&[0x5a; 32]);
+    body.push(0);
+    put_long(&mut body, &[0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xcc, 0xa9, 0xcc, 0xa8]);
+    body.extend_from_slice(&[1, 0]);
+    put_long(&mut body, &extensions);
+    let mut message = vec![1, 0];
+    put_long(&mut message, &body);
+    message
+}
+
+/// A handshake message in records of at most `bytes` each.
+#[must_use]
+pub fn records(message: &[u8], bytes: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in message.chunks(bytes.max(1)) {
+        out.extend_from_slice(&[22, 3, 1]);
+        put_long(&mut out, part);
+    }
+    out
+}
+
+/// Appends bytes behind their length in two.
+fn put_long(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// Whether `authority` signed `certificate`, for the server that it was shown for.
 ///
 /// # Errors
