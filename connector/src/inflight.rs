@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use eg_proto::{Query, Retry};
 
-use crate::rewrite::{Channel, ChannelId, RewriteRequest};
+use crate::helper::{Channel, ChannelId, Question};
 
 /// The most requests outstanding: more than twice the slots that `--squid-conf` gives a helper.
 pub const SLOTS_MAX: usize = 4_096;
@@ -41,7 +41,7 @@ struct Slot {
     deadline: Instant,
     retry: Retry,
     stage: Stage,
-    request: RewriteRequest,
+    request: Question,
     before: Option<usize>,
     after: Option<usize>,
 }
@@ -109,7 +109,7 @@ impl InFlight {
 
     /// Takes a request in; `request` gets other memory in exchange. There must be room, and the
     /// channel must be free.
-    pub fn insert(&mut self, channel: Channel, deadline: Instant, request: &mut RewriteRequest) {
+    pub fn insert(&mut self, channel: Channel, deadline: Instant, request: &mut Question) {
         let at = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 id: 0,
@@ -117,7 +117,7 @@ impl InFlight {
                 deadline,
                 retry: Retry::First,
                 stage: Stage::Waiting,
-                request: RewriteRequest::default(),
+                request: Question::default(),
                 before: None,
                 after: None,
             });

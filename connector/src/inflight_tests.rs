@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn insert(table: &mut InFlight, channel: u64, deadline: Instant) -> u64 {
-    let mut request = RewriteRequest::default();
+    let mut request = Question::default();
     let line = format!("http://host{channel}.test/ 192.0.2.1 1 - GET - - - - -");
-    request.read(line.as_bytes()).unwrap();
+    crate::rewrite::read(&mut request, line.as_bytes()).unwrap();
     table.insert(Channel::Numbered(ChannelId(channel)), deadline, &mut request);
     table.newest().unwrap()
 }
@@ -63,8 +63,8 @@ fn is_bounded_by_slots_and_by_bytes() {
     let mut table = InFlight::default();
     let line = format!("http://a/{} 192.0.2.1 1 - GET - - - - -", "x".repeat(9_000));
     while table.has_room() {
-        let mut request = RewriteRequest::default();
-        request.read(line.as_bytes()).unwrap();
+        let mut request = Question::default();
+        crate::rewrite::read(&mut request, line.as_bytes()).unwrap();
         channel += 1;
         table.insert(Channel::Numbered(ChannelId(channel)), now, &mut request);
     }

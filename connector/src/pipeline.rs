@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use eg_proto::{FailureCause, FrameFault, Pushed, QueryWriter, Report, Terms};
 
-use crate::config::ConnectorSettings;
 use crate::fallback::{CauseCounts, Fallback};
+use crate::helper::{BadLine, Channel, Question, split_channel};
 use crate::inflight::{InFlight, Stage};
 use crate::lines::{Line, LineBuffer};
-use crate::rewrite::{BadLine, Channel, Portal, Replies, RewriteRequest, split_channel};
+use crate::rewrite::Portal;
+use crate::role::Role;
 
 /// Answers in the making keep this much memory between batches.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
@@ -68,14 +69,14 @@ pub struct Pipeline {
 #[derive(Debug)]
 struct Desk {
     table: InFlight,
-    replies: Replies,
+    role: Role,
     fallback: Fallback,
     answer_timeout: Duration,
     form: Form,
     reach: Reach,
     /// The old form has no channel-IDs: the next line waits for the answer to this one.
     only: Option<u64>,
-    scratch: RewriteRequest,
+    scratch: Question,
     out: Vec<u8>,
     counters: Counters,
     reported: Counters,
@@ -84,18 +85,18 @@ struct Desk {
 impl Pipeline {
     /// Nothing is outstanding and no engine is known.
     #[must_use]
-    pub fn new(settings: &ConnectorSettings) -> Self {
+    pub fn new(role: Role, answer_timeout: Duration) -> Self {
         Self {
             lines: LineBuffer::default(),
             desk: Desk {
                 table: InFlight::default(),
-                replies: Replies::new(settings.answer.clone()),
-                fallback: Fallback::new(settings.fail_action),
-                answer_timeout: settings.answer_timeout,
+                fallback: Fallback::new(role.alone()),
+                role,
+                answer_timeout,
                 form: Form::Unknown,
                 reach: Reach::Alone,
                 only: None,
-                scratch: RewriteRequest::default(),
+                scratch: Question::default(),
                 out: Vec::new(),
                 counters: Counters::default(),
                 reported: Counters::default(),
@@ -219,7 +220,7 @@ impl Desk {
             Line::Unfinished(rest) => (rest, Some(BadLine::Unfinished)),
         };
         let (id, rest) = split_channel(bytes);
-        let read = fault.map_or_else(|| self.scratch.read(rest), Err);
+        let read = fault.map_or_else(|| self.role.read(&mut self.scratch, rest), Err);
         let channel = match (id, self.form) {
             (Some(id), Form::Unknown | Form::Numbered | Form::Plain) => Channel::Numbered(id),
             (None, Form::Unknown | Form::Plain) => Channel::Only,
@@ -280,7 +281,7 @@ impl Desk {
     }
 
     fn fall_back(&mut self, channel: Channel, cause: FailureCause) {
-        self.fallback.answer(&mut self.out, &self.replies, channel, cause);
+        self.fallback.answer(&mut self.out, &self.role, channel, cause);
     }
 
     fn write_queries(&mut self, out: &mut Vec<u8>, asked_max: usize) -> Result<(), FrameFault> {
@@ -317,7 +318,7 @@ impl Desk {
     fn link_up(&mut self, terms: &Terms) -> Report {
         self.reach = Reach::Linked;
         match Portal::of(terms) {
-            Some(portal) => self.replies.learn(portal),
+            Some(portal) => self.role.learn(portal),
             None => tracing::error!(
                 base_url = terms.base_url,
                 status = terms.redirect_status,
@@ -348,7 +349,7 @@ impl Desk {
             };
             self.forget_only(id);
             let told = answer.map_err(|fault| fault.to_string()).and_then(|answer| {
-                let told = self.replies.answer(&mut self.out, removed.channel, &answer);
+                let told = self.role.answer(&mut self.out, removed.channel, &answer);
                 told.map_err(|fault| fault.to_string())
             });
             match told {

@@ -2,11 +2,11 @@
 
 use eg_proto::{
     Action, Answer as WireAnswer, AnswerWriter, DecisionId, FailureToken, FrameBuffer, FrameKind,
-    Inspect, Query, Retry, Routes,
+    Query, Retry, Routes, Tls,
 };
 
 use super::*;
-use crate::config::{Answer, FailAction};
+use crate::config::{Answer, FailAction, TlsFailAction};
 use crate::inflight::SLOTS_MAX;
 
 const TIMEOUT: Duration = Duration::from_millis(2_000);
@@ -19,14 +19,11 @@ struct Bench {
 
 impl Bench {
     fn new(fail_action: FailAction) -> Self {
-        let settings = ConnectorSettings {
-            name: "squid".parse().unwrap(),
-            answer: Answer::Note,
-            fail_action,
-            answer_timeout: TIMEOUT,
-            inspect: Inspect::Off,
-        };
-        Self { pipeline: Pipeline::new(&settings), now: Instant::now() }
+        Self::of(Role::rewrite(Answer::Note, fail_action))
+    }
+
+    fn of(role: Role) -> Self {
+        Self { pipeline: Pipeline::new(role, TIMEOUT), now: Instant::now() }
     }
 
     fn feed(&mut self, text: &str) {
@@ -339,5 +336,70 @@ proptest::proptest! {
         seen.sort_unstable();
         let expected: Vec<usize> = (0..lines.len()).chain([1_000]).collect();
         proptest::prop_assert_eq!(seen, expected);
+    }
+}
+
+/// Answers of the second role; `None` says nothing of TLS.
+fn answer_tls(bench: &mut Bench, answers: &[(u64, Option<Tls>)]) {
+    let mut out = Vec::new();
+    let mut writer = AnswerWriter::begin(&mut out);
+    for &(id, tls) in answers {
+        let decision = DecisionId::new(1, id);
+        let (action, token) = (Action::Permit, b"".as_slice());
+        let answer = WireAnswer { id, action, decision, token, tag: b"", tls };
+        assert_eq!(writer.push(&answer), Ok(Pushed::Taken));
+    }
+    writer.finish().unwrap();
+    bench.pipeline.take_answers(&out[eg_proto::limits::FRAME_HEAD_BYTES..]).unwrap();
+}
+
+fn hello_line(id: u64) -> String {
+    format!("{id} 192.0.2.7 40000 - CONNECT host{id}.test:443 TLS/1.0 host{id}.test - - -\n")
+}
+
+#[test]
+fn the_second_role_has_lines_and_words_of_its_own() {
+    let mut bench = Bench::of(Role::Acl { fail_action: TlsFailAction::Terminate });
+    bench.link_up();
+    bench.feed(&(1..=4).map(hello_line).collect::<String>());
+    bench.feed(&line(5));
+    assert_eq!(bench.said(), ["5 OK eg_tls_=terminate"], "a line of the other role");
+    let asked = bench.ask(usize::MAX);
+    let uris: Vec<&str> = asked.iter().map(|(_, _, uri)| uri.as_str()).collect();
+    assert_eq!(uris, ["host1.test:443", "host2.test:443", "host3.test:443", "host4.test:443"]);
+    let ids: Vec<u64> = asked.iter().map(|(id, ..)| *id).collect();
+    answer_tls(
+        &mut bench,
+        &[
+            (ids[3], None),
+            (ids[2], Some(Tls::Terminate)),
+            (ids[1], Some(Tls::Bump)),
+            (ids[0], Some(Tls::Splice)),
+        ],
+    );
+    let words: Vec<String> =
+        bench.said().iter().map(|said| said.chars().take(16).collect()).collect();
+    assert_eq!(
+        words,
+        ["4 OK eg_tls_=ter", "3 OK eg_tls_=ter", "2 OK eg_tls_=bum", "1 OK eg_tls_=spl"]
+    );
+    assert_eq!(bench.pipeline.counters().broken, 1, "an answer that says nothing of TLS");
+}
+
+#[test]
+fn the_second_role_without_an_engine_says_what_is_configured() {
+    use TlsFailAction::{Bump, Splice, Terminate};
+    for (fail_action, word) in [(Terminate, "terminate"), (Splice, "splice"), (Bump, "bump")] {
+        let mut bench = Bench::of(Role::Acl { fail_action });
+        bench.feed(&hello_line(1));
+        bench.later(TIMEOUT - Duration::from_millis(1));
+        assert!(bench.said().is_empty());
+        bench.later(Duration::from_millis(1));
+        assert_eq!(bench.said(), [format!("1 OK eg_tls_={word}")]);
+        bench.link_up();
+        bench.feed(&hello_line(2));
+        let ids = bench.ids();
+        answer_tls(&mut bench, &[(ids[0], None)]);
+        assert_eq!(bench.said(), [format!("2 OK eg_tls_={word}")], "a broken answer");
     }
 }

@@ -18,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::config::Config;
 use crate::link::{Identity, Link, LinkEvent, LinkFault, Load};
 use crate::pipeline::{Counters, Pipeline};
+use crate::role::Role;
 
 /// How long `--squid-conf` tries to reach an engine.
 const ASK_TERMS_MAX: Duration = Duration::from_secs(10);
@@ -81,7 +82,7 @@ struct Loop {
 ///
 /// # Errors
 /// When the system refuses what the connector cannot do without.
-pub fn serve(config: Config) -> Result<(), RunFault> {
+pub fn serve(config: Config, role: Role) -> Result<(), RunFault> {
     let signals = signals()?;
     let dup = |fd: io::Result<std::os::fd::OwnedFd>, what| {
         fd.map(File::from).map_err(|cause| RunFault::Start { what, cause })
@@ -89,7 +90,7 @@ pub fn serve(config: Config) -> Result<(), RunFault> {
     let input = dup(io::stdin().as_fd().try_clone_to_owned(), "use stdin")?;
     let output = dup(io::stdout().as_fd().try_clone_to_owned(), "use stdout")?;
     let drain = config.connector.answer_timeout;
-    let pipeline = Pipeline::new(&config.connector);
+    let pipeline = Pipeline::new(role, config.connector.answer_timeout);
     let link = link(config)?;
     let mut state = Loop { link, pipeline, phase: Phase::Serving, linked: false, drain };
     tracing::info!("ready");

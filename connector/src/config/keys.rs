@@ -51,7 +51,7 @@ const KEYS: &[Key] = &[
         "what Squid does with TLS; the engine is told, and `--squid-conf` prints the lines"),
     // -- [ssl_bump_acl]
     key("ssl_bump_acl", "fail_action", Kind::Word(&["terminate", "splice", "bump"]), Value("terminate"),
-        "for the role `--acl`").later_but(&["terminate"]),
+        "what the role `--acl` says while no engine answers; a line that cannot be read is terminated in either case"),
     // -- [logging]
     type_key("console", "where lines go; `console` is standard error, which Squid copies into cache.log; never standard output"),
     file_key(Nothing("required where `type` is `file`"), "the log file; Squid's user must be able to write it"),

@@ -96,7 +96,8 @@ fn everything_set() {
     assert_eq!(config.connector.inspect, Inspect::Peek);
     assert!(matches!(&config.logging.kind, LogType::File(path) if path.ends_with("c.log")));
     assert_eq!(config.logging.level, Level::Warning);
-    assert_eq!(config.not_yet, ["[ssl_bump_acl] fail_action"]);
+    assert_eq!(config.tls_fail_action, TlsFailAction::Splice);
+    assert!(config.not_yet.is_empty());
     assert_eq!(
         config.weakenings(),
         [Weakening::FailPermit, Weakening::AnswerRedirect, Weakening::TlsNotTerminated]

@@ -19,7 +19,7 @@ pub struct Config {
     pub engines: Vec<EngineConfig>,
     /// `[connector]`.
     pub connector: ConnectorSettings,
-    /// `[ssl_bump_acl].fail_action`: used by the second role, which this version does not have.
+    /// `[ssl_bump_acl].fail_action`: for the second role.
     pub tls_fail_action: TlsFailAction,
     /// `[logging]`.
     pub logging: Logging,
