@@ -5,8 +5,9 @@
 //! deadline, by an engine or without one (`fallback`).
 //!
 //! The way of a request: `lines`, `role` (`rewrite::line` or `acl::line`, to a `helper::Question`),
-//! `pipeline` with its table `inflight`, `link`, back through `pipeline`, `rewrite::reply` or
-//! `acl::reply`. `run` moves the bytes, `squid_conf` prints what Squid has to be told.
+//! `pipeline` with its table `inflight` and its books `ledger`, `link`, back through `pipeline`,
+//! `rewrite::reply` or `acl::reply`. `run` moves the bytes, `squid_conf` prints what Squid has to be
+//! told.
 
 pub mod acl;
 mod args;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod fallback;
 pub mod helper;
 pub mod inflight;
+pub mod ledger;
 pub mod lines;
 pub mod link;
 pub mod pipeline;

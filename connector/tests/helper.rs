@@ -7,6 +7,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+#[path = "helper/several.rs"]
+mod several;
 
 const KEY: &str = "q7Rk2LxV9bTzN4mWc8PdHs3FgJy6Ea5U";
 const OTHER_KEY: &str = "Z1Rk2LxV9bTzN4mWc8PdHs3FgJy6Ea5U";
@@ -81,6 +85,24 @@ struct Engine {
 
 impl Engine {
     fn start(key: &str, script: Script) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self::start_on(move || Ok(listener.accept()?.0), port, key, script)
+    }
+
+    /// The standard library's stream reads and writes any socket; only its name says TCP.
+    fn start_at(path: &Path, key: &str, script: Script) -> Self {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        let accept = move || Ok(TcpStream::from(OwnedFd::from(listener.accept()?.0)));
+        Self::start_on(accept, 0, key, script)
+    }
+
+    fn start_on(
+        accept: impl FnMut() -> std::io::Result<TcpStream> + Send + 'static,
+        port: u16,
+        key: &str,
+        script: Script,
+    ) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["engine".to_owned()]).unwrap();
         let key_der = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -90,11 +112,9 @@ impl Engine {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], PrivateKeyDer::from(key_der))
             .unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let (sender, sessions) = sync_channel(64);
         let keys = Keys(SharedKey::parse(key).unwrap());
-        thread::spawn(move || accept_all(&listener, &Arc::new(config), &keys, script, &sender));
+        thread::spawn(move || accept_all(accept, &Arc::new(config), &keys, script, &sender));
         Self { port, cert_pem: made.cert.pem(), sessions }
     }
 
@@ -104,13 +124,13 @@ impl Engine {
 }
 
 fn accept_all(
-    listener: &TcpListener,
+    mut accept: impl FnMut() -> std::io::Result<TcpStream>,
     config: &Arc<ServerConfig>,
     keys: &Keys,
     mut script: Script,
     sessions: &SyncSender<Result<(), String>>,
 ) {
-    while let Ok((stream, _)) = listener.accept() {
+    while let Ok(stream) = accept() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let tls = ServerConnection::new(Arc::clone(config)).unwrap();
         let mut stream = StreamOwned::new(tls, stream);
@@ -275,6 +295,10 @@ impl Helper {
     fn start(ports: &[u16], settings: &Settings<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = write_config(folder.path(), ports, settings);
+        Self::start_with(&config, folder)
+    }
+
+    fn start_with(config: &Path, folder: tempfile::TempDir) -> Self {
         let mut child = command()
             .arg("-c")
             .arg(config)

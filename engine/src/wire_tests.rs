@@ -105,6 +105,13 @@ struct Engine {
     trail: Memory,
 }
 
+fn two_rules() -> Vec<CheckedRule> {
+    vec![
+        rule(1, "no-games", Asks::Deny, "games.example"),
+        rule(2, "careful", Asks::Warn, "odd.example"),
+    ]
+}
+
 impl Engine {
     fn start() -> Self {
         Self::start_with(vec![
@@ -114,20 +121,25 @@ impl Engine {
     }
 
     fn start_with(guests: Vec<Guest>) -> Self {
-        let rules = vec![
-            rule(1, "no-games", Asks::Deny, "games.example"),
-            rule(2, "careful", Asks::Warn, "odd.example"),
-        ];
-        Self::start_rules(guests, rules)
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_rules_on(Listener::Tcp(socket), guests, two_rules())
+    }
+
+    fn start_on(listener: Listener, guests: Vec<Guest>) -> Self {
+        Self::start_rules_on(listener, guests, two_rules())
     }
 
     fn start_rules(guests: Vec<Guest>, rules: Vec<CheckedRule>) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_rules_on(Listener::Tcp(socket), guests, rules)
+    }
+
+    fn start_rules_on(listener: Listener, guests: Vec<Guest>, rules: Vec<CheckedRule>) -> Self {
         let (audit, thread, trail) = audit_to_memory();
         let live = Arc::new(Live::new(ruleset(rules)));
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let (shadow, _) = Shadow::start(Arc::clone(&live), audit.clone()).unwrap();
         let plane = DataPlane::start(DataPlaneParts {
-            listeners: vec![BoundListener { socket, guests }],
+            listeners: vec![BoundListener { listener, guests }],
             tls: server_tls(),
             live: Arc::clone(&live),
             audit,
@@ -141,7 +153,10 @@ impl Engine {
     }
 
     fn address(&self) -> SocketAddr {
-        self.plane.addresses()[0]
+        match &self.plane.places()[0] {
+            Place::Tcp(address) => *address,
+            Place::Socket(path) => panic!("{}", path.display()),
+        }
     }
 
     fn client(&self) -> Client {
@@ -297,6 +312,27 @@ fn who_is_not_let_in_is_told_why_and_recorded() {
     let outcomes: Vec<_> = trail.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["wrong-key", "unknown-connector", "address-not-allowed"]);
     assert_eq!(trail[1]["connector"], "nobody");
+}
+
+#[test]
+fn a_unix_socket_serves_the_same_and_names_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("squid.sock");
+    let listener = Listener::Socket(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    // `peers` are addresses: who may open the file may come.
+    let engine = Engine::start_on(listener, vec![guest("squid", KEY, "192.0.2.1/32")]);
+    assert_eq!(engine.plane.places(), [Place::Socket(path.clone())]);
+    let mut client = Client::connect_path(&path);
+    client.prove("squid", KEY).unwrap();
+    let said = client.ask(&[query(1, "http://x.games.example/"), query(2, "http://a.example/")]);
+    assert_eq!([said[0].action, said[1].action], [Action::Deny, Action::Permit]);
+    let mut stranger = Client::connect_path(&path);
+    assert_eq!(stranger.refusal("squid", OTHER_KEY), RefusedReason::WrongKey);
+    drop(client);
+    let trail = engine.stop();
+    let refused = trail.iter().find(|line| line["outcome"] == "wrong-key").unwrap();
+    let expected = format!("unix:user={},process={}", nix::unistd::getuid(), std::process::id());
+    assert_eq!(refused["peer"], expected);
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! Several engines, and engines behind UNIX sockets.
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// An engine that tells who was asked what, and how.
+fn noted(name: &'static str, sender: &SyncSender<(&'static str, String, Retry)>) -> Script {
+    let sender = sender.clone();
+    Box::new(move |asked| {
+        for one in asked {
+            let _ = sender.try_send((name, one.uri.clone(), one.retry));
+        }
+        by_host(asked)
+    })
+}
+
+/// Listens and never accepts: the kernel connects, and nobody speaks.
+fn deaf() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn the_third_engine_answers_in_time_while_two_are_silent() {
+    let (_held, never) = deaf();
+    let (_held_too, never_too) = deaf();
+    // What the first two do: never speak; stop when asked; go on speaking and never answer.
+    for (what, kinds) in [
+        ("two that never speak", "dd"),
+        ("one that never speaks, one that stops", "ds"),
+        ("two that stop", "ss"),
+        ("two that answer nothing", "nn"),
+        ("one that answers nothing, one that never speaks", "nd"),
+    ] {
+        let mut ports = Vec::new();
+        let mut asleep = Vec::new();
+        for kind in kinds.chars() {
+            let script: Script = match kind {
+                's' => Box::new(|_| Then::Stop),
+                _ => Box::new(|_| Then::Nothing),
+            };
+            if kind == 'd' {
+                ports.push(if ports.contains(&never) { never_too } else { never });
+            } else {
+                let engine = Engine::start(KEY, script);
+                ports.push(engine.port);
+                asleep.push(engine);
+            }
+        }
+        let good = Engine::start(KEY, Box::new(by_host));
+        ports.push(good.port);
+        let mut helper = Helper::start(&ports, &PLAIN);
+        asleep.iter().for_each(Engine::welcomed);
+        // One line and nothing after it: no other event wakes the connector.
+        let begun = Instant::now();
+        helper.say(&line(1, "bad.test"));
+        assert_eq!(helper.hear(), "1 OK eg_verdict_=deny eg_token_=tok", "{what}");
+        assert!(begun.elapsed() < DEADLINE, "{what}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn the_second_engine_is_asked_beside_the_first_that_answers_late() {
+    let (sender, asked) = sync_channel(100);
+    let (go, wait) = sync_channel::<()>(0);
+    let slow: Script = Box::new(move |asked| {
+        wait.recv().unwrap();
+        by_host(asked)
+    });
+    let slow = Engine::start(KEY, slow);
+    let quick = Engine::start(KEY, noted("quick", &sender));
+    let told = Settings { connector: "[logging]\nlevel = \"notice\"", ..PLAIN };
+    let mut helper = Helper::start(&[slow.port, quick.port], &told);
+    slow.welcomed();
+    quick.welcomed();
+    helper.say(&line(1, "bad.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=deny eg_token_=tok");
+    let first = asked.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(first, ("quick", "http://bad.test/".to_owned(), Retry::Again));
+    // The first is known to be late now: the next request does not wait for it.
+    helper.say(&line(2, "good.test"));
+    assert_eq!(helper.hear(), "2 OK eg_verdict_=permit");
+    let second = asked.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(second, ("quick", "http://good.test/".to_owned(), Retry::First));
+    // Its answer comes after all, and is neither told to Squid nor a fault.
+    go.send(()).unwrap();
+    helper.say(&line(3, "good.test"));
+    assert_eq!(helper.hear(), "3 OK eg_verdict_=permit");
+    drop(helper.input.take());
+    let ended = helper.logged("ended", PATIENCE);
+    for field in ["answers=3", "hedged=1", "asked_again=1", "late=0", "broken=0", "timeout=0"] {
+        assert!(ended.contains(&format!(" {field}")), "{field}: {ended}");
+    }
+}
+
+#[test]
+fn comes_back_to_the_first_engine_when_it_is_well_again() {
+    let (sender, asked) = sync_channel(100_000);
+    let mut turn = 0;
+    let mut noted_first = noted("first", &sender);
+    let first: Script = Box::new(move |asked| {
+        turn += 1;
+        if turn == 1 { Then::HangUp } else { noted_first(asked) }
+    });
+    let first = Engine::start(KEY, first);
+    let second = Engine::start(KEY, noted("second", &sender));
+    let mut helper = Helper::start(&[first.port, second.port], &PLAIN);
+    first.welcomed();
+    second.welcomed();
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    let (name, _, retry) = asked.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((name, retry), ("second", Retry::Again));
+    // Its second link is on trial for a second.
+    first.welcomed();
+    let begun = Instant::now();
+    for id in 2.. {
+        assert!(begun.elapsed() < PATIENCE);
+        helper.say(&line(id, "good.test"));
+        assert_eq!(helper.hear(), format!("{id} OK eg_verdict_=permit"));
+        let (name, _, retry) = asked.recv_timeout(PATIENCE).unwrap();
+        if name == "first" {
+            assert_eq!(retry, Retry::First, "nothing was lost on the way back");
+            break;
+        }
+    }
+    assert!(begun.elapsed() > Duration::from_millis(500), "it was on trial");
+}
+
+#[test]
+fn an_engine_answers_by_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("squid.sock");
+    let tcp = Engine::start(KEY, Box::new(|_| Then::Stop));
+    let engine = Engine::start_at(&path, KEY, Box::new(by_host));
+    let config = folder.path().join("squid-connector.conf");
+    let text = format!(
+        "[engine.local]\nnet = \"socket\"\npath = \"{}\"\nkey = \"{KEY}\"\n\
+         [engine.far]\nhost = \"127.0.0.1\"\nport = {}\nkey = \"{KEY}\"\n\
+         [connector]\nname = \"squid\"\n",
+        path.display(),
+        tcp.port
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut helper = Helper::start_with(&config, folder);
+    engine.welcomed();
+    helper.say(&(line(1, "good.test") + &line(2, "bad.test")));
+    let expected = ["1 OK eg_verdict_=permit", "2 OK eg_verdict_=deny eg_token_=tok"];
+    assert_eq!(helper.hear_sorted(2), expected);
+    assert_eq!(helper.end().0.code(), Some(0));
+}
