@@ -251,7 +251,7 @@ impl Trial<'_> {
         let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
         let reading = match heard(self.request, field) {
             Heard::Nothing => return Outcome::Fails,
-            Heard::NotKnown => return Outcome::Unknown,
+            Heard::NotKnown => return Outcome::Unknown(self.lack(field)),
             Heard::Texts(reading) => reading,
         };
         let asked = self.matcher.runs().of(asked);
@@ -266,7 +266,22 @@ impl Trial<'_> {
         match (fits, reading) {
             (true, Reading::Whole | Reading::Open) => Outcome::Holds,
             (false, Reading::Whole) => Outcome::Fails,
-            (false, Reading::Open) => Outcome::Unknown,
+            (false, Reading::Open) => Outcome::Unknown(self.lack(field)),
+        }
+    }
+
+    /// What is missing where a regex is unknown. A pattern alone does not say which hosts it means, so
+    /// that only a rule which names them asks for nothing but the path.
+    const fn lack(&self, field: Field) -> Lack {
+        let plan = self.plan;
+        let named = plan.domains.is_some()
+            || plan.uri.is_some()
+            || plan.destinations.is_some()
+            || !matches!(plan.sni, Sni::NotAsked);
+        match field {
+            Field::Uri if named => Lack::Path,
+            Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,
+            Field::Sni => Lack::Name,
         }
     }
 
