@@ -7,7 +7,7 @@
 //! runs.rs     sorted numbers, and their merge
 //! tables.rs   all of them, of one policy     plan.rs     a rule as numbers in them
 //! anchor.rs   the rules that each key finds  lookup.rs   Matcher: asks each table once
-//! naive.rs    the slow twin of everything
+//! naive.rs    the slow twin of everything    naive_scan.rs  and of regular expressions
 //! ```
 
 mod agent;

@@ -1,5 +1,6 @@
 //! Stands in for `intel.rs` where the program is built without Hyperscan: there is never a database.
 
+use super::print::Printed;
 use super::scanner::{PatternScanner, ScanFault, Tools};
 
 /// A database of expressions; there is none.
@@ -26,8 +27,13 @@ fn absent() -> IntelFault {
 
 impl Scanner {
     /// Compiles expressions.
-    pub(super) fn compile(_expressions: &[String]) -> Result<Self, IntelFault> {
+    pub(super) fn compile(_expressions: &[Printed]) -> Result<Self, IntelFault> {
         Err(absent())
+    }
+
+    /// Whether the library takes an expression on its own.
+    pub(super) const fn takes(_expression: &Printed) -> bool {
+        false
     }
 
     /// The database as bytes.

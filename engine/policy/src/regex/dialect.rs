@@ -23,7 +23,7 @@ use super::faults::PatternFault;
 use super::plan::Field;
 use super::prescan::prescan;
 
-/// The most bytes of a pattern: four times the longest of some 27,000 real ones.
+/// The most bytes of a pattern: three times the longest of some 27,000 real ones.
 pub const PATTERN_BYTES_MAX: usize = 8_192;
 
 /// How far a repeat counts at most: beyond any real one, and far below what makes a database of

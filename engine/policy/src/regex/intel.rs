@@ -9,6 +9,7 @@ use hyperscan::{
     SerializedDatabase as _,
 };
 
+use super::print::{Case, Printed};
 use super::scanner::{PatternScanner, ScanFault, Tools};
 
 /// A database of expressions.
@@ -41,15 +42,8 @@ impl std::fmt::Debug for Scratch {
 
 impl Scanner {
     /// Compiles expressions; each is reported by its place.
-    pub(super) fn compile(expressions: &[String]) -> Result<Self, IntelFault> {
-        let of = |expression: &String| Pattern {
-            expression: expression.clone(),
-            flags: PatternFlags::SINGLEMATCH,
-            id: None,
-            ext: hyperscan::ExprExt::default(),
-            som: None,
-        };
-        match Patterns(expressions.iter().map(of).collect()).build() {
+    pub(super) fn compile(expressions: &[Printed]) -> Result<Self, IntelFault> {
+        match Patterns(expressions.iter().map(pattern).collect()).build() {
             Ok(database) => Ok(Self(database)),
             Err(Error::Hyperscan(HsError::CompileError(fault))) => {
                 Err(fault.expression().map_or_else(
@@ -59,6 +53,11 @@ impl Scanner {
             }
             Err(fault) => Err(IntelFault::Failed(fault.to_string())),
         }
+    }
+
+    /// Whether the library takes an expression on its own.
+    pub(super) fn takes(expression: &Printed) -> bool {
+        pattern(expression).info().is_ok()
     }
 
     /// The database as bytes.
@@ -76,6 +75,20 @@ impl Scanner {
     /// How many bytes the database has in memory.
     pub(super) fn bytes(&self) -> usize {
         self.0.size().unwrap_or(0)
+    }
+}
+
+fn pattern(expression: &Printed) -> Pattern {
+    let case = match expression.case {
+        Case::Folded => PatternFlags::CASELESS,
+        Case::Exact => PatternFlags::empty(),
+    };
+    Pattern {
+        expression: expression.text.clone(),
+        flags: PatternFlags::SINGLEMATCH | case,
+        id: None,
+        ext: hyperscan::ExprExt::default(),
+        som: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which Hyperscan this is.
 //!
-//! On x86_64 only Intel's own releases are known to find everything: the forks that Debian may put in
+//! On `x86_64` only Intel's own releases are known to find everything: the forks that Debian may put in
 //! their place miss matches there, and an ordinary package upgrade can swap one for the other. A release
 //! of Intel's names its day, `5.4.0 2021-01-26`; a fork names none.
 
@@ -79,7 +79,7 @@ fn features() -> String {
 }
 
 fn is_known(text: &str, processor: Processor) -> bool {
-    let (version, day) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let (version, day) = text.trim().split_once(' ').unwrap_or_else(|| (text.trim(), ""));
     let Some(patch) = version.strip_prefix("5.4.").and_then(|patch| patch.parse::<u32>().ok())
     else {
         return false;

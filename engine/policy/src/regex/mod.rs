@@ -33,6 +33,8 @@ mod library;
 mod selftest;
 mod compare;
 mod probe;
+#[cfg(test)]
+mod real;
 
 pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};

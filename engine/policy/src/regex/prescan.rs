@@ -6,8 +6,11 @@
 
 use super::faults::PatternFault;
 
-/// What follows `(?`, and what it is. The longer of two that begin alike comes first.
-const GROUPS: &[(&str, fn(String) -> PatternFault)] = &[
+/// What a construct is.
+type Refusal = fn(String) -> PatternFault;
+
+/// How such groups begin, and what they are.
+const GROUPS: &[(&str, Refusal)] = &[
     ("(?=", look_around),
     ("(?!", look_around),
     ("(?<=", look_around),

@@ -7,42 +7,61 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look, LookSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unprintable;
 
-/// The expression for Hyperscan. Case is folded in the tree, so no flag says it again.
-pub(super) fn print(tree: &Hir) -> Result<String, Unprintable> {
-    let mut text = String::new();
-    write(tree, &mut text)?;
-    Ok(text)
+/// A pattern as Hyperscan is told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Printed {
+    /// The expression.
+    pub(super) text: String,
+    /// Whether the library folds case in it.
+    pub(super) case: Case,
 }
 
-fn write(tree: &Hir, text: &mut String) -> Result<(), Unprintable> {
+/// Who folds case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Case {
+    /// The library; every letter stands once in the expression.
+    Folded,
+    /// Nobody: the expression says which letters are meant.
+    Exact,
+}
+
+/// The expression for Hyperscan. The tree has both cases of a letter wherever either fits. Where that
+/// is so everywhere, the expression has one and the library's own flag says the rest, which it compiles
+/// in less time.
+pub(super) fn print(tree: &Hir) -> Result<Printed, Unprintable> {
+    let case = if is_folded(tree) { Case::Folded } else { Case::Exact };
+    let mut text = String::new();
+    write(tree, case, &mut text)?;
+    Ok(Printed { text, case })
+}
+
+/// Whether letters of both cases fit everywhere.
+fn is_folded(tree: &Hir) -> bool {
+    match tree.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => !literal.0.iter().any(u8::is_ascii_alphabetic),
+        HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut folded = class.clone();
+            folded.case_fold_simple();
+            folded == *class
+        }
+        HirKind::Capture(capture) => is_folded(&capture.sub),
+        HirKind::Repetition(repeat) => is_folded(&repeat.sub),
+        HirKind::Concat(trees) | HirKind::Alternation(trees) => trees.iter().all(is_folded),
+    }
+}
+
+fn write(tree: &Hir, case: Case, text: &mut String) -> Result<(), Unprintable> {
     match tree.kind() {
         HirKind::Empty => text.push_str("(?:)"),
         HirKind::Literal(literal) => literal.0.iter().for_each(|byte| write_byte(*byte, text)),
-        HirKind::Class(class) => write_class(class, text)?,
-        HirKind::Look(look) => text.push_str(match look {
-            Look::Start => "^",
-            Look::End => "\\z",
-            Look::WordAscii => "\\b",
-            Look::WordAsciiNegate => "\\B",
-            Look::StartLF
-            | Look::EndLF
-            | Look::StartCRLF
-            | Look::EndCRLF
-            | Look::WordUnicode
-            | Look::WordUnicodeNegate
-            | Look::WordStartAscii
-            | Look::WordEndAscii
-            | Look::WordStartUnicode
-            | Look::WordEndUnicode
-            | Look::WordStartHalfAscii
-            | Look::WordEndHalfAscii
-            | Look::WordStartHalfUnicode
-            | Look::WordEndHalfUnicode => return Err(Unprintable),
-        }),
-        HirKind::Capture(capture) => write_group(&capture.sub, text)?,
+        HirKind::Class(class) => write_class(class, case, text)?,
+        HirKind::Look(look) => write_look(*look, text)?,
+        HirKind::Capture(capture) => write_group(&capture.sub, case, text)?,
         HirKind::Concat(trees) => {
             for tree in trees {
-                write(tree, text)?;
+                write(tree, case, text)?;
             }
         }
         HirKind::Alternation(trees) => {
@@ -51,12 +70,12 @@ fn write(tree: &Hir, text: &mut String) -> Result<(), Unprintable> {
                 if place > 0 {
                     text.push('|');
                 }
-                write(tree, text)?;
+                write(tree, case, text)?;
             }
             text.push(')');
         }
         HirKind::Repetition(repeat) => {
-            write_group(&repeat.sub, text)?;
+            write_group(&repeat.sub, case, text)?;
             match (repeat.min, repeat.max) {
                 (0, None) => text.push('*'),
                 (1, None) => text.push('+'),
@@ -69,37 +88,69 @@ fn write(tree: &Hir, text: &mut String) -> Result<(), Unprintable> {
     Ok(())
 }
 
-fn write_group(tree: &Hir, text: &mut String) -> Result<(), Unprintable> {
+fn write_look(look: Look, text: &mut String) -> Result<(), Unprintable> {
+    text.push_str(match look {
+        Look::Start => "^",
+        Look::End => "\\z",
+        Look::WordAscii => "\\b",
+        Look::WordAsciiNegate => "\\B",
+        Look::StartLF
+        | Look::EndLF
+        | Look::StartCRLF
+        | Look::EndCRLF
+        | Look::WordUnicode
+        | Look::WordUnicodeNegate
+        | Look::WordStartAscii
+        | Look::WordEndAscii
+        | Look::WordStartUnicode
+        | Look::WordEndUnicode
+        | Look::WordStartHalfAscii
+        | Look::WordEndHalfAscii
+        | Look::WordStartHalfUnicode
+        | Look::WordEndHalfUnicode => return Err(Unprintable),
+    });
+    Ok(())
+}
+
+fn write_group(tree: &Hir, case: Case, text: &mut String) -> Result<(), Unprintable> {
     if let HirKind::Class(_) = tree.kind() {
-        return write(tree, text);
+        return write(tree, case, text);
     }
     text.push_str("(?:");
-    write(tree, text)?;
+    write(tree, case, text)?;
     text.push(')');
     Ok(())
 }
 
 fn write_byte(byte: u8, text: &mut String) {
-    match byte.is_ascii_alphanumeric() {
+    match byte.is_ascii_alphanumeric() || b"/-_:&=%".contains(&byte) {
         true => text.push(char::from(byte)),
         false => text.push_str(&format!("\\x{byte:02x}")),
     }
 }
 
-fn write_class(class: &Class, text: &mut String) -> Result<(), Unprintable> {
+fn write_class(class: &Class, case: Case, text: &mut String) -> Result<(), Unprintable> {
     let class = match class {
         Class::Bytes(class) => class.clone(),
         Class::Unicode(class) => class.to_byte_class().ok_or(Unprintable)?,
     };
-    if class.ranges().is_empty() {
-        return Err(Unprintable);
+    match (class.ranges(), case) {
+        ([], _) => return Err(Unprintable),
+        ([upper, lower], Case::Folded)
+            if upper.start() == upper.end()
+                && lower.start() == lower.end()
+                && upper.start().to_ascii_lowercase() == lower.start() =>
+        {
+            write_byte(lower.start(), text);
+            return Ok(());
+        }
+        (_, Case::Folded | Case::Exact) => {}
     }
     text.push('[');
     for range in class.ranges() {
-        write_byte(range.start(), text);
+        text.push_str(&format!("\\x{:02x}", range.start()));
         if range.end() > range.start() {
-            text.push('-');
-            write_byte(range.end(), text);
+            text.push_str(&format!("-\\x{:02x}", range.end()));
         }
     }
     text.push(']');

@@ -11,13 +11,13 @@ use super::dialect::RegexPattern;
 use super::faults::PatternFault;
 use super::intel::{self, IntelFault};
 use super::plan::{Backend, Field, ShardPlan};
-use super::print::{Lasting, lasting, print};
+use super::print::{Lasting, Printed, lasting, print};
 use super::scanner::{Counts, PatternScanner, ScanFault, Scanned, Tools};
 use crate::compile::CompiledPolicy;
 
-/// So many patterns of one shard may be handed on to the fallback one after another; past that the
-/// whole shard goes there, since each costs the library another start.
-const REFUSALS_MAX: usize = 200;
+/// So many times the library is given the expressions of a shard, each time without those that it
+/// refused; past that the whole shard is the fallback's.
+const STARTS_MAX: usize = 20;
 
 /// Who scans for a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -288,26 +288,39 @@ pub(super) fn expressions(plan: &ShardPlan) -> Result<(Vec<Hir>, Vec<Expression>
 
 /// Gives the library every expression that it takes.
 fn place(trees: &[Hir], expressions: &mut [Expression]) -> Option<Intel> {
-    let mut printed: Vec<(usize, String)> = Vec::new();
+    let mut places: Vec<usize> = Vec::new();
+    let mut printed: Vec<Printed> = Vec::new();
     for (place, tree) in trees.iter().enumerate() {
-        printed.extend(print(tree).ok().map(|text| (place, text)));
+        if let Ok(expression) = print(tree) {
+            places.push(place);
+            printed.push(expression);
+        }
     }
-    for _ in 0..REFUSALS_MAX {
+    for _ in 0..STARTS_MAX {
         if printed.is_empty() {
             return None;
         }
-        let texts: Vec<String> = printed.iter().map(|(_, text)| text.clone()).collect();
-        match intel::Scanner::compile(&texts) {
+        match intel::Scanner::compile(&printed) {
             Ok(scanner) => {
-                for (place, _) in &printed {
-                    if let Some(expression) = expressions.get_mut(*place) {
+                for place in places {
+                    if let Some(expression) = expressions.get_mut(place) {
                         expression.placed = Placed::Hyperscan;
                     }
                 }
                 return Some(Intel::new(scanner, expressions));
             }
-            Err(IntelFault::Refused(place)) if place < printed.len() => {
-                printed.remove(place);
+            Err(IntelFault::Refused(refused)) if refused < printed.len() => {
+                // Those before it are fine; of those behind it each is asked about, since a start for
+                // each one that is refused takes far longer.
+                let mut behind =
+                    printed.split_off(refused).into_iter().zip(places.split_off(refused));
+                behind.next();
+                for (expression, place) in behind {
+                    if intel::Scanner::takes(&expression) {
+                        printed.push(expression);
+                        places.push(place);
+                    }
+                }
             }
             Err(IntelFault::Refused(_) | IntelFault::Failed(_)) => return None,
         }
