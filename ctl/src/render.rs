@@ -43,7 +43,6 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
             let RegexSummary { patterns, fallback } = &checked.regexes;
             for slower in fallback {
                 let FallbackRegex { file, line, rule, attribute, pattern } = slower;
-                let pattern = pattern.escape_debug();
                 writeln!(
                     out,
                     "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
