@@ -3,7 +3,8 @@
 //! ```text
 //! dialect.rs   what a pattern may be        prescan.rs  the constructs that need backtracking, by name
 //! faults.rs    why a pattern is refused     print.rs    a pattern as Hyperscan is told it
-//! plan.rs      patterns cut into shards     shard.rs    one shard, compiled
+//! lower.rs     names written as patterns    plan.rs     patterns cut into shards
+//! shard.rs     one shard, compiled
 //! stored.rs    a shard as bytes             scanner.rs  what every scanner does, and its memory
 //! intel.rs     Hyperscan                    automata.rs regex-automata, which takes what is left
 //! library.rs   which Hyperscan this is      selftest.rs known answers, asked at start
@@ -19,6 +20,7 @@ mod faults;
 mod prescan;
 mod dialect;
 mod print;
+mod lower;
 mod plan;
 mod scanner;
 #[cfg(feature = "hyperscan")]
@@ -35,6 +37,8 @@ mod compare;
 mod probe;
 #[cfg(test)]
 mod real;
+#[cfg(test)]
+mod tests;
 
 pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
@@ -45,4 +49,5 @@ pub use probe::Probe;
 pub use selftest::{SelfTestFault, self_test};
 pub use shard::{Placed, Shard, ShardFault, compile_all};
 
+pub(crate) use lower::name;
 pub(crate) use scanner::{Hits, Memory, Reading, Scanned};
