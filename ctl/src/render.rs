@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use serde_json::json;
 
-use crate::egpolicy::Checked;
+use crate::egpolicy::{Checked, FallbackRegex, RegexSummary};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,18 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 }
                 writeln!(out)?;
             }
+            let RegexSummary { patterns, fallback } = &checked.regexes;
+            for slower in fallback {
+                let FallbackRegex { file, line, rule, attribute, pattern } = slower;
+                writeln!(
+                    out,
+                    "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
+                )?;
+            }
+            if *patterns > 0 {
+                let slower = fallback.len();
+                writeln!(out, "regexes: {patterns}, with the slower scanner: {slower}")?;
+            }
             let (files, rules, lists) = (checked.files, checked.rules, checked.lists.len());
             writeln!(
                 out,
@@ -60,6 +72,16 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 "files": checked.files,
                 "rules": checked.rules,
                 "lists": lists.collect::<Vec<_>>(),
+                "regexes": {
+                    "patterns": checked.regexes.patterns,
+                    "fallback": checked.regexes.fallback.iter().map(|slower| json!({
+                        "file": slower.file,
+                        "line": slower.line,
+                        "rule": slower.rule,
+                        "attribute": slower.attribute,
+                        "pattern": slower.pattern,
+                    })).collect::<Vec<_>>(),
+                },
                 "errors": errors,
                 "warnings": warnings,
                 "diagnostics": checked.diagnostics,

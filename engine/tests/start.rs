@@ -490,3 +490,28 @@ fn what_the_store_makes_is_for_its_owner_alone() {
     }
     engine.stop();
 }
+
+#[test]
+fn compiled_regexes_live_from_one_run_to_the_next() {
+    let home = Home::new();
+    let rule = |pattern: &str| format!("a: {{\n    match-uri-regex: {pattern}\n}}\n");
+    home.write("rules.d/a.policy", &rule("/ads[0-9]+/"), 0o640);
+    let checked = home.output(&["--check"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("1 regex(es), 0 of them"), "{said}");
+    assert!(!home.path("state").exists(), "a check keeps nothing");
+    let first = home.start().stop();
+    assert!(first.contains("regexes=1 fallback=0 shards_compiled=1"), "{first}");
+    let mut again = home.start();
+    again.wait_for("regexes=1 fallback=0 shards_compiled=0");
+    home.write("rules.d/a.policy", &rule("(?=/ads)/"), 0o640);
+    again.signal(Signal::SIGHUP);
+    again.wait_for("the running one stays");
+    assert!(again.text().contains("EGP051"), "{}", again.text());
+    home.write("rules.d/a.policy", &rule("/ads[0-9]+x/"), 0o640);
+    again.signal(Signal::SIGHUP);
+    again.wait_for("policy reloaded");
+    let text = again.stop();
+    assert!(text.contains("regexes=1 fallback=0 shards_compiled=1"), "{text}");
+    assert!(text.contains("regexes compared in the shadow"), "{text}");
+}

@@ -9,7 +9,9 @@ mod setup;
 mod steps;
 
 mod bench;
+mod bench_regex;
 mod demo;
+mod diff_regex;
 mod test;
 mod tidy;
 
@@ -46,6 +48,8 @@ enum Chore {
     Test,
     /// Checks what no other tool does: edges between crates, files and their openings
     Tidy,
+    /// Holds the scanners of regexes against an answer that was worked out apart from them
+    DiffRegex(diff_regex::Wish),
     /// Measures, and writes the result below benches/record
     Bench {
         #[command(subcommand)]
@@ -57,6 +61,8 @@ enum Chore {
 enum Bench {
     /// The whole chain, lines in and answers out, beside squidGuard
     Chain,
+    /// How long the engine takes to have the real regexes
+    Regex,
 }
 
 fn main() -> ExitCode {
@@ -69,7 +75,9 @@ fn main() -> ExitCode {
         }),
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
+        Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
+        Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));

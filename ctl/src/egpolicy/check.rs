@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use eg_policy::check::{ListKind, ListUse, Trust, check_with, list_remarks};
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::{ListReport, read_addresses, read_names};
+use eg_policy::regex::ShardFault;
 use eg_policy::sources::{SourceFault, SourceFile, policy_files, source_file};
 
 use super::disk::{Disk, read_list};
+use super::regexes::{RegexSummary, regexes};
 
 /// What was found.
 #[derive(Debug)]
@@ -21,6 +23,19 @@ pub struct Checked {
     pub rules: usize,
     /// The lists that rules name.
     pub lists: Vec<ListSummary>,
+    /// The regexes; none are looked at where there are errors.
+    pub regexes: RegexSummary,
+}
+
+/// Why nothing can be said of a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckFault {
+    /// A folder cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceFault),
+    /// A regex that no scanner takes.
+    #[error("the regexes of the policy cannot be compiled")]
+    Regex(#[source] ShardFault),
 }
 
 /// One list and how many entries it has.
@@ -50,8 +65,8 @@ impl Checked {
 ///
 /// # Errors
 ///
-/// [`SourceFault`] where a folder cannot be read.
-pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, SourceFault> {
+/// [`CheckFault`] where a folder cannot be read, or no scanner takes a regex.
+pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, CheckFault> {
     let mut files = sources(own, Trust::Operator)?;
     files.append(&mut sources(shared, Trust::Shared)?);
     let mut reports = HashMap::new();
@@ -74,7 +89,13 @@ pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, SourceFault
             public_suffixes: report.public_suffix_count,
         });
     }
-    Ok(Checked { diagnostics, files: files.len(), rules: policy.rules.len(), lists })
+    let rules = policy.rules.len();
+    let has_error = diagnostics.iter().any(|fault| fault.severity == Severity::Error);
+    let regexes = match has_error {
+        true => RegexSummary::default(),
+        false => regexes(policy).map_err(CheckFault::Regex)?,
+    };
+    Ok(Checked { diagnostics, files: files.len(), rules, lists, regexes })
 }
 
 /// The policy files that paths name: a folder's, or a file itself.
@@ -131,5 +152,25 @@ mod tests {
         let shared = check(&[], &[root.path().to_path_buf()]).unwrap();
         assert_eq!((shared.count(Severity::Error), shared.rules), (0, 0));
         assert!(check(&[root.path().join("nowhere")], &[]).is_err());
+    }
+
+    #[test]
+    fn regexes_with_the_slower_scanner_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("10-a.policy");
+        // It can never match, since no boundary of a word is there; Hyperscan refuses such.
+        let hard = r"ads\b[0-9]+x";
+        let policy = format!(
+            "easy: {{\n match-uri-regex: /ads[0-9]+\n}}\nhard: {{\n match-uri-regex: {hard}\n}}\n"
+        );
+        fs::write(&file, &policy).unwrap();
+        let found = check(std::slice::from_ref(&file), &[]).unwrap();
+        assert_eq!(found.regexes.patterns, 2);
+        let [slower] = &found.regexes.fallback[..] else { panic!("{:?}", found.regexes) };
+        assert_eq!((slower.line, slower.rule.as_str()), (4, "hard"));
+        assert_eq!((slower.attribute, slower.pattern.as_str()), ("match-uri-regex", hard));
+        // Where there are errors nothing is compiled.
+        fs::write(&file, policy + "c: {\n match-uri-regex: (\n}\n").unwrap();
+        assert_eq!(check(&[file], &[]).unwrap().regexes.patterns, 0);
     }
 }

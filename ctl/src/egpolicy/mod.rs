@@ -4,7 +4,9 @@ mod args;
 mod check;
 mod disk;
 mod fmt;
+mod regexes;
 
 pub use args::{Args, run};
-pub use check::{Checked, ListSummary, check};
+pub use check::{CheckFault, Checked, ListSummary, check};
 pub use fmt::{FmtFault, FmtMode, Formatted, fmt};
+pub use regexes::{FallbackRegex, RegexSummary};

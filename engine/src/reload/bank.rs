@@ -273,7 +273,47 @@ fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> V
 
 #[cfg(test)]
 mod tests {
+    use eg_policy::check::Conditions;
+    use eg_policy::verdict::{Action, RuleId};
+
     use super::*;
+
+    /// A rule with patterns as the store gives them, which need not have been checked.
+    fn rule(id: u32, patterns: &[&str]) -> CheckedRule {
+        let pattern = |text: &&str| {
+            serde_json::from_value(serde_json::Value::String((*text).to_owned())).unwrap()
+        };
+        let uri_regexes: Vec<RegexPattern> = patterns.iter().map(pattern).collect();
+        CheckedRule {
+            id: RuleId(id),
+            name: format!("rule-{id}"),
+            file: format!("{id}0.policy"),
+            line: id * 100,
+            action: Action::Deny,
+            description: None,
+            category: None,
+            tls: None,
+            conditions: Conditions { uri_regexes, ..Conditions::default() },
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_scanner_takes_is_named_with_its_rule() {
+        for bad in ["(?=a)b", "(a)\\1", "(", "", "a*", "a{1,32767}{1,32767}"] {
+            let rules = vec![rule(1, &["/ads/"]), rule(2, &["/x/", bad]), rule(3, &[bad])];
+            let policy = CompiledPolicy { rules, lists: Vec::new(), default_action: Action::Deny };
+            for backend in [Backend::Hyperscan, Backend::Regex] {
+                let fault = Bank::new(backend).fill(&policy, Keeping::Nowhere).unwrap_err();
+                let said = fault.to_string();
+                let ReloadFault::Regex { file, line, rule, source } = fault else {
+                    panic!("{said}")
+                };
+                assert_eq!((file.as_str(), line, rule.as_str()), ("20.policy", 200, "rule-2"));
+                assert_eq!(pattern_of(&source).map(RegexPattern::as_str), Some(bad));
+                assert!(said.contains("`20.policy`, line 200"), "{said}");
+            }
+        }
+    }
 
     #[test]
     fn work_in_parallel_keeps_its_order() {

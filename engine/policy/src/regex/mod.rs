@@ -9,6 +9,7 @@
 //! intel.rs     Hyperscan                    automata.rs regex-automata, which takes what is left
 //! library.rs   which Hyperscan this is      selftest.rs known answers, asked at start
 //! compare.rs   one scanner beside the other
+//! probe.rs     one shard asked about one text, for tools
 //! ```
 //!
 //! INVARIANT: a pattern is read once, into a tree, and both scanners are told that tree; so it never
@@ -33,6 +34,7 @@ mod stored;
 mod library;
 mod selftest;
 mod compare;
+mod probe;
 #[cfg(test)]
 mod real;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
 pub use faults::PatternFault;
 pub use library::{LibraryVersion, library};
 pub use plan::{Backend, Field, SHARD_PATTERNS_MAX, ShardPlan};
+pub use probe::Probe;
 pub use selftest::{SelfTestFault, self_test};
 pub use shard::{Placed, Shard, ShardFault, compile_all};
 

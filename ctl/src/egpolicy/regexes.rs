@@ -1,0 +1,68 @@
+//! Who would scan for each regex of a policy: Hyperscan, or the slower scanner that takes the rest.
+
+use std::collections::HashSet;
+
+use eg_policy::check::CheckedPolicy;
+use eg_policy::compile::compile;
+use eg_policy::regex::{Backend, Field, Placed, RegexPattern, ShardFault, compile_all};
+use eg_policy::verdict::Action;
+
+/// The regexes of a policy.
+#[derive(Debug, Default)]
+pub struct RegexSummary {
+    /// How many patterns there are, each counted once for each attribute.
+    pub patterns: usize,
+    /// Those with the slower scanner, where rules have them.
+    pub fallback: Vec<FallbackRegex>,
+}
+
+/// A regex of a rule that Hyperscan does not take.
+#[derive(Debug)]
+pub struct FallbackRegex {
+    /// The policy file.
+    pub file: String,
+    /// The line of the rule's name.
+    pub line: u32,
+    /// The rule.
+    pub rule: String,
+    /// The attribute.
+    pub attribute: &'static str,
+    /// The regex.
+    pub pattern: String,
+}
+
+/// Compiles the regexes of a policy as an engine would, and forgets them.
+///
+/// # Errors
+///
+/// [`ShardFault`] where no scanner takes one.
+pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault> {
+    // Neither the default action nor the entries of lists have a part in it.
+    let policy = compile(policy, Action::Deny, Vec::new());
+    let shards = compile_all(&policy, Backend::built_in())?;
+    let mut summary = RegexSummary::default();
+    let mut slower: HashSet<(Field, &RegexPattern)> = HashSet::new();
+    for shard in &shards {
+        for (pattern, placed) in shard.placed() {
+            summary.patterns += 1;
+            match placed {
+                Placed::Hyperscan => {}
+                Placed::Fallback => drop(slower.insert((shard.field(), pattern))),
+            }
+        }
+    }
+    for rule in &policy.rules {
+        for field in Field::ALL {
+            let own = field.of(&rule.conditions).iter();
+            let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
+            summary.fallback.extend(own.map(|pattern| FallbackRegex {
+                file: rule.file.clone(),
+                line: rule.line,
+                rule: rule.name.clone(),
+                attribute: field.attribute(),
+                pattern: pattern.as_str().to_owned(),
+            }));
+        }
+    }
+    Ok(summary)
+}
