@@ -282,6 +282,7 @@ impl<'p> Builder<'p> {
             sni: sni(&asked.sni),
             sources,
             destinations,
+            anomalies: asked.anomalies.as_slice().into(),
             agents: (!asked.user_agents.is_empty()).then(|| runs.add(agents)),
             regexes: Field::ALL
                 .map(|field| regexes(field.of(asked), tables.regexes.of(field), runs)),

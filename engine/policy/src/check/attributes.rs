@@ -18,6 +18,8 @@ pub enum Attribute {
     MatchSource,
     /// `match-destination`
     MatchDestination,
+    /// `match-anomaly`
+    MatchAnomaly,
     /// `match-user-agent`
     MatchUserAgent,
     /// `match-uri-regex` and the like
@@ -59,7 +61,7 @@ const TABLE: &[(&str, Support)] = &[
     ("match-sni-regex", Support::Evaluated(Attribute::MatchRegex(Field::Sni))),
     ("match-source", Support::Evaluated(Attribute::MatchSource)),
     ("match-destination", Support::Evaluated(Attribute::MatchDestination)),
-    ("match-anomaly", Support::Later),
+    ("match-anomaly", Support::Evaluated(Attribute::MatchAnomaly)),
     ("match-user", Support::Later),
     ("match-user-agent", Support::Evaluated(Attribute::MatchUserAgent)),
     ("match-user-agent-regex", Support::Evaluated(Attribute::MatchRegex(Field::UserAgent))),

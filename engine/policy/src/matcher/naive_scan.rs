@@ -9,6 +9,7 @@ use regex_automata::util::syntax;
 use super::{Answer, answer, in_views, known_sni};
 use crate::check::CheckedRule;
 use crate::client::{Known, Phase, Request};
+use crate::decide::Lack;
 use crate::regex::{Field, RegexPattern};
 use crate::uri::PathKnown;
 
@@ -55,7 +56,7 @@ impl Patterns {
     ) -> Answer {
         let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
         let one = |text: Known<&[u8]>| match text {
-            Known::Unknown => Answer::NotKnown,
+            Known::Unknown => Answer::NotKnown(lack(rule, field)),
             Known::Absent => Answer::FitsNot,
             Known::Is(text) => answer(any(text)),
         };
@@ -67,7 +68,8 @@ impl Patterns {
                 }
                 PathKnown::Unknown => {
                     let lasts = |pattern| self.lasts(pattern, request.uri.text());
-                    if asked.iter().any(lasts) { Answer::Fits } else { Answer::NotKnown }
+                    let unknown = Answer::NotKnown(lack(rule, field));
+                    if asked.iter().any(lasts) { Answer::Fits } else { unknown }
                 }
             },
             (Field::Sni, _) => one(match known_sni(request) {
@@ -75,9 +77,11 @@ impl Patterns {
                 Known::Absent => Known::Absent,
                 Known::Is(name) => Known::Is(name.as_str().as_bytes()),
             }),
-            (Field::UserAgent, Phase::Hello) => Answer::NotKnown,
+            (Field::UserAgent, Phase::Hello) => {
+                one(request.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent))
+            }
             (Field::UserAgent, Phase::Connect | Phase::Request) => one(request.client.user_agent),
-            (Field::Referer, Phase::Connect | Phase::Hello) => Answer::NotKnown,
+            (Field::Referer, Phase::Connect | Phase::Hello) => one(Known::Unknown),
             (Field::Referer, Phase::Request) => one(request.client.referer),
         }
     }
@@ -94,5 +98,20 @@ impl Patterns {
         let text = [known, b"/"].concat();
         let input = Input::new(&text).range(..known.len());
         self.0.get(pattern).is_some_and(|regex| regex.is_match(input))
+    }
+}
+
+/// What is missing where a pattern of this field is unknown.
+fn lack(rule: &CheckedRule, field: Field) -> Lack {
+    let asked = &rule.conditions;
+    let names_hosts = !(asked.domains.is_empty()
+        && asked.domain_lists.is_empty()
+        && asked.uri.is_empty()
+        && asked.destinations.is_empty()
+        && asked.sni.is_empty());
+    match field {
+        Field::Uri if names_hosts => Lack::Path,
+        Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,
+        Field::Sni => Lack::Name,
     }
 }

@@ -1,7 +1,7 @@
 //! What a rule asks for, as numbers in the tables of the matcher.
 
 use super::runs::Run;
-use crate::check::Application;
+use crate::check::{Anomaly, Application};
 use crate::regex::Field;
 use crate::verdict::{Action, Tls};
 
@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) sources: Option<Networks>,
     /// Where requests go.
     pub(crate) destinations: Option<Networks>,
+    /// What does not fit together; empty where the rule does not ask.
+    pub(crate) anomalies: Box<[Anomaly]>,
     /// Texts, by their numbers.
     pub(crate) agents: Option<Run>,
     /// Regular expressions of each field, by their numbers.

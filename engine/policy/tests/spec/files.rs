@@ -289,7 +289,6 @@ fn a_fault_blames_no_other_line() {
 
 /// Attributes that the language has and this version does not evaluate: refused, never ignored.
 const LATER: &[&str] = &[
-    "match-anomaly: no-sni",
     "match-user: alice",
     "match-user: @users.list",
     "match-method: POST",
