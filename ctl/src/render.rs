@@ -40,7 +40,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 }
                 writeln!(out)?;
             }
-            let RegexSummary { patterns, fallback } = &checked.regexes;
+            let RegexSummary { patterns, names, fallback } = &checked.regexes;
             for slower in fallback {
                 let FallbackRegex { file, line, rule, attribute, pattern } = slower;
                 writeln!(
@@ -50,7 +50,10 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
             }
             if *patterns > 0 {
                 let slower = fallback.len();
-                writeln!(out, "regexes: {patterns}, with the slower scanner: {slower}")?;
+                writeln!(
+                    out,
+                    "regexes: {patterns}, looked up as names: {names}, with the slower scanner: {slower}"
+                )?;
             }
             let (files, rules, lists) = (checked.files, checked.rules, checked.lists.len());
             writeln!(
@@ -74,6 +77,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 "lists": lists.collect::<Vec<_>>(),
                 "regexes": {
                     "patterns": checked.regexes.patterns,
+                    "names": checked.regexes.names,
                     "fallback": checked.regexes.fallback.iter().map(|slower| json!({
                         "file": slower.file,
                         "line": slower.line,

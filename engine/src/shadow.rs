@@ -10,9 +10,10 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use eg_policy::client::{Known, Request};
 use eg_policy::regex::{Comparer, Disagreement, Field, Said, Shard};
@@ -21,9 +22,15 @@ use eg_policy::ruleset::Ruleset;
 use crate::audit::{Audit, Event};
 use crate::view::{Live, now};
 
-/// One request in so many is compared. A comparison costs some hundred times a scan, so this is a few
-/// percent of one core at a hundred thousand requests a second.
-const SAMPLE_EVERY: u32 = 4096;
+/// One request in so many is offered: often enough that a small site sees some comparisons in an hour.
+/// What a large one offers beyond the share below is dropped.
+const SAMPLE_EVERY: u32 = 256;
+
+/// The comparison takes one part in so many of a core, since it compiles patterns for each text.
+const SHARE: u32 = 50;
+
+/// The longest pause that this asks for, whatever a comparison took.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Buffers of one worker: two requests' worth of texts.
 const BUFFERS: usize = 8;
@@ -52,6 +59,8 @@ struct Counters {
     compared: AtomicU64,
     dropped: AtomicU64,
     disagreements: AtomicU64,
+    /// The engine ends: no more pauses.
+    ending: AtomicBool,
 }
 
 /// How the comparison went so far.
@@ -140,6 +149,8 @@ impl ShadowThread {
     /// Ends the thread, for which everybody with a [`Shadow`] must be gone, and says how it went.
     pub fn finish(self) {
         let counters = Arc::clone(&self.counters);
+        counters.ending.store(true, Ordering::Release);
+        self.handle.thread().unpark();
         if self.handle.join().is_err() {
             tracing::error!("the thread that compares regexes ended by itself");
         }
@@ -251,6 +262,11 @@ impl Named {
     }
 }
 
+/// How long the thread rests after a comparison that took so long.
+fn pause_after(took: Duration) -> Duration {
+    took.saturating_mul(SHARE.saturating_sub(1)).min(PAUSE_MAX)
+}
+
 struct Thread<C> {
     inbox: Receiver<Sample>,
     live: Arc<Live>,
@@ -263,6 +279,7 @@ struct Thread<C> {
 impl<C: FnMut(&Ruleset, Field, &[u8]) -> Vec<Disagreement>> Thread<C> {
     fn run(mut self) {
         while let Ok(sample) = self.inbox.recv() {
+            let began = Instant::now();
             let published = self.live.load();
             let rules = published.ruleset();
             self.named.begin(published.revision(), rules);
@@ -283,6 +300,9 @@ impl<C: FnMut(&Ruleset, Field, &[u8]) -> Vec<Disagreement>> Thread<C> {
             self.tell_faults(rules);
             drop(published);
             give_back(sample);
+            if !self.counters.ending.load(Ordering::Acquire) {
+                std::thread::park_timeout(pause_after(began.elapsed()));
+            }
         }
     }
 
@@ -487,11 +507,24 @@ mod tests {
         assert_eq!((lengths[0], lengths[1]), (TEXT_BYTES_MAX, 5));
     }
 
+    #[test]
+    fn the_comparison_rests_for_its_share() {
+        for (took, expected) in [
+            (Duration::ZERO, Duration::ZERO),
+            (Duration::from_micros(100), Duration::from_micros(4_900)),
+            (Duration::from_millis(10), Duration::from_millis(490)),
+            (Duration::from_secs(10), PAUSE_MAX),
+            (Duration::MAX, PAUSE_MAX),
+        ] {
+            assert_eq!(pause_after(took), expected, "{took:?}");
+        }
+    }
+
     /// Waits until a counter has come so far.
     fn wait_for(counter: &AtomicU64, value: u64) {
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         while counter.load(Ordering::Relaxed) < value {
-            assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+            assert!(begin.elapsed() < Duration::from_secs(20));
             std::thread::yield_now();
         }
     }

@@ -12,6 +12,8 @@ use eg_policy::verdict::Action;
 pub struct RegexSummary {
     /// How many patterns there are, each counted once for each attribute.
     pub patterns: usize,
+    /// Those that are a name in disguise, for which nothing is scanned.
+    pub names: usize,
     /// Those with the slower scanner, where rules have them.
     pub fallback: Vec<FallbackRegex>,
 }
@@ -40,7 +42,8 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
     // Neither the default action nor the entries of lists have a part in it.
     let policy = compile(policy, Action::Deny, Vec::new());
     let shards = compile_all(&policy, Backend::built_in())?;
-    let mut summary = RegexSummary::default();
+    let names = policy.lowered().len();
+    let mut summary = RegexSummary { patterns: names, names, fallback: Vec::new() };
     let mut slower: HashSet<(Field, &RegexPattern)> = HashSet::new();
     for shard in &shards {
         for (pattern, placed) in shard.placed() {

@@ -26,6 +26,8 @@ const COMPILERS_MAX: usize = 16;
 pub struct RegexCounts {
     /// Patterns, each counted once for each attribute that uses it.
     pub patterns: usize,
+    /// Those that are a name in disguise, which is looked up; no shard has them.
+    pub names: usize,
     /// Those that Hyperscan does not take, which the slower scanner has.
     pub fallback: usize,
     /// The shards that they were cut into.
@@ -114,6 +116,8 @@ impl Bank {
             plans.iter().map(|plan| Job { plan, key: plan.key(self.backend) }).collect();
         let mut banked =
             Banked { keyed: Vec::new(), counts: RegexCounts::default(), notes: Vec::new() };
+        banked.counts.names = policy.lowered().len();
+        banked.counts.patterns = banked.counts.names;
         for (job, made) in jobs.iter().zip(in_parallel(&jobs, |job| self.make(job, keeping))) {
             let Made { shard, origin, note } =
                 made.map_err(|fault| fault.of_rule(policy, job.plan))?;
