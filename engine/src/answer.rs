@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use eg_policy::anomaly::fronting;
+use eg_policy::check::Anomaly;
 use eg_policy::client::{Phase, Request, Tunnel};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::tunnel::{TlsAnswer, tls_for};
@@ -48,11 +50,15 @@ pub(crate) fn answer<'d, 'r>(
         (Ok(_), Err(fault)) => Err(fault),
     };
     let canonical = read.as_ref().ok().map(CanonicalUri::text);
-    let facts = facts_of(query, canonical.unwrap_or(query.uri), received);
+    let facts = Facts {
+        anomaly: asked.as_ref().ok().and_then(fronting).map(Anomaly::word),
+        ..facts_of(query, canonical.unwrap_or(query.uri), received)
+    };
     let clerk = Clerk { recorder, view, peer };
     match query.role {
         Role::Rewrite => {
             let decided = match &asked {
+                Ok(request) if portal.guards(request) => Verdict::portal(),
                 Ok(request) => decide_first(view, scratch, request, whole_way_of(peer.inspect())),
                 Err(fault) => Verdict::invalid_request(*fault),
             };
@@ -72,7 +78,7 @@ pub(crate) fn answer<'d, 'r>(
             (Answer { id: query.id, action, decision, token, tag, tls }, recorded)
         }
         Role::Acl => {
-            let (tls, recorded) = clerk.tls(scratch, &asked, &facts);
+            let (tls, recorded) = clerk.tls(scratch, portal, &asked, &facts);
             let tag = match tls {
                 Tls::Splice | Tls::Bump => tags.write(tag_out(&asked, &recorded)),
                 Tls::Terminate => b"",
@@ -131,10 +137,14 @@ impl<'r> Clerk<'_, 'r> {
     fn tls(
         self,
         scratch: &mut Scratch,
+        portal: &PortalLink,
         asked: &Result<Request<'_>, Malformed>,
         facts: &Facts<'_>,
     ) -> (Tls, Recorded<'r>) {
         let answer = match asked {
+            Ok(request) if request.phase == Phase::Hello && portal.guards(request) => {
+                TlsAnswer::portal(request)
+            }
             Ok(request) if request.phase == Phase::Hello => {
                 tls_for(self.view.rules, scratch, request, self.view.now)
             }
@@ -189,6 +199,7 @@ fn log_request(
         url = %recorder.shown(facts.url),
         action = verdict.action.word(),
         tls = facts.tls,
+        anomaly = facts.anomaly,
         rule = verdict.rule_name(),
         "answered"
     );

@@ -93,6 +93,7 @@ pub(crate) const fn waits_for(verdict: &policy::verdict::Verdict<'_>) -> Option<
         policy::verdict::Cause::Rule { .. }
         | policy::verdict::Cause::Default
         | policy::verdict::Cause::Invalid(_)
+        | policy::verdict::Cause::Portal
         | policy::verdict::Cause::AuditUnavailable => None,
     }
 }

@@ -10,6 +10,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use eg_policy::client::Request;
+use eg_policy::guard::PortalGuard;
 use eg_policy::moment::Moment;
 use eg_proto::{Action, FailureCause, FailureToken, PayloadRef, PortalSecret, Route, Sealer, Wear};
 
@@ -35,6 +37,7 @@ struct Settings {
     base_url: String,
     secret: PortalSecret,
     previous: Option<PortalSecret>,
+    guard: Option<PortalGuard>,
     redirect_status: RedirectStatus,
     /// Seconds that a payload counts.
     payload_seconds: i64,
@@ -54,6 +57,7 @@ impl PortalLinks {
             base_url: config.base_url.clone(),
             secret: config.secret.clone(),
             previous: config.previous.clone(),
+            guard: PortalGuard::new(&config.base_url),
             redirect_status: config.redirect_status,
             payload_seconds: i64::try_from(config.ack_token_max_age.as_secs()).unwrap_or(i64::MAX),
         };
@@ -81,7 +85,7 @@ impl PortalLinks {
         Ok(PortalLink {
             sealer: Sealer::new(&self.settings.secret, salt),
             nonce,
-            payload_seconds: self.settings.payload_seconds,
+            settings: Arc::clone(&self.settings),
             token: Vec::with_capacity(TOKEN_CAPACITY),
         })
     }
@@ -132,7 +136,7 @@ pub struct PortalLink {
     sealer: Sealer,
     /// Random at first, then counted on: unique for a salt, without asking the system every time.
     nonce: [u8; 12],
-    payload_seconds: i64,
+    settings: Arc<Settings>,
     token: Vec<u8>,
 }
 
@@ -159,12 +163,17 @@ impl PortalLink {
                 client: wanted.client,
                 user: wanted.user,
                 at,
-                expires: at.saturating_add(self.payload_seconds),
+                expires: at.saturating_add(self.settings.payload_seconds),
                 ack_token: None,
             };
             self.seal(route, &payload);
         }
         (action, &self.token)
+    }
+
+    /// Whether a request is one for the portal itself.
+    pub(crate) fn guards(&self, request: &Request<'_>) -> bool {
+        self.settings.guard.as_ref().is_some_and(|guard| guard.covers(request))
     }
 
     /// Tokens for a connector's own failures, one a cause.

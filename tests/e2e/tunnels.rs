@@ -149,8 +149,11 @@ fn a_second_helper_without_an_engine_ends_the_connection() -> Result<()> {
     let mut site = stage::site()?;
     let pid = site.installation.engine()?.pid();
     let start = std::time::Instant::now();
-    let received =
-        interrupted(&site, "permitted.demo.example", "/", || Ok(kill(pid, Signal::SIGSTOP)?));
+    let received = interrupted(&site, "permitted.demo.example", "/", || {
+        kill(pid, Signal::SIGSTOP)?;
+        let stopped = || Ok(process::is_stopped(pid).then_some(()));
+        wait::until("the engine to stop", wait::PATIENCE, stopped)
+    });
     let time = start.elapsed();
     kill(pid, Signal::SIGCONT)?;
     let received = received?;

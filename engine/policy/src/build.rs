@@ -248,6 +248,7 @@ impl<'p> Builder<'p> {
             sni: sni(&asked.sni),
             sources,
             destinations,
+            anomalies: asked.anomalies.as_slice().into(),
             agents: (!asked.user_agents.is_empty()).then(|| runs.add(agents)),
         })
     }

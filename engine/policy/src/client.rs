@@ -115,6 +115,26 @@ impl<'a> Request<'a> {
         self.header(Part::Referer, self.client.referer)
     }
 
+    /// The port that the request goes to. Inside a decrypted tunnel Squid has lost the port of the
+    /// CONNECT and says the scheme's own (measured).
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let own = self.uri.port();
+        match own == self.uri.scheme().default_port() {
+            true => self.tunnel_port(),
+            false => own,
+        }
+    }
+
+    /// The port of the CONNECT that the request came through, or else its own.
+    #[must_use]
+    pub fn tunnel_port(&self) -> u16 {
+        match (Part::ConnectHost.knowledge(self.phase), self.earlier) {
+            (Knowledge::Never | Knowledge::Itself, _) | (_, None) => self.uri.port(),
+            (Knowledge::Earlier | Knowledge::Either, Some(earlier)) => earlier.port,
+        }
+    }
+
     fn header(&self, part: Part, own: Known<&'a [u8]>) -> Known<&'a [u8]> {
         match part.knowledge(self.phase) {
             Knowledge::Never => Known::Unknown,

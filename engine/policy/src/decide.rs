@@ -10,8 +10,8 @@
 
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
-    Candidates, Findings, Fit, Hit, Item, Matcher, NameTable, Names, Networks, Plan, Run, Second,
-    Sni, origin,
+    Candidates, Findings, Fit, Hit, Item, Matcher, NameTable, Names, Networks, Place, Plan, Run,
+    Second, Sni, Whose, connect_host, origin,
 };
 use crate::moment::Moment;
 use crate::ruleset::Ruleset;
@@ -116,6 +116,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Either.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Holds, _) | (_, Self::Holds) => Self::Holds,
+            (Self::Unknown(lack), Self::Unknown(other)) => Self::Unknown(lack.min(other)),
+            (Self::Unknown(lack), Self::Fails) | (Self::Fails, Self::Unknown(lack)) => {
+                Self::Unknown(lack)
+            }
+            (Self::Fails, Self::Fails) => Self::Fails,
+        }
+    }
+}
+
 impl From<bool> for Outcome {
     fn from(fits: bool) -> Self {
         if fits { Self::Holds } else { Self::Fails }
@@ -141,6 +155,7 @@ impl Trial<'_> {
             .and(|| self.destinations())
             .and(|| self.sources())
             .and(|| self.agents())
+            .and(|| self.anomalies())
     }
 
     fn application(&self) -> Outcome {
@@ -148,7 +163,7 @@ impl Trial<'_> {
         self.plan.application.covers(uri.scheme(), uri.is_connect()).into()
     }
 
-    /// `match-domain` and `match-domain-list`: the URI's host, and an SNI that is another name.
+    /// `match-domain` and `match-domain-list`: the URI's host, an SNI and a CONNECT host that are others.
     fn domains(&self) -> Outcome {
         let Some(lists) = self.plan.domains else { return Outcome::Holds };
         let own = Matcher::own_domains(self.number);
@@ -156,29 +171,37 @@ impl Trial<'_> {
             holds(self.matcher.tables().index.table(), &names.listed, self.matcher.runs().of(lists))
                 || holds(&self.matcher.tables().named, &names.named, &[own])
         };
-        let (host, sni) = (&self.findings.host, &self.findings.sni);
-        match (self.findings.second, self.plan.action.blocks()) {
-            (Second::Nothing | Second::Same, _) => fits(host).into(),
-            (Second::Other, true) => (fits(host) || fits(sni)).into(),
-            (Second::Other, false) => (fits(host) && fits(sni)).into(),
+        let mut names = self.findings.names();
+        match self.plan.action.blocks() {
+            true => names.any(fits).into(),
+            false => names.all(fits).into(),
         }
     }
 
-    /// `match-uri`, in the views of the request.
+    /// `match-uri`, in the views of the request and at each of its hosts.
     fn uri(&self) -> Outcome {
         let Some(asked) = self.plan.uri else { return Outcome::Holds };
-        let Some(host) = self.findings.prefix_host else { return Outcome::Fails };
         let asked = self.matcher.runs().of(asked);
+        let fits = self.findings.places.iter().map(|place| self.uri_at(place, asked));
+        match self.plan.action.blocks() {
+            true => fits.fold(Outcome::Fails, Outcome::or),
+            false => fits.fold(Outcome::Holds, |all, fits| all.and(|| fits)),
+        }
+    }
+
+    fn uri_at(&self, place: &Place, asked: &[u32]) -> Outcome {
+        let Some(host) = place.host else { return Outcome::Fails };
         match self.request.uri.path_known() {
             PathKnown::Unknown => {
-                match self.matcher.tables().prefixes.fit(host, origin(self.request), asked) {
+                let origin = origin(self.request, place.port);
+                match self.matcher.tables().prefixes.fit(host, origin, asked) {
                     Some(Fit::Whole) => Outcome::Holds,
                     Some(Fit::Open) => Outcome::Unknown(Lack::Path),
                     None => Outcome::Fails,
                 }
             }
             PathKnown::Known => {
-                let views = self.request.uri.views().zip(&self.findings.prefixes);
+                let views = self.request.uri.views().zip(&place.prefixes);
                 let mut fits = views.map(|(_, hits)| share(hits, asked));
                 if self.plan.action.blocks() {
                     fits.any(|fits| fits)
@@ -215,10 +238,16 @@ impl Trial<'_> {
     /// `match-destination`.
     fn destinations(&mut self) -> Outcome {
         let Some(asked) = self.plan.destinations else { return Outcome::Holds };
-        let Some(found) = self.matcher.destinations(self.request, self.findings) else {
-            return Outcome::Fails;
-        };
-        in_networks(self.matcher, asked, &found.nodes, &found.lists).into()
+        let hosts = [Some((self.request.uri.host(), Whose::Own)), connect_host(self.request)];
+        let Self { matcher, findings, .. } = self;
+        let mut fits = hosts.into_iter().flatten().map(|(host, whose)| {
+            let found = matcher.destinations(host, whose, findings);
+            found.is_some_and(|found| in_networks(matcher, asked, &found.nodes, &found.lists))
+        });
+        match self.plan.action.blocks() {
+            true => fits.any(|fits| fits).into(),
+            false => fits.all(|fits| fits).into(),
+        }
     }
 
     /// `match-source`.
@@ -226,6 +255,15 @@ impl Trial<'_> {
         let Some(asked) = self.plan.sources else { return Outcome::Holds };
         let found = self.matcher.sources(self.request, self.findings);
         in_networks(self.matcher, asked, &found.nodes, &found.lists).into()
+    }
+
+    /// `match-anomaly`; it has one view.
+    fn anomalies(&self) -> Outcome {
+        if self.plan.anomalies.is_empty() {
+            return Outcome::Holds;
+        }
+        let found = self.plan.anomalies.iter().map(|anomaly| anomaly.of(self.request));
+        found.fold(Outcome::Fails, Outcome::or)
     }
 
     /// `match-user-agent`.
@@ -241,7 +279,8 @@ impl Trial<'_> {
         }
     }
 
-    /// The list that named the host, or else the SNI: the first one in the rule's own order.
+    /// The list that named the host, or else the SNI, or else the host of the CONNECT: the first one in
+    /// the rule's own order.
     pub(crate) fn list<'r>(&self, rules: &'r Ruleset) -> Option<&'r str> {
         let asked = &rules.rules.get(self.number as usize)?.conditions.domain_lists;
         let named = |names: &Names| {
@@ -254,10 +293,7 @@ impl Trial<'_> {
         if asked.is_empty() {
             return None;
         }
-        named(&self.findings.host).or_else(|| match self.findings.second {
-            Second::Nothing | Second::Same => None,
-            Second::Other => named(&self.findings.sni),
-        })
+        self.findings.names().find_map(named)
     }
 }
 

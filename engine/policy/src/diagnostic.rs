@@ -166,6 +166,10 @@ codes! {
         "A rule that permits must fit every reading of a request, the fully decoded one too. Permit the folder above."
     UnknownTls "EGP060" Error "an unknown word for a TLS connection"
         "The words are `splice` (let it pass untouched), `bump` (decrypt it) and `terminate` (end it)."
+    UnknownAnomaly "EGP061" Error "an unknown anomaly"
+        "The anomalies are `no-sni`, `sni-mismatch`, `host-mismatch`, `ip-literal`, `mixed-script` and `ech`."
+    NeverHolds "EGP062" Warning "a condition that never holds"
+        "The rule is kept, but this condition is never met. Remove it, or leave it for a version that can."
 }
 
 impl fmt::Display for Code {

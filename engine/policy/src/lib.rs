@@ -10,6 +10,8 @@
 pub mod uri;
 pub mod phase;
 pub mod client;
+pub mod anomaly;
+pub mod guard;
 pub mod moment;
 pub mod digest;
 

@@ -168,3 +168,75 @@ pub fn table() -> String {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Anomaly;
+    use crate::guard::PORTAL_PAGES;
+
+    const START: &str =
+        "<!-- phases: made from engine/policy/src/phase.rs and checked by a test -->\n";
+    const END: &str = "<!-- end of phases -->\n";
+
+    fn path(page: &str) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/manual").join(page)
+    }
+
+    /// `EG_WRITE_MANUAL=1` writes it.
+    #[test]
+    fn the_manual_has_the_table() {
+        let page = std::fs::read_to_string(path("policy.md")).unwrap();
+        let (before, rest) = page.split_once(START).unwrap();
+        let (found, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("EG_WRITE_MANUAL").is_some() {
+            let page = [before, START, &table(), END, after].concat();
+            std::fs::write(path("policy.md"), page).unwrap();
+        } else {
+            assert_eq!(found, table(), "run the test with EG_WRITE_MANUAL=1");
+        }
+    }
+
+    #[test]
+    fn the_manual_names_each_anomaly_and_each_page_of_the_portal() {
+        let page = std::fs::read_to_string(path("policy.md")).unwrap();
+        for anomaly in Anomaly::ALL {
+            assert!(page.contains(&format!("| `{}` | ", anomaly.word())), "{anomaly:?}");
+        }
+        for own in PORTAL_PAGES {
+            assert!(page.contains(&format!("`{own}`")), "{own}");
+        }
+    }
+
+    /// The rows of the corpus that are a choice of policy: each is written down.
+    #[test]
+    fn the_manual_says_what_was_chosen() {
+        let page = std::fs::read_to_string(path("evasions.md")).unwrap();
+        for row in [
+            "A13", "A14", "B11", "C16", "C17", "D01", "D11", "D12", "D19", "D20", "D23", "D24",
+            "D27", "D29", "D31", "D33", "D35", "E08", "G17", "G20", "G21", "G23", "G24",
+        ] {
+            let said = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+            let is_there = said.flat_map(|rows| rows.split(", ")).any(|own| own == row);
+            assert!(is_there, "{row}");
+        }
+    }
+
+    /// What a request cannot tell in its phase, no answer tells.
+    #[test]
+    fn each_phase_knows_what_its_row_says() {
+        use Knowledge::{Earlier, Either, Itself, Never};
+        for (part, expected) in [
+            (Part::Host, [Itself, Itself, Itself]),
+            (Part::Path, [Never, Never, Itself]),
+            (Part::Client, [Itself, Itself, Itself]),
+            (Part::Sni, [Never, Itself, Either]),
+            (Part::ConnectHost, [Never, Never, Earlier]),
+            (Part::InnerHost, [Never, Never, Earlier]),
+            (Part::UserAgent, [Itself, Earlier, Itself]),
+            (Part::Referer, [Never, Never, Itself]),
+        ] {
+            assert_eq!(Phase::ALL.map(|phase| part.knowledge(phase)), expected, "{part:?}");
+        }
+    }
+}

@@ -31,6 +31,12 @@ impl<'r> TlsAnswer<'r> {
         Self { tls: Tls::Terminate, verdict }
     }
 
+    /// What the guard of the portal answers: no rule has a word in it.
+    #[must_use]
+    pub const fn portal(request: &Request<'_>) -> Self {
+        Self { tls: word_of(request.tunnel), verdict: Verdict::portal() }
+    }
+
     /// What a word and a verdict make together. `ended` is the denial by the rule that gave the word,
     /// `own` the word of the rule that gave the verdict.
     pub(crate) const fn new(

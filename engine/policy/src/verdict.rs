@@ -121,6 +121,8 @@ pub enum Cause<'r> {
     Default,
     /// A later question about the same tunnel decides: its inner requests, or its `ClientHello`.
     Deferred,
+    /// It is a page of the portal, or a tunnel to it.
+    Portal,
     /// The request has no canonical form.
     Invalid(Malformed),
     /// The audit entry could not be written (SPEC 11).
@@ -132,6 +134,12 @@ impl<'r> Verdict<'r> {
     #[must_use]
     pub const fn invalid_request(fault: Malformed) -> Self {
         Self { action: Action::Deny, cause: Cause::Invalid(fault) }
+    }
+
+    /// The verdict on what the loop guard covers.
+    #[must_use]
+    pub const fn portal() -> Self {
+        Self { action: Action::Permit, cause: Cause::Portal }
     }
 
     /// Let through, since a later question about the same tunnel decides.
@@ -158,6 +166,7 @@ impl<'r> Verdict<'r> {
                 Action::Aup => "default-aup",
             },
             Cause::Deferred => "default-deferred",
+            Cause::Portal => "default-portal",
             Cause::Invalid(_) => "invalid-request",
             Cause::AuditUnavailable => "audit-unavailable",
         }
@@ -168,7 +177,11 @@ impl<'r> Verdict<'r> {
     pub fn rule_id(&self) -> Option<RuleId> {
         match self.cause {
             Cause::Rule { rule, .. } => Some(rule.id),
-            Cause::Default | Cause::Deferred | Cause::Invalid(_) | Cause::AuditUnavailable => None,
+            Cause::Default
+            | Cause::Deferred
+            | Cause::Portal
+            | Cause::Invalid(_)
+            | Cause::AuditUnavailable => None,
         }
     }
 
@@ -183,6 +196,7 @@ impl<'r> Verdict<'r> {
                 Action::Aup => "this rule asks to accept the usage policy",
             }),
             Cause::Default => "no rule matched; the default action applies",
+            Cause::Portal => "the pages of the portal are always let through",
             Cause::Deferred => "more is known of this tunnel later; it is decided then",
             Cause::Invalid(fault) => fault.sentence(),
             Cause::AuditUnavailable => "the decision could not be recorded",
@@ -196,7 +210,11 @@ impl<'r> Verdict<'r> {
             Cause::Rule { rule, list } => {
                 rule.category.as_deref().or_else(|| list.map(crate::lists::stem))
             }
-            Cause::Default | Cause::Deferred | Cause::Invalid(_) | Cause::AuditUnavailable => None,
+            Cause::Default
+            | Cause::Deferred
+            | Cause::Portal
+            | Cause::Invalid(_)
+            | Cause::AuditUnavailable => None,
         }
     }
 
@@ -205,7 +223,11 @@ impl<'r> Verdict<'r> {
     pub fn list(&self) -> Option<&'r str> {
         match self.cause {
             Cause::Rule { list, .. } => list,
-            Cause::Default | Cause::Deferred | Cause::Invalid(_) | Cause::AuditUnavailable => None,
+            Cause::Default
+            | Cause::Deferred
+            | Cause::Portal
+            | Cause::Invalid(_)
+            | Cause::AuditUnavailable => None,
         }
     }
 }

@@ -12,6 +12,9 @@
 //! lists.rs      list files
 //! evasions.rs   requests that must not slip through
 //! phases.rs     views, phases, what is not known yet
+//! tunnels.rs    the second question, what waits for it, and what a tag brings back
+//! anomalies.rs  match-anomaly
+//! guard.rs      the portal's own pages
 //! ```
 
 #[cfg(test)]
@@ -41,3 +44,15 @@ mod evasions;
 #[cfg(test)]
 #[path = "spec/phases.rs"]
 mod phases;
+
+#[cfg(test)]
+#[path = "spec/tunnels.rs"]
+mod tunnels;
+
+#[cfg(test)]
+#[path = "spec/anomalies.rs"]
+mod anomalies;
+
+#[cfg(test)]
+#[path = "spec/guard.rs"]
+mod guard;

@@ -17,6 +17,8 @@ pub enum Attribute {
     MatchSource,
     /// `match-destination`
     MatchDestination,
+    /// `match-anomaly`
+    MatchAnomaly,
     /// `match-user-agent`
     MatchUserAgent,
     /// `application`
@@ -56,7 +58,7 @@ const TABLE: &[(&str, Support)] = &[
     ("match-sni-regex", Support::Later),
     ("match-source", Support::Evaluated(Attribute::MatchSource)),
     ("match-destination", Support::Evaluated(Attribute::MatchDestination)),
-    ("match-anomaly", Support::Later),
+    ("match-anomaly", Support::Evaluated(Attribute::MatchAnomaly)),
     ("match-user", Support::Later),
     ("match-user-agent", Support::Evaluated(Attribute::MatchUserAgent)),
     ("match-user-agent-regex", Support::Later),

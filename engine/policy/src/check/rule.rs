@@ -2,7 +2,9 @@
 
 use super::attributes::{Attribute, Support, is_match, nearest_key};
 use super::files::ListTable;
-use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind, SniPattern};
+use super::policy::{
+    AddressPattern, Anomaly, CheckedRule, Conditions, ListIndex, ListKind, SniPattern,
+};
 use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
 use crate::diagnostic::{Code, Faults, quote};
 use crate::syntax::ast::{Attribute as Written, Block, Word};
@@ -132,6 +134,7 @@ impl Reader<'_, '_, '_> {
             Attribute::MatchSni => self.each(written, Self::match_sni),
             Attribute::MatchSource => self.each(written, Self::match_source),
             Attribute::MatchDestination => self.each(written, Self::match_destination),
+            Attribute::MatchAnomaly => self.each(written, Self::match_anomaly),
             Attribute::MatchUserAgent => self.each(written, Self::match_user_agent),
             Attribute::Application
             | Attribute::Action
@@ -286,6 +289,18 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    fn match_anomaly(&mut self, text: &str, span: Span) {
+        match values::anomaly(text) {
+            Ok(Anomaly::Ech) => {
+                let message = "no proxy tells of an encrypted `ClientHello`, so `ech` never holds";
+                self.fault(Code::NeverHolds, span, message.to_owned(), None);
+                self.rule.conditions.anomalies.push(Anomaly::Ech);
+            }
+            Ok(anomaly) => self.rule.conditions.anomalies.push(anomaly),
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
     /// An attribute that takes one value.
     fn single(&mut self, attribute: Attribute, written: &Written) {
         let mut words = written.value.words();
@@ -321,6 +336,7 @@ impl Reader<'_, '_, '_> {
             | Attribute::MatchSni
             | Attribute::MatchSource
             | Attribute::MatchDestination
+            | Attribute::MatchAnomaly
             | Attribute::MatchUserAgent => {}
         }
         Ok(())

@@ -67,6 +67,20 @@ fn tls_takes_one_of_three_words() {
 }
 
 #[test]
+fn anomalies_by_their_words() {
+    for anomaly in Anomaly::ALL {
+        let (policy, faults) = one(&format!("a: {{\n match-anomaly: {}\n}}", anomaly.word()));
+        let expected = if anomaly == Anomaly::Ech { vec!["EGP062"] } else { vec![] };
+        assert_eq!(codes(&faults), expected);
+        assert_eq!(policy.rules[0].conditions.anomalies, [anomaly]);
+    }
+    let two = rule("match-anomaly: no-sni, sni-mismatch").conditions.anomalies;
+    assert_eq!(two, [Anomaly::NoSni, Anomaly::SniMismatch]);
+    refused("match-anomaly: no_sni", &["EGP061"]);
+    refused("match-anomaly: fronting", &["EGP061"]);
+}
+
+#[test]
 fn what_is_broad_must_say_so() {
     for lines in [
         "match-domain: com",

@@ -1,7 +1,7 @@
 //! One value of an attribute to its canonical form, or why not.
 
 use super::address::{AddressFault, parse_range};
-use super::policy::{AddressClass, AddressRange, Application, DomainPattern, Scope};
+use super::policy::{AddressClass, AddressRange, Anomaly, Application, DomainPattern, Scope};
 use crate::diagnostic::{Code, nearest, quote};
 use crate::uri::{Domain, SuffixKind, UriPrefix, parse_address, public_suffix};
 use crate::verdict::{Action, Tls};
@@ -266,6 +266,15 @@ pub(super) fn tls(text: &str) -> Result<Tls, Refusal> {
         let near = nearest(text, TLS_WORDS.map(|(word, _)| word));
         let message = format!("{} is nothing to do with a TLS connection", quote(text));
         Refusal::new(Code::UnknownTls, message).help(meant(near))
+    })
+}
+
+pub(super) fn anomaly(text: &str) -> Result<Anomaly, Refusal> {
+    let found = Anomaly::ALL.into_iter().find(|anomaly| anomaly.word() == text);
+    found.ok_or_else(|| {
+        let near = nearest(text, Anomaly::ALL.map(Anomaly::word));
+        let message = format!("{} is no anomaly", quote(text));
+        Refusal::new(Code::UnknownAnomaly, message).help(meant(near))
     })
 }
 

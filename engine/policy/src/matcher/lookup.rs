@@ -6,18 +6,33 @@
 //!
 //! INVARIANT: a rule that holds, or whose unknown counts, is a candidate.
 
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
 use super::agent::AgentHits;
 use super::network::Holders;
+use super::places::Places;
 use super::plan::Plan;
-use super::prefix::Origin;
 use super::runs::{Candidates, Run, Runs};
 use super::table::{Hit, Reach, Suffix, walk};
 use super::tables::Tables;
 use crate::client::{Known, Request, Unknown};
-use crate::uri::{Host, PathKnown};
+use crate::uri::Host;
 
 /// Labels of a name at most (RFC 1035: 253 bytes), hence suffixes and hits of one host.
 const LABELS_MAX: usize = 127;
+
+/// The longest text of an address as a host: an IPv6 address in brackets.
+const ADDRESS_BYTES_MAX: usize = 41;
+
+/// Whose address a destination is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// That of the request's own host.
+    Own,
+    /// That of the CONNECT that it came through.
+    Connect,
+}
 
 /// The tables of a ruleset and what they find.
 #[derive(Debug)]
@@ -80,12 +95,16 @@ pub(crate) struct Findings {
     pub(crate) sni: Names,
     /// Which names the rules are compared with.
     pub(crate) second: Second,
-    /// The host of prefixes that the URI's host is.
-    pub(crate) prefix_host: Option<u32>,
-    /// The prefixes of each view.
-    pub(crate) prefixes: [Vec<u32>; 3],
+    /// Of the host of the CONNECT, where it is known and neither the URI's host nor the SNI.
+    pub(crate) connect: Names,
+    /// Its port, where there is such a host.
+    pub(crate) connect_port: Option<u16>,
+    /// The hosts that prefixes are compared with, and what they find.
+    pub(crate) places: Places,
+    /// Memory for the text of an address.
+    text: String,
     sources: (Looked, Holders),
-    destinations: (Looked, Holders),
+    destinations: [(Looked, Holders); 2],
     agents: (Looked, AgentHits),
 }
 
@@ -158,13 +177,23 @@ impl Findings {
     pub(crate) fn fit(&mut self, matcher: &Matcher) {
         self.host.reserve();
         self.sni.reserve();
-        for hits in &mut self.prefixes {
-            hits.clear();
-            hits.reserve(matcher.tables.prefixes.most());
-        }
+        self.connect.reserve();
+        self.places.reserve(matcher.tables.prefixes.most());
+        self.text.reserve(ADDRESS_BYTES_MAX);
         self.sources.1.reserve();
-        self.destinations.1.reserve();
+        self.destinations.iter_mut().for_each(|found| found.1.reserve());
         self.agents.1.fit(matcher.tables.agents.len());
+    }
+
+    /// What the name tables hold of the host, and of the SNI and the host of the CONNECT where they are
+    /// others.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Names> {
+        let sni = match self.second {
+            Second::Nothing | Second::Same => None,
+            Second::Other => Some(&self.sni),
+        };
+        let connect = self.connect_port.map(|_| &self.connect);
+        std::iter::once(&self.host).chain(sni).chain(connect)
     }
 
     /// Forgets the request before.
@@ -172,10 +201,11 @@ impl Findings {
         self.host.clear();
         self.sni.clear();
         self.second = Second::Nothing;
-        self.prefix_host = None;
-        self.prefixes.iter_mut().for_each(Vec::clear);
+        self.connect.clear();
+        self.connect_port = None;
+        self.places.clear();
         self.sources.0 = Looked::NotYet;
-        self.destinations.0 = Looked::NotYet;
+        self.destinations.iter_mut().for_each(|found| found.0 = Looked::NotYet);
         self.agents.0 = Looked::NotYet;
     }
 }
@@ -218,17 +248,19 @@ impl Matcher {
         candidates.push(&self.runs, self.always);
         self.gather_host(request, findings, candidates);
         self.gather_sni(request, findings, candidates);
-        if let Some(host) = findings.prefix_host {
-            self.gather_prefixes(host, request, findings, candidates);
-        }
+        self.gather_connect(request, findings, candidates);
+        self.gather_places(request, findings, candidates);
         if self.by_source.finds() {
             let found = self.sources(request, findings);
             self.by_source.candidates(&self.runs, found, candidates);
         }
-        if self.by_destination.finds()
-            && let Some(found) = self.destinations(request, findings)
-        {
-            self.by_destination.candidates(&self.runs, found, candidates);
+        if self.by_destination.finds() {
+            let hosts = [Some((request.uri.host(), Whose::Own)), connect_host(request)];
+            for (host, whose) in hosts.into_iter().flatten() {
+                if let Some(found) = self.destinations(host, whose, findings) {
+                    self.by_destination.candidates(&self.runs, found, candidates);
+                }
+            }
         }
         if !self.any_agent.is_empty() {
             self.gather_agents(request, findings, candidates);
@@ -243,9 +275,32 @@ impl Matcher {
     ) {
         findings.host.look(self, request.uri.host_text(), &request.uri.host());
         self.by_domain(&findings.host, candidates);
-        let own = findings.host.named.last().filter(|hit| hit.reach == Reach::Host);
-        let own = own.and_then(|hit| self.by_name.get(hit.group as usize));
-        findings.prefix_host = own.and_then(|runs| runs.prefix_host);
+    }
+
+    /// The host of the CONNECT, where it says anything that host and SNI do not.
+    fn gather_connect(
+        &self,
+        request: &Request<'_>,
+        findings: &mut Findings,
+        candidates: &mut Candidates,
+    ) {
+        let Some(host) = request.connect_host() else { return };
+        let Findings { connect, connect_port, text, .. } = findings;
+        match host {
+            Host::Name(name) if request.sni() == Known::Is(name) => return,
+            Host::Name(name) => connect.look(self, name.as_str(), &host),
+            Host::Address(address) => {
+                text.clear();
+                // Writing to a text cannot fail.
+                let _ = match address {
+                    IpAddr::V4(address) => write!(text, "{address}"),
+                    IpAddr::V6(address) => write!(text, "[{address}]"),
+                };
+                connect.look(self, text, &host);
+            }
+        }
+        *connect_port = Some(request.tunnel_port());
+        self.by_domain(connect, candidates);
     }
 
     fn gather_sni(
@@ -295,34 +350,6 @@ impl Matcher {
         }
     }
 
-    fn gather_prefixes(
-        &self,
-        host: u32,
-        request: &Request<'_>,
-        findings: &mut Findings,
-        candidates: &mut Candidates,
-    ) {
-        match request.uri.path_known() {
-            PathKnown::Known => {
-                let origin = origin(request);
-                for (view, hits) in request.uri.views().zip(&mut findings.prefixes) {
-                    self.tables.prefixes.lookup(host, origin, view.rest(), hits);
-                    for prefix in &*hits {
-                        push(&self.by_prefix, *prefix, &self.runs, candidates);
-                    }
-                }
-            }
-            PathKnown::Unknown => {
-                let Some((whole, open)) = self.by_host.get(host as usize) else { return };
-                candidates.push(&self.runs, *whole);
-                match request.unknown() {
-                    Unknown::Defers => candidates.push(&self.runs, *open),
-                    Unknown::Fails => (),
-                }
-            }
-        }
-    }
-
     fn gather_agents(
         &self,
         request: &Request<'_>,
@@ -358,17 +385,22 @@ impl Matcher {
         holders
     }
 
-    /// Where the request goes, where its host is an address.
+    /// What a host is, where it is an address.
     pub(crate) fn destinations<'f>(
         &self,
-        request: &Request<'_>,
+        host: Host<'_>,
+        whose: Whose,
         findings: &'f mut Findings,
     ) -> Option<&'f Holders> {
-        let address = match request.uri.host() {
+        let address = match host {
             Host::Name(_) => return None,
             Host::Address(address) => address,
         };
-        let (looked, holders) = &mut findings.destinations;
+        let [own, connect] = &mut findings.destinations;
+        let (looked, holders) = match whose {
+            Whose::Own => own,
+            Whose::Connect => connect,
+        };
         if *looked == Looked::NotYet {
             *looked = Looked::Done;
             holders.clear();
@@ -405,8 +437,13 @@ impl Anchored {
     }
 }
 
+/// The host of the CONNECT as a destination.
+pub(crate) fn connect_host<'a>(request: &Request<'a>) -> Option<(Host<'a>, Whose)> {
+    request.connect_host().map(|host| (host, Whose::Connect))
+}
+
 /// Adds the rules that number `at` finds.
-fn push(found: &[Run], at: u32, runs: &Runs, candidates: &mut Candidates) {
+pub(super) fn push(found: &[Run], at: u32, runs: &Runs, candidates: &mut Candidates) {
     if let Some(run) = found.get(at as usize) {
         candidates.push(runs, *run);
     }
@@ -418,9 +455,4 @@ const fn of_reach((host, parent): (Run, Run), reach: Reach) -> Run {
         Reach::Host => host,
         Reach::Parent => parent,
     }
-}
-
-/// What all views of a request share.
-pub(crate) const fn origin(request: &Request<'_>) -> Origin {
-    Origin { scheme: request.uri.scheme(), port: request.uri.port() }
 }

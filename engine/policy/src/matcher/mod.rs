@@ -6,6 +6,7 @@
 //! agent.rs    texts in a User-Agent          runs.rs     sorted numbers, and their merge
 //! tables.rs   all of them, of one policy     plan.rs     a rule as numbers in them
 //! anchor.rs   the rules that each key finds  lookup.rs   Matcher: asks each table once
+//! places.rs   the hosts of one request
 //! naive.rs    the slow twin of everything
 //! ```
 
@@ -16,6 +17,7 @@ mod lookup;
 #[cfg(test)]
 pub mod naive;
 mod network;
+mod places;
 mod plan;
 mod prefix;
 #[cfg(test)]
@@ -33,8 +35,9 @@ pub(crate) mod testing;
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
 
 pub(crate) use agent::AgentTable;
-pub(crate) use lookup::{Findings, Matcher, Names, Second, origin};
+pub(crate) use lookup::{Findings, Matcher, Names, Second, Whose, connect_host};
 pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
+pub(crate) use places::{Place, origin};
 pub(crate) use plan::{Networks, Plan, Sni};
 pub(crate) use prefix::{Fit, PrefixTable};
 pub(crate) use runs::{Candidates, Run, Runs};

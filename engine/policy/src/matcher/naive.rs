@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use crate::check::{
-    AddressClass, AddressPattern, AddressRange, CheckedRule, DomainPattern, Scope, SniPattern,
+    AddressClass, AddressPattern, AddressRange, Anomaly, CheckedRule, DomainPattern, Scope,
+    SniPattern, host_text,
 };
 use crate::client::{Known, Phase, Request, Tunnel};
 
@@ -146,11 +147,11 @@ impl NaivePolicy {
             vec![answer(asked.application.covers(request.uri.scheme(), request.uri.is_connect()))];
         if !asked.domains.is_empty() || !asked.domain_lists.is_empty() {
             let hosts = hosts(request);
-            let fits = |host: &Host<'_>, text: &str| {
+            let fits = |host: &Host<'_>, text: &String| {
                 asked.domains.iter().any(|pattern| pattern_fits(pattern, *host, text))
                     || asked.domain_lists.iter().any(|list| self.listed(list.0, *host, text))
             };
-            let fits = hosts.iter().map(|(host, text)| fits(host, text));
+            let fits = hosts.iter().map(|(host, text, _)| fits(host, text));
             answers.push(answer(in_views(rule.action, fits)));
         }
         if !asked.uri.is_empty() {
@@ -170,13 +171,27 @@ impl NaivePolicy {
             answers.push(answer(self.address_fits(&asked.sources, request.client.address)));
         }
         if !asked.destinations.is_empty() {
-            answers.push(answer(match request.uri.host() {
+            let hosts = [Some(request.uri.host()), request.earlier.map(|earlier| earlier.host)];
+            let inside = request.phase == Phase::Request;
+            let hosts = hosts.into_iter().take(if inside { 2 } else { 1 }).flatten();
+            let fits = hosts.map(|host| match host {
                 Host::Name(_) => false,
                 Host::Address(address) => self.address_fits(&asked.destinations, address),
-            }));
+            });
+            answers.push(answer(in_views(rule.action, fits)));
         }
         if !asked.user_agents.is_empty() {
             answers.push(agent_fits(&asked.user_agents, request));
+        }
+        if !asked.anomalies.is_empty() {
+            let found: Vec<_> =
+                asked.anomalies.iter().map(|own| anomaly_fits(*own, request)).collect();
+            let lacks = found.iter().filter_map(|answer| match answer {
+                Answer::NotKnown(lack) => Some(*lack),
+                Answer::Fits | Answer::FitsNot => None,
+            });
+            let rest = lacks.min().map_or(Answer::FitsNot, Answer::NotKnown);
+            answers.push(if found.contains(&Answer::Fits) { Answer::Fits } else { rest });
         }
         if answers.contains(&Answer::FitsNot) {
             Answer::FitsNot
@@ -205,9 +220,9 @@ impl NaivePolicy {
 
     /// The first list of the rule that names the host, or else the SNI.
     fn reported_list(&self, rule: &CheckedRule, request: &Request<'_>) -> Option<&str> {
-        for (host, text) in hosts(request) {
+        for (host, text, _) in hosts(request) {
             for list in &rule.conditions.domain_lists {
-                if self.listed(list.0, host, text) {
+                if self.listed(list.0, host, &text) {
                     return self.compiled.lists.get(list.0 as usize).map(|list| &*list.path);
                 }
             }
@@ -238,17 +253,35 @@ fn in_views(action: Action, mut fits: impl Iterator<Item = bool>) -> bool {
 }
 
 fn known_sni<'a>(request: &Request<'a>) -> Known<Domain<'a>> {
-    if request.phase == Phase::Connect { Known::Unknown } else { request.client.sni }
+    let earlier = request.earlier.map_or(Known::Unknown, |earlier| earlier.sni);
+    match (request.phase, request.client.sni, earlier) {
+        (Phase::Connect, _, _) => Known::Unknown,
+        (Phase::Request, Known::Absent | Known::Unknown, Known::Is(name)) => Known::Is(name),
+        (Phase::Hello | Phase::Request, own, _) => own,
+    }
 }
 
-/// The host, and the SNI where it is known and differs.
-fn hosts<'a>(request: &Request<'a>) -> Vec<(Host<'a>, &'a str)> {
-    let mut hosts = vec![(request.uri.host(), request.uri.host_text())];
-    match known_sni(request) {
-        Known::Is(name) if name.as_str() != request.uri.host_text() => {
-            hosts.push((Host::Name(name), name.as_str()));
+/// The host, and the SNI and the host of the CONNECT where they are known and differ; each with its
+/// port.
+fn hosts<'a>(request: &Request<'a>) -> Vec<(Host<'a>, String, u16)> {
+    let earlier = request.earlier.filter(|_| request.phase == Phase::Request);
+    let own = request.uri.port();
+    let tunnel = earlier.map_or(own, |earlier| earlier.port);
+    let lost = own == request.uri.scheme().default_port();
+    let port = if lost { tunnel } else { own };
+    let mut hosts = vec![(request.uri.host(), request.uri.host_text().to_owned(), port)];
+    let mut add = |host: Host<'a>, text: String| {
+        if hosts.iter().all(|(known, _, _)| *known != host) {
+            hosts.push((host, text, tunnel));
         }
-        Known::Is(_) | Known::Unknown | Known::Absent => (),
+    };
+    if let Known::Is(name) = known_sni(request) {
+        add(Host::Name(name), name.as_str().to_owned());
+    }
+    match earlier.map(|earlier| earlier.host) {
+        None => (),
+        Some(Host::Name(name)) => add(Host::Name(name), name.as_str().to_owned()),
+        Some(Host::Address(address)) => add(Host::Address(address), host_text(address)),
     }
     hosts
 }
@@ -264,7 +297,27 @@ fn pattern_fits(pattern: &DomainPattern, host: Host<'_>, text: &str) -> bool {
 }
 
 fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
-    let (scheme, host, port) = (request.uri.scheme(), request.uri.host_text(), request.uri.port());
+    let answers: Vec<_> = hosts(request)
+        .iter()
+        .map(|(_, text, port)| uri_fits_at(rule, request, text, *port))
+        .collect();
+    let unknown = answers.iter().any(|answer| matches!(answer, Answer::NotKnown(_)));
+    // The answer that settles it, and the one that is left where nothing does.
+    let (settles, rest) = match rule.action.blocks() {
+        true => (Answer::Fits, Answer::FitsNot),
+        false => (Answer::FitsNot, Answer::Fits),
+    };
+    if answers.contains(&settles) {
+        settles
+    } else if unknown {
+        Answer::NotKnown(Lack::Path)
+    } else {
+        rest
+    }
+}
+
+fn uri_fits_at(rule: &CheckedRule, request: &Request<'_>, host: &str, port: u16) -> Answer {
+    let scheme = request.uri.scheme();
     let prefixes = &rule.conditions.uri;
     match request.uri.path_known() {
         PathKnown::Known => {
@@ -287,9 +340,50 @@ fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
     }
 }
 
+fn anomaly_fits(anomaly: Anomaly, request: &Request<'_>) -> Answer {
+    let https = request.uri.text().starts_with(b"https:");
+    let name = |host: Host<'_>| match host {
+        Host::Name(name) => Some(name.as_str().to_owned()),
+        Host::Address(_) => None,
+    };
+    let inside = request.phase == Phase::Request;
+    let earlier = request.earlier.filter(|_| inside);
+    let sni = match known_sni(request) {
+        Known::Is(sni) => Some(sni.as_str().to_owned()),
+        Known::Absent | Known::Unknown => None,
+    };
+    let unknown = known_sni(request) == Known::Unknown;
+    match anomaly {
+        Anomaly::NoSni if unknown => Answer::NotKnown(Lack::Name),
+        Anomaly::NoSni => answer(sni.is_none() && (!inside || (https && earlier.is_some()))),
+        Anomaly::SniMismatch if inside && earlier.is_none() => Answer::FitsNot,
+        Anomaly::SniMismatch if unknown => Answer::NotKnown(Lack::Name),
+        Anomaly::SniMismatch => {
+            let connect = name(earlier.map_or_else(|| request.uri.host(), |earlier| earlier.host));
+            answer(sni.is_some() && connect.is_some() && sni != connect)
+        }
+        Anomaly::HostMismatch if !inside => Answer::NotKnown(Lack::Inside),
+        Anomaly::HostMismatch => answer(earlier.is_some_and(|earlier| {
+            let own = request.uri.host();
+            own != earlier.host && (sni.is_none() || name(own) != sni)
+        })),
+        Anomaly::IpLiteral => {
+            answer(hosts(request).iter().any(|(host, _, _)| name(*host).is_none()))
+        }
+        // The letters are looked at in their own tests.
+        Anomaly::MixedScript => {
+            let mixed = |(_, text, _): &(Host<'_>, String, u16)| text.contains("xn--pypal-4ve");
+            answer(hosts(request).iter().any(mixed))
+        }
+        Anomaly::Ech => Answer::FitsNot,
+    }
+}
+
 fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
-    match (request.phase, request.client.user_agent) {
-        (Phase::Hello, _) | (_, Known::Unknown) => Answer::NotKnown(Lack::Inside),
+    let earlier = request.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent);
+    let known = if request.phase == Phase::Hello { earlier } else { request.client.user_agent };
+    match (request.phase, known) {
+        (_, Known::Unknown) => Answer::NotKnown(Lack::Inside),
         (_, Known::Absent) => Answer::FitsNot,
         (_, Known::Is(header)) => {
             let header = header.to_ascii_lowercase();

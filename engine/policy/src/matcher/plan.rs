@@ -1,7 +1,7 @@
 //! What a rule asks for, as numbers in the tables of the matcher.
 
 use super::runs::Run;
-use crate::check::Application;
+use crate::check::{Anomaly, Application};
 use crate::verdict::{Action, Tls};
 
 /// One rule, ready to be compared with what was found. A kind that the rule does not ask for is `None`
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) sources: Option<Networks>,
     /// Where requests go.
     pub(crate) destinations: Option<Networks>,
+    /// What does not fit together; empty where the rule does not ask.
+    pub(crate) anomalies: Box<[Anomaly]>,
     /// Texts, by their numbers.
     pub(crate) agents: Option<Run>,
 }

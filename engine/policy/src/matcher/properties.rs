@@ -8,8 +8,8 @@ use proptest::sample::{select, subsequence};
 
 use super::testing::{Ask, Sketch};
 use crate::check::{
-    AddressClass, AddressPattern, AddressRange, Application, Conditions, DomainPattern, ListIndex,
-    ListKind, Scope, SniPattern,
+    AddressClass, AddressPattern, AddressRange, Anomaly, Application, Conditions, DomainPattern,
+    ListIndex, ListKind, Scope, SniPattern,
 };
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
@@ -45,6 +45,7 @@ const HOSTS: &[&str] = &[
     "10.1.2.3",
     "127.1",
     "user:word@example.com",
+    "p\u{430}ypal.test",
 ];
 const PATHS: &[&str] = &[
     "",
@@ -83,6 +84,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
         rarely(vec(select(&["mozilla", "bot", "o", "curl/8"][..]).prop_map(str::to_owned), 1..3)),
+        rarely(vec(select(&Anomaly::ALL[..]), 1..3)),
         prop_oneof![
             4 => Just(Application::Any),
             1 => select(&[
@@ -94,7 +96,17 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         ],
     );
     kinds.prop_map(
-        |(uri, domains, domain_lists, sni, sources, destinations, agents, application)| {
+        |(
+            uri,
+            domains,
+            domain_lists,
+            sni,
+            sources,
+            destinations,
+            agents,
+            anomalies,
+            application,
+        )| {
             let user_agents = agents;
             Conditions {
                 uri,
@@ -105,6 +117,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 destinations,
                 user_agents,
                 application,
+                anomalies,
                 ..Conditions::default()
             }
         },
@@ -187,31 +200,40 @@ fn ask() -> impl Strategy<Value = Ask> {
         .prop_map(|(scheme, host, port, path)| format!("{scheme}://{host}{port}{path}"));
     let connect = (select(HOSTS), select(&["443", "8080", "80"][..]))
         .prop_map(|(host, port)| format!("{host}:{port}"));
-    let sni = prop_oneof![
-        Just(Known::Unknown),
-        Just(Known::Absent),
-        select(&["example.com", "www.example.com", "z.other.net", "plain.org"][..])
-            .prop_map(|name| Known::Is(name.to_owned())),
-    ];
-    let agent = prop_oneof![
-        Just(Known::Unknown),
-        Just(Known::Absent),
-        select(&["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""][..])
-            .prop_map(|text| Known::Is(text.to_owned())),
-    ];
+    let sni = || {
+        prop_oneof![
+            Just(Known::Unknown),
+            Just(Known::Absent),
+            select(&["example.com", "www.example.com", "z.other.net", "plain.org"][..])
+                .prop_map(|name| Known::Is(name.to_owned())),
+        ]
+    };
+    let agent = || {
+        prop_oneof![
+            Just(Known::Unknown),
+            Just(Known::Absent),
+            select(&["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""][..])
+                .prop_map(|text| Known::Is(text.to_owned())),
+        ]
+    };
+    let hosts = ["example.com", "www.example.com", "other.net", "192.0.2.1", "[2001:db8::1]"];
+    let told = (select(hosts.to_vec()), select(vec![443, 8080, 80]), sni(), agent())
+        .prop_map(|(host, port, sni, agent)| Some((host.to_owned(), port, sni, agent)));
+    let earlier = prop_oneof![2 => Just(None), 1 => told];
     let clients =
         ["10.1.2.3", "10.9.9.9", "172.16.0.9", "2001:db8::7", "fe80::1", "::ffff:10.1.2.3"];
     let client = select(clients.map(|text| text.parse::<IpAddr>().unwrap()).to_vec());
     let phase = select(&[Phase::Connect, Phase::Hello, Phase::Request][..]);
     let tunnel = select(&[Tunnel::Opaque, Tunnel::Peeked, Tunnel::Decrypted][..]);
-    (phase, tunnel, prop_oneof![absolute, connect], client, sni, agent).prop_map(
-        |(phase, tunnel, uri, client, sni, user_agent)| Ask {
+    (phase, tunnel, prop_oneof![absolute, connect], client, sni(), agent(), earlier).prop_map(
+        |(phase, tunnel, uri, client, sni, user_agent, earlier)| Ask {
             phase,
             tunnel,
             uri,
             client,
             sni,
             user_agent,
+            earlier,
         },
     )
 }

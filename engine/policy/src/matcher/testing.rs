@@ -7,12 +7,12 @@ use super::naive::{NaivePolicy, NaiveSets};
 use super::{DomainIndex, write_index};
 use crate::build::{BuildFault, Loaded, build};
 use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Scope};
-use crate::client::{Client, Known, Phase, Request, Tunnel};
+use crate::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
 use crate::lists::{AddressList, NameList, read_addresses, read_names};
 use crate::ruleset::Ruleset;
-use crate::uri::{CanonicalUri, Domain, Form, UriBuffer, UriPrefix};
+use crate::uri::{CanonicalUri, Domain, Form, Host, UriBuffer, UriPrefix};
 use crate::verdict::{Action, RuleId, Tls};
 
 /// A policy on its way: rules, and lists as text.
@@ -115,6 +115,8 @@ pub(crate) struct Ask {
     pub(crate) client: IpAddr,
     pub(crate) sni: Known<String>,
     pub(crate) user_agent: Known<String>,
+    /// Host and port of the CONNECT, SNI and User-Agent, as a tag brings them back.
+    pub(crate) earlier: Option<(String, u16, Known<String>, Known<String>)>,
 }
 
 impl Ask {
@@ -127,6 +129,7 @@ impl Ask {
             client: IpAddr::from([10, 0, 0, 7]),
             sni: Known::Absent,
             user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
+            earlier: None,
         }
     }
 
@@ -164,7 +167,25 @@ impl Ask {
         let referer = Known::Absent;
         let client = Client { address: self.client, user: None, sni, user_agent, referer };
         let (phase, tunnel) = (self.phase, self.tunnel);
-        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None }))
+        let (mut host, mut name) = (String::new(), String::new());
+        let earlier = match &self.earlier {
+            None => None,
+            Some((text, port, sni, agent)) => Some(Earlier {
+                host: Host::parse(&mut host, text.as_bytes()).ok()?,
+                port: *port,
+                sni: match sni {
+                    Known::Unknown => Known::Unknown,
+                    Known::Absent => Known::Absent,
+                    Known::Is(raw) => Known::Is(Domain::parse(&mut name, raw.as_bytes()).ok()?),
+                },
+                user_agent: match agent {
+                    Known::Unknown => Known::Unknown,
+                    Known::Absent => Known::Absent,
+                    Known::Is(header) => Known::Is(header.as_bytes()),
+                },
+            }),
+        };
+        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier }))
     }
 }
 

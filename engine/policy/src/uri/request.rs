@@ -114,7 +114,7 @@ impl<'b> CanonicalUri<'b> {
 
         let buffer: &'b UriBuffer = buffer;
         let [as_sent, aggressive] = others;
-        Ok(Self {
+        let uri = Self {
             scheme,
             form: Form::Absolute,
             host: host_of(authority, &buffer.host),
@@ -125,7 +125,11 @@ impl<'b> CanonicalUri<'b> {
                 as_sent.view(&buffer.as_sent, rest_at),
                 aggressive.view(&buffer.aggressive, rest_at),
             ],
-        })
+        };
+        if uri.views().any(|view| is_proxy_internal(view.rest())) {
+            return Err(Malformed::ProxyInternal);
+        }
+        Ok(uri)
     }
 
     fn connect(buffer: &'b mut UriBuffer, raw: &[u8]) -> Result<Self, Malformed> {
@@ -254,8 +258,22 @@ impl UriBuffer {
 pub(super) fn split_scheme(raw: &[u8]) -> Result<(Scheme, &[u8]), Malformed> {
     let colon = raw.iter().position(|byte| *byte == b':').ok_or(Malformed::Scheme)?;
     let (word, after) = raw.split_at(colon);
+    if word.eq_ignore_ascii_case(b"cache_object") {
+        return Err(Malformed::ProxyInternal);
+    }
     let scheme = Scheme::from_bytes(word).ok_or(Malformed::Scheme)?;
     Ok((scheme, after.strip_prefix(b"://").ok_or(Malformed::Slashes)?))
+}
+
+/// Where Squid serves its cache manager, at whatever host.
+const PROXY_INTERNAL: &[u8] = b"/squid-internal-mgr";
+
+/// Whether a path leads to the cache manager: it says what every client asked for, and can stop the
+/// proxy.
+fn is_proxy_internal(rest: &[u8]) -> bool {
+    let Some((head, tail)) = rest.split_at_checked(PROXY_INTERNAL.len()) else { return false };
+    let ends = tail.first().is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    ends && head.eq_ignore_ascii_case(PROXY_INTERNAL)
 }
 
 /// Cuts at the first of `/`, `?`, `#`. A `\` cuts nothing: it does not in Squid.

@@ -2,8 +2,9 @@
 //!
 //! A request line is `phase URI | key=value | ...`. `connect` and `hello` take the `host:port` of a
 //! CONNECT. `\xNN` in URI and values is that byte; any other `\` is itself. Keys: `client` (default
-//! 192.0.2.10), `sni` (default: known to be absent), `ua` (likewise), `tunnel=decrypted` (default
-//! opaque).
+//! 192.0.2.10), `sni` (default: known to be absent), `ua` (likewise), `tunnel=peeked` or `decrypted`
+//! (default opaque), `method` (default GET). `connect=host:port` is the tunnel that an inner request came through, as a tag tells
+//! it, and `told-sni`, `told-ua` (default: unknown) what else it tells.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -11,17 +12,19 @@ use std::sync::Arc;
 
 use eg_policy::build::{Loaded, build};
 use eg_policy::check::{ListKind, Trust, check_with};
-use eg_policy::client::{Client, Known, Phase, Request, Tunnel};
+use eg_policy::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use eg_policy::compile::{CompiledList, compile};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::digest::Digest;
+use eg_policy::guard::PortalGuard;
 use eg_policy::lists::{read_addresses, read_names};
 use eg_policy::matcher::{DomainIndex, write_index};
 use eg_policy::moment::Moment;
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
-use eg_policy::uri::{CanonicalUri, Domain, Form, UriBuffer};
+use eg_policy::tunnel::{TlsAnswer, tls_for};
+use eg_policy::uri::{CanonicalUri, Domain, Form, Host, Malformed, UriBuffer};
 use eg_policy::verdict::{Action, Cause, Verdict};
 
 /// The folder that the files of a test lie in.
@@ -36,6 +39,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) lists: Vec<(&'a str, &'a [u8])>,
     /// What a request gets that no rule holds for.
     pub(crate) default_action: Action,
+    /// Where the portal is.
+    pub(crate) portal: Option<&'a str>,
 }
 
 /// One file of the operator, no lists, `default_action permit`.
@@ -44,6 +49,7 @@ pub(crate) fn one(text: &str) -> Setup<'_> {
         files: vec![("10-test.policy", text, Trust::Operator)],
         lists: Vec::new(),
         default_action: Action::Permit,
+        portal: None,
     }
 }
 
@@ -60,6 +66,11 @@ impl<'a> Setup<'a> {
 
     pub(crate) fn default(mut self, action: Action) -> Self {
         self.default_action = action;
+        self
+    }
+
+    pub(crate) fn portal(mut self, base_url: &'a str) -> Self {
+        self.portal = Some(base_url);
         self
     }
 
@@ -122,13 +133,40 @@ impl<'a> Setup<'a> {
         let rules = self.ruleset();
         let mut wrong = String::new();
         for (line, expected) in cases {
-            let got = ask(&rules, line, said);
+            let got = match self.portal.and_then(PortalGuard::new) {
+                Some(guard) => ask_with(&rules, Some(&guard), line, said),
+                None => ask(&rules, line, said),
+            };
             let fits = match *expected {
                 "denied" => got == "invalid" || got.starts_with("deny "),
                 other => got == other,
             };
             if !fits {
                 writeln!(wrong, "{line:?}\n    expected {expected}, got {got}").unwrap();
+            }
+        }
+        assert!(wrong.is_empty(), "{}\n{wrong}", self.files[0].1);
+    }
+
+    /// Asks the second question of each `hello` line and compares `word verdict`.
+    pub(crate) fn answers(&self, cases: &[(&str, &str)]) {
+        let rules = self.ruleset();
+        let mut wrong = String::new();
+        for (line, expected) in cases {
+            let answer = judge(line, |read| match read {
+                Ok(request) => {
+                    assert_eq!(request.phase, Phase::Hello, "{line}");
+                    let now = Moment::from_unix_micros(0);
+                    let answer = tls_for(&rules, &mut Scratch::new(&rules), request, now);
+                    format!("{} {}", answer.tls.word(), said(&answer.verdict))
+                }
+                Err(fault) => {
+                    let answer = TlsAnswer::terminate(Verdict::invalid_request(fault));
+                    format!("{} {}", answer.tls.word(), said(&answer.verdict))
+                }
+            });
+            if answer != *expected {
+                writeln!(wrong, "{line:?}\n    expected {expected}, got {answer}").unwrap();
             }
         }
         assert!(wrong.is_empty(), "{}\n{wrong}", self.files[0].1);
@@ -166,6 +204,7 @@ fn said(verdict: &Verdict<'_>) -> String {
     match verdict.cause {
         Cause::Rule { rule, .. } => format!("{} {}", verdict.action, rule.name),
         Cause::Default => "default".to_owned(),
+        Cause::Portal => "portal".to_owned(),
         Cause::Deferred => {
             assert_eq!(verdict.action, Action::Permit, "a tunnel that waits is let through");
             "deferred".to_owned()
@@ -180,6 +219,28 @@ fn said(verdict: &Verdict<'_>) -> String {
 
 /// Hands the verdict on a request line to `look`.
 pub(crate) fn ask<T>(rules: &Ruleset, line: &str, look: impl FnOnce(&Verdict<'_>) -> T) -> T {
+    ask_with(rules, None, line, look)
+}
+
+/// The same, where the portal has a guard.
+fn ask_with<T>(
+    rules: &Ruleset,
+    guard: Option<&PortalGuard>,
+    line: &str,
+    look: impl FnOnce(&Verdict<'_>) -> T,
+) -> T {
+    judge(line, |read| match read {
+        Ok(request) if guard.is_some_and(|guard| guard.covers(request)) => look(&Verdict::portal()),
+        Ok(request) => {
+            let now = Moment::from_unix_micros(0);
+            look(&decide(rules, &mut Scratch::new(rules), request, now))
+        }
+        Err(fault) => look(&Verdict::invalid_request(fault)),
+    })
+}
+
+/// Reads a request line and hands over the request, or why there is none.
+fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T) -> T {
     let mut parts = line.split(" | ");
     let (phase, uri) = parts.next().unwrap().split_once(' ').unwrap();
     let (phase, form) = match phase {
@@ -189,31 +250,47 @@ pub(crate) fn ask<T>(rules: &Ruleset, line: &str, look: impl FnOnce(&Verdict<'_>
         other => panic!("no phase {other}"),
     };
     let (mut client, mut sni, mut agent) = (IpAddr::from([192, 0, 2, 10]), None, None);
-    let mut tunnel = Tunnel::Opaque;
+    let (mut connect, mut told_sni, mut told_agent) = (None, None, None);
+    let (mut tunnel, mut method) = (Tunnel::Opaque, b"GET".to_vec());
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
             ("sni", text) => sni = Some(bytes(text)),
             ("ua", text) => agent = Some(bytes(text)),
+            ("method", text) => method = bytes(text),
+            ("tunnel", "peeked") => tunnel = Tunnel::Peeked,
             ("tunnel", "decrypted") => tunnel = Tunnel::Decrypted,
+            ("connect", text) => connect = text.rsplit_once(':'),
+            ("told-sni", text) => told_sni = Some(bytes(text)),
+            ("told-ua", text) => told_agent = Some(bytes(text)),
             (key, _) => panic!("no key {key}"),
         }
     }
     let (raw, mut buffer, mut name) = (bytes(uri), UriBuffer::default(), String::new());
     let uri = match CanonicalUri::parse(&mut buffer, form, &raw) {
         Ok(uri) => uri,
-        Err(fault) => return look(&Verdict::invalid_request(fault)),
+        Err(fault) => return judge(Err(fault)),
     };
     let sni = match sni.as_deref().map(|raw| Domain::parse(&mut name, raw)) {
         Some(Ok(sni)) => Known::Is(sni),
-        Some(Err(fault)) => return look(&Verdict::invalid_request(fault)),
+        Some(Err(fault)) => return judge(Err(fault)),
         None => Known::Absent,
     };
+    let (mut host, mut told_name) = (String::new(), String::new());
+    let earlier = connect.map(|(text, port)| Earlier {
+        host: Host::parse(&mut host, text.as_bytes()).unwrap(),
+        port: port.parse().unwrap(),
+        sni: match told_sni.as_deref() {
+            None => Known::Unknown,
+            Some(b"") => Known::Absent,
+            Some(raw) => Known::Is(Domain::parse(&mut told_name, raw).unwrap()),
+        },
+        user_agent: told_agent.as_deref().map_or(Known::Unknown, Known::Is),
+    });
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
     let referer = Known::Absent;
     let client = Client { address: client, user: None, sni, user_agent, referer };
-    let request = Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None };
-    look(&decide(rules, &mut Scratch::new(rules), &request, Moment::from_unix_micros(0)))
+    judge(Ok(&Request { phase, tunnel, method: &method, uri: &uri, client, earlier }))
 }
 
 /// Puts in the bytes that a line has as `\xNN`.

@@ -1,4 +1,5 @@
-//! Requests that must not slip through, by the ids of the corpus, groups A, B, C, D and G, as far as
+//! Requests that must not slip through, by the ids of the corpus, groups A to G, as far as the engine
+//! decides them and as far as
 //! the attributes of this version go; keywords come with regexes.
 //!
 //! Where Squid hands on another text than the client sent, both are asked: the first as a case of
@@ -82,6 +83,9 @@ fn a_authority() {
         ("request urn://blocked.test/", "invalid"), // A33
         ("request cache_object://blocked.test/", "invalid"), // A34
         ("request cache_object://good.test/", "invalid"), // A34
+        ("request http://good.test/squid-internal-mgr/info", "invalid"), // A34
+        ("request http://good.test//squid-internal-mgr/", "invalid"), // A34
+        ("request http://good.test/x/..%2fsquid-internal-mgr", "invalid"), // A34
         ("request ", "invalid"),
         ("request http://", "invalid"),
         ("request http:///", "invalid"),
@@ -116,6 +120,7 @@ fn b_international_names() {
         ("request http://-x-.blocked.test/", TREE),    // B14
         ("request http://a--b.blocked.test/", TREE),
         ("request http://bucher.test/", "default"),
+        ("request http://stra\\xc3\\x9fe.test/", "default"), // B11
     ]);
 }
 
@@ -303,6 +308,72 @@ fn d_long_requests() {
     check(&[(&name, TREE)]);
 }
 
+/// B11: `ß` is a letter of its own (UTS 46, not transitional), as it is to browsers since 2022.
+#[test]
+fn b_a_sharp_s_is_no_double_s() {
+    one("r: {\n match-domain: stra\u{df}e.test\n}").decides(&[
+        ("request http://stra\\xc3\\x9fe.test/", "deny r"),
+        ("request http://xn--strae-oqa.test/", "deny r"),
+        ("request http://strasse.test/", "default"),
+    ]);
+    one("r: {\n match-domain: strasse.test\n}").decides(&[
+        ("request http://strasse.test/", "deny r"),
+        ("request http://STRASSE.test/", "deny r"),
+        ("request http://stra\\xc3\\x9fe.test/", "default"),
+    ]);
+}
+
+/// A34: no rule permits the pages of the proxy itself.
+#[test]
+fn a_no_rule_permits_the_proxy_itself() {
+    one("all: {\n match-domain: \"*\"\n allow-broad: true\n action: permit\n}").decides(&[
+        ("request cache_object://localhost/shutdown", "invalid"),
+        ("request CACHE_OBJECT://good.test/", "invalid"),
+        ("request http://good.test/squid-internal-mgr/shutdown", "invalid"),
+        ("request http://good.test/squid-internal-mgr?x", "invalid"),
+        ("request https://good.test/%73quid-internal-mgr/", "invalid"),
+        ("request http://good.test/%2573quid-internal-mgr/", "invalid"),
+        ("request http://good.test/;x/squid-internal-mgr/", "invalid"),
+        ("request http://good.test/squid-internal-static/icons/x.png", "permit all"),
+        ("request http://good.test/?/squid-internal-mgr/", "permit all"),
+    ]);
+}
+
+#[test]
+fn e_methods_and_connections() {
+    // E01: no method is let through where another is not
+    for method in
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO", "get", "\\x00", ""]
+    {
+        let denied = format!("request http://blocked.test/a | method={method}");
+        let other = format!("request http://good.test/a | method={method}");
+        check(&[(&denied, TREE), (&other, "default")]);
+    }
+    check(&[
+        ("request /", "invalid"),                 // E03: HTTP/0.9 and no Host
+        ("request *", "invalid"),                 // E03: the preface of HTTP/2
+        ("request http://good.test/", "default"), // E04: the first
+        ("request http://blocked.test/", TREE),   // E04, E09: the second
+        ("connect good.test:443 | tunnel=peeked", "default"), // E05: the tunnel
+        ("request https://blocked.test/ | connect=good.test:443", TREE), // E05: inside it
+        ("request http://blocked.test/ | connect=good.test:443", TREE), // E05
+    ]);
+    // E07: a User-Agent of 9,000 bytes is looked at whole
+    let long = format!("request http://good.test/ | ua={}curl", "a".repeat(9_000));
+    one("r: {\n match-user-agent: curl\n}").decides(&[(&long, "deny r")]);
+}
+
+#[test]
+fn f_what_a_client_writes_into_a_header_stays_there() {
+    one("r: {\n match-user-agent: curl\n}\nn: {\n match-sni: blocked.test\n}").decides(&[
+        ("request http://good.test/ | ua=x sni=blocked.test user=admin", "default"), // F01
+        ("request http://good.test/ | ua=x%0acurl", "deny r"),                       // F02
+        ("request http://good.test/ | ua=c%75rl", "default"),                        // F02: opaque
+        ("request http://good.test/ | ua=-", "default"),                             // F03
+        ("request http://good.test/", "default"),                                    // F03
+    ]);
+}
+
 #[test]
 fn g_connect() {
     check(&[
@@ -344,15 +415,47 @@ fn g_sni() {
         ("hello blocked.test:443", TREE),                 // G15
         ("request https://blocked.test/a | sni=good.test", TREE), // G16
         ("request https://good.test/a | sni=blocked.test", TREE), // G16
-        ("request https://good.test/a", "default"),       // G17
-        ("hello good.test:443 | sni=blocked.test\\x00.good.test", "denied"), // G19
-        ("hello good.test:443 | sni=127.0.0.1", "denied"), // G19
+        ("request https://good.test/a", "default"),       // G17, without a tag
+        ("request https://blocked.test/a | connect=good.test:443 | told-sni=good.test", TREE), // G16
+        ("request https://good.test/a | connect=blocked.test:443 | told-sni=good.test", TREE), // G15
+        ("request https://good.test/a | connect=good.test:443 | told-sni=blocked.test", TREE), // G11
+        ("request https://good.test/a | connect=127.0.0.1:443 | told-sni=", ADDRESS), // G17
+        ("hello good.test:443 | sni=blocked.test\\x00.good.test", "denied"),          // G19
+        ("hello good.test:443 | sni=127.0.0.1", "denied"),                            // G19
         ("hello good.test:443 | sni=good.test", "default"),
         ("hello good.test:443 | sni=blocked.test.evil.test", "default"),
         ("hello good.test:443", "default"),
     ]);
     let long = format!("hello good.test:443 | sni={}", "a.".repeat(128));
     check(&[(&long, "denied")]); // G19
+}
+
+/// G11, G12, G16: what is denied by its SNI is shown inside TLS, and what cannot be read is ended.
+#[test]
+fn g_the_second_question() {
+    one(POLICY).answers(&[
+        ("hello good.test:443 | sni=blocked.test | tunnel=peeked", "bump deny block-tree"), // G11
+        ("hello good.test:443 | sni=BLOCKED.test. | tunnel=peeked", "bump deny block-tree"), // G12
+        ("hello 127.0.0.1:443 | sni=blocked.test | tunnel=peeked", "bump deny block-tree"), // G13
+        ("hello blocked.test:443 | sni=good.test | tunnel=peeked", "bump deny block-tree"), // G15
+        ("hello good.test:443 | sni=good.test | tunnel=peeked", "splice default"),
+        ("hello good.test:443 | sni=bl\\x00cked.test | tunnel=peeked", "terminate invalid"), // G19
+        ("hello good.test:443 | sni=192.0.2.1 | tunnel=peeked", "terminate invalid"),        // G19
+        ("hello good.test:443 | sni=a,b | tunnel=peeked", "terminate invalid"),              // G19
+        ("hello good.test:443 | tunnel=peeked", "splice default"), // G19, no SNI
+        ("hello good.test@blocked.test:443 | tunnel=peeked", "terminate invalid"), // G03
+    ]);
+}
+
+/// G16, G17: a Host inside that is neither the CONNECT's nor the SNI can be refused as such.
+#[test]
+fn g_fronting_is_an_anomaly() {
+    one("front: {\n match-anomaly: host-mismatch, sni-mismatch\n}").decides(&[
+        ("request https://other.test/ | connect=good.test:443 | told-sni=good.test", "deny front"), // G16
+        ("request https://good.test/ | connect=127.0.0.1:443 | told-sni=", "deny front"), // G17
+        ("hello good.test:443 | sni=other.test", "deny front"),
+        ("request https://good.test/ | connect=good.test:443 | told-sni=good.test", "default"),
+    ]);
 }
 
 #[test]

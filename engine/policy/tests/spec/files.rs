@@ -291,7 +291,6 @@ fn a_fault_blames_no_other_line() {
 const LATER: &[&str] = &[
     "match-uri-regex: x",
     "match-sni-regex: x",
-    "match-anomaly: no-sni",
     "match-user: alice",
     "match-user: @users.list",
     "match-user-agent-regex: x",

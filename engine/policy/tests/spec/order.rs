@@ -28,8 +28,10 @@ fn the_lowest_id_wins_on_every_match_path() {
                 );
                 let list: &[u8] = b"10.0.0.1\ns.example\n";
                 let request = "request https://10.0.0.1/x | sni=s.example | ua=an Agent";
-                // one permitting rule about the host meets two views of it, and both hold
-                let broad = first.starts_with("match-domain:") && action == "permit";
+                // a permitting rule about the host must hold for the SNI too, which is another one
+                let about_host =
+                    first.starts_with("match-domain:") || first.starts_with("match-uri:");
+                let broad = about_host && action == "permit";
                 let expected = if broad { "aup two".to_owned() } else { format!("{word} one") };
                 one(&text).list("x.list", list).decides(&[(request, &expected)]);
             }

@@ -66,7 +66,6 @@ fn a_authority() {
             ("A33", "ws://blocked.test/", Err("scheme")),
             ("A33", "gopher://blocked.test/", Err("scheme")),
             ("A33", "urn:blocked.test", Err("scheme")),
-            ("A34", "cache_object://blocked.test/", Err("scheme")),
             ("A34", "/squid-internal-mgr/", Err("scheme")),
             ("A--", "", Err("scheme")),
             ("A--", "http", Err("scheme")),
@@ -78,6 +77,34 @@ fn a_authority() {
             ("A--", "ftp://blocked.test:21/", Ok(&["ftp://blocked.test/"])),
             ("A--", "http://blocked.test:65535/", Ok(&["http://blocked.test:65535/"])),
             ("A--", "http://blocked.test:1/", Ok(&["http://blocked.test:1/"])),
+        ],
+    );
+}
+
+#[test]
+fn a34_pages_of_the_proxy_itself() {
+    check(
+        Form::Absolute,
+        &[
+            ("A34", "cache_object://blocked.test/", Err("proxy-internal")),
+            ("A34", "Cache_Object://127.0.0.1/info", Err("proxy-internal")),
+            ("A34", "http://good.test/squid-internal-mgr/info", Err("proxy-internal")),
+            ("A34", "http://good.test/squid-internal-mgr", Err("proxy-internal")),
+            ("A34", "http://good.test/SQUID-internal-mgr?x", Err("proxy-internal")),
+            ("A34", "http://good.test//squid-internal-mgr/", Err("proxy-internal")),
+            ("A34", "http://good.test/x/..%2fsquid-internal-mgr/", Err("proxy-internal")),
+            ("A34", "http://good.test/%2573quid-internal-mgr/", Err("proxy-internal")),
+            ("A34", "http://good.test/%73quid-internal-mgr/", Err("proxy-internal")),
+            (
+                "A34",
+                "http://good.test/squid-internal-mgrs",
+                Ok(&["http://good.test/squid-internal-mgrs"]),
+            ),
+            (
+                "A34",
+                "http://good.test/x/squid-internal-mgr/",
+                Ok(&["http://good.test/x/squid-internal-mgr/"]),
+            ),
         ],
     );
 }
