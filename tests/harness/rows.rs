@@ -264,6 +264,13 @@ fn stopped_in_tunnels() -> Vec<Case> {
             BLOCKED,
         ),
         inside(
+            "a Host inside that fits no name of the tunnel",
+            [inspected, inspected, "default.demo.example"],
+            "/",
+            ("request", "demo-fronting"),
+            BLOCKED,
+        ),
+        inside(
             "a denied path inside a tunnel",
             [inspected; 3],
             "/x/../secret",
