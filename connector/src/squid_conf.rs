@@ -163,6 +163,10 @@ fn second_role(settings: &Settings) -> String {
 /// The order counts: the first line that asks is the only one, and a word that is none of the three
 /// ends the connection. Squid 5.7 splices where the helper dies or says `BH`, whatever the lines say;
 /// the first role is asked about every spliced tunnel, and refuses it where it was not to be spliced.
+///
+/// A permit may count on what Squid asks later. On a port without `ssl-bump` it asks nothing, and
+/// `miss_access` is looked at for the very CONNECT that waits; on one with it, for another request,
+/// except where Squid fetches the server's certificate to decrypt.
 const BUMP: &str = "acl eg_asked external eg_tls
 acl eg_step1 at_step SslBump1
 acl eg_terminate note eg_tls_ terminate
@@ -174,6 +178,8 @@ ssl_bump bump eg_bump
 ssl_bump splice eg_splice
 ssl_bump terminate all
 on_unsupported_protocol respond all
+acl eg_waits note eg_waits_ yes
+miss_access deny eg_waits !eg_bump
 ";
 
 #[cfg(test)]

@@ -66,7 +66,9 @@ fn tls_is_asked_about_once_and_ends_where_nobody_knows() {
         let text = print(&settings(answer, inspect), &pages());
         let lines: Vec<&str> = text
             .lines()
-            .filter(|line| line.starts_with("ssl_bump ") || line.starts_with("on_unsupported"))
+            .filter(|line| {
+                ["ssl_bump ", "on_unsupported", "miss_"].iter().any(|it| line.starts_with(it))
+            })
             .collect();
         assert_eq!(
             lines,
@@ -76,7 +78,8 @@ fn tls_is_asked_about_once_and_ends_where_nobody_knows() {
                 "ssl_bump bump eg_bump",
                 "ssl_bump splice eg_splice",
                 "ssl_bump terminate all",
-                "on_unsupported_protocol respond all"
+                "on_unsupported_protocol respond all",
+                "miss_access deny eg_waits !eg_bump"
             ]
         );
         let helper = text.lines().find(|line| line.starts_with("external_acl_type ")).unwrap();
@@ -95,6 +98,10 @@ fn tls_is_asked_about_once_and_ends_where_nobody_knows() {
     let off = print(&settings(Answer::Note, Inspect::Off), &pages());
     let lines = off.lines().filter(|line| !line.starts_with('#'));
     for line in lines {
-        assert!(!line.contains("ssl") || line.starts_with("url_rewrite_extras "), "{line}");
+        assert!(
+            !line.contains("ssl") && !line.contains("eg_waits")
+                || line.starts_with("url_rewrite_extras "),
+            "{line}"
+        );
     }
 }

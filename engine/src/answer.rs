@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use eg_policy::anomaly::fronting;
 use eg_policy::check::Anomaly;
-use eg_policy::client::{Phase, Request};
+use eg_policy::client::{Phase, Request, Tunnel};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::tunnel::{TlsAnswer, tls_for};
 use eg_policy::uri::{CanonicalUri, Malformed, UriBuffer};
@@ -13,8 +13,8 @@ use eg_proto::{Answer, Query, Role, Tag};
 
 use crate::audit::{Facts, Recorded, Recorder, SessionRef};
 use crate::convert::{
-    facts_of, facts_of_unreadable, form_of, no_hello, request_of, sni_of, tag_in, tag_of,
-    unreadable, way_of,
+    facts_of, facts_of_unreadable, form_of, no_hello, not_decrypted, request_of, sni_of, tag_in,
+    tag_of, unreadable, waits_for, way_of, whole_way_of,
 };
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted, seconds};
@@ -64,7 +64,7 @@ pub(crate) fn answer<'d, 'r>(
         Role::Rewrite => {
             let decided = match &asked {
                 Ok(request) if portal.guards(request) => Verdict::portal(),
-                Ok(request) => decide(view.rules, scratch, request, view.now),
+                Ok(request) => decide_first(view, scratch, request, whole_way_of(peer.inspect())),
                 Err(fault) => Verdict::invalid_request(*fault),
             };
             let recorded = clerk.record(decided, &facts);
@@ -79,8 +79,8 @@ pub(crate) fn answer<'d, 'r>(
                 true => b"",
                 false => tags.write(tag_out(&asked, &recorded)),
             };
-            let decision = recorded.decision();
-            (Answer { id: query.id, action, decision, token, tag, tls: None }, recorded)
+            let (decision, tls) = (recorded.decision(), waits_for(recorded.verdict()));
+            (Answer { id: query.id, action, decision, token, tag, tls }, recorded)
         }
         Role::Acl => {
             let (tls, recorded) = clerk.tls(scratch, portal, &asked, &facts);
@@ -91,6 +91,28 @@ pub(crate) fn answer<'d, 'r>(
             let ((action, tls), decision) = (way_of(tls), recorded.decision());
             (Answer { id: query.id, action, decision, token: b"", tag, tls: Some(tls) }, recorded)
         }
+    }
+}
+
+/// The verdict on a request. `whole` is what was to become of its tunnel: Squid 5.7 passes a tunnel
+/// through where the helper of the second question dies or errs, so this first question is the last
+/// chance to hold one back that was not to be passed through (ADR 0017).
+fn decide_first<'r>(
+    view: &View<'r>,
+    scratch: &mut Scratch,
+    request: &Request<'_>,
+    whole: Tunnel,
+) -> Verdict<'r> {
+    let decided = decide(view.rules, scratch, request, view.now);
+    match (request.phase, whole, decided.action.blocks()) {
+        (Phase::Hello, Tunnel::Peeked | Tunnel::Decrypted, false) => {
+            let asked = Request { tunnel: whole, ..*request };
+            match tls_for(view.rules, scratch, &asked, view.now).tls {
+                Tls::Splice => decided,
+                Tls::Bump | Tls::Terminate => Verdict::invalid_request(not_decrypted()),
+            }
+        }
+        (Phase::Connect | Phase::Hello | Phase::Request, _, _) => decided,
     }
 }
 

@@ -68,10 +68,33 @@ const fn phase_of(phase: proto::Phase) -> policy::client::Phase {
 /// asked after the `ClientHello` only where Squid passes the connection through (measured; ADR 0016), so
 /// that nobody asks about what is inside.
 const fn tunnel_of(query: &Query<'_>, inspect: Inspect) -> Tunnel {
-    match (query.role, query.phase, inspect) {
-        (Role::Rewrite, proto::Phase::Hello, _) | (_, _, Inspect::Off) => Tunnel::Opaque,
-        (_, _, Inspect::Peek) => Tunnel::Peeked,
-        (_, _, Inspect::Bump) => Tunnel::Decrypted,
+    match (query.role, query.phase) {
+        (Role::Rewrite, proto::Phase::Hello) => Tunnel::Opaque,
+        (Role::Rewrite, proto::Phase::Connect | proto::Phase::Request) | (Role::Acl, _) => {
+            whole_way_of(inspect)
+        }
+    }
+}
+
+/// What becomes of tunnels, by what the connector said of its Squid.
+pub(crate) const fn whole_way_of(inspect: Inspect) -> Tunnel {
+    match inspect {
+        Inspect::Off => Tunnel::Opaque,
+        Inspect::Peek => Tunnel::Peeked,
+        Inspect::Bump => Tunnel::Decrypted,
+    }
+}
+
+/// Whether a permit holds only where Squid asks about the tunnel again, as it does on a port that
+/// looks into TLS. It then says bump, whatever the second question will be answered with.
+pub(crate) const fn waits_for(verdict: &policy::verdict::Verdict<'_>) -> Option<proto::Tls> {
+    match verdict.cause {
+        policy::verdict::Cause::Deferred => Some(proto::Tls::Bump),
+        policy::verdict::Cause::Rule { .. }
+        | policy::verdict::Cause::Default
+        | policy::verdict::Cause::Invalid(_)
+        | policy::verdict::Cause::Portal
+        | policy::verdict::Cause::AuditUnavailable => None,
     }
 }
 
@@ -161,6 +184,11 @@ pub(crate) const fn way_of(tls: policy::verdict::Tls) -> (proto::Action, proto::
 /// end.
 pub(crate) const fn no_hello() -> Malformed {
     Malformed::NoHello
+}
+
+/// The reason for which a tunnel that goes on as it is, and was not to, is refused.
+pub(crate) const fn not_decrypted() -> Malformed {
+    Malformed::NotDecrypted
 }
 
 /// Squid has lost the user agent when it asks about a `ClientHello`, so none then is not no header.

@@ -23,7 +23,10 @@ fn prefix(text: &str) -> Conditions {
 fn rules() -> Vec<CheckedRule> {
     let names = |name: &str| DomainPattern { name: name.into(), scope: Scope::Tree };
     let sni = vec![SniPattern::Name(names("by-sni.example"))];
-    let agents = vec!["badbot".to_owned()];
+    // The agent rule needs the server name too, so that a CONNECT cannot decide it.
+    let fine = vec![SniPattern::Name(names("fine.example"))];
+    let by_agent =
+        Conditions { user_agents: vec!["badbot".to_owned()], sni: fine, ..Conditions::default() };
     vec![
         rule(1, "games", Asks::Deny, "games.example"),
         says(rule(2, "worst", Asks::Deny, "worst.example"), Says::Terminate),
@@ -31,7 +34,7 @@ fn rules() -> Vec<CheckedRule> {
         says(with(4, "path", Asks::Deny, prefix("deep.example/secret")), Says::Bump),
         with(5, "deaf", Asks::Deny, prefix("plain.example/secret")),
         with(6, "name", Asks::Deny, Conditions { sni, ..Conditions::default() }),
-        with(7, "agent", Asks::Deny, Conditions { user_agents: agents, ..Conditions::default() }),
+        with(7, "agent", Asks::Deny, by_agent),
     ]
 }
 
@@ -109,7 +112,8 @@ fn what_waits_for_a_later_question() {
     let engine = start();
     for (inspect, host, expected) in [
         (Inspect::Off, "deep.example:443", "default-permit"),
-        (Inspect::Peek, "fine.example:443", "default-deferred"), // rule 6 lacks the SNI
+        // Rule 6 lacks the SNI and denies, and is looked at again with the `ClientHello`.
+        (Inspect::Peek, "fine.example:443", "default-permit"),
         (Inspect::Peek, "games.example:443", "games"),
         (Inspect::Peek, "deep.example:443", "default-deferred"),
         (Inspect::Bump, "plain.example:443", "default-deferred"),
@@ -119,6 +123,8 @@ fn what_waits_for_a_later_question() {
         let permits = expected.starts_with("default");
         assert_eq!(said.action == Action::Permit, permits, "{host} {inspect:?}");
         assert_eq!(said.tag.is_empty(), !permits, "{host} {inspect:?}");
+        let waits = expected == "default-deferred";
+        assert_eq!(said.tls, waits.then_some(Tls::Bump), "{host} {inspect:?}");
     }
     engine.stop();
 }
@@ -149,6 +155,32 @@ fn a_tag_brings_back_what_the_connect_knew() {
             let hello = hello(3, "fine.example:443", "fine.example");
             let foreign = Query { tag: Some(told), client: IpAddr::from(from), ..hello };
             assert_eq!(client.ask(&[foreign])[0].action, Action::Permit, "{agent:?}");
+        }
+    }
+    engine.stop();
+}
+
+/// Squid passes a tunnel through where the helper of the second question dies: the first question is
+/// then asked with the server name, and refuses what was not to be passed through.
+#[test]
+fn a_tunnel_that_was_to_be_decrypted_is_not_passed_through() {
+    let engine = start();
+    let cases = [
+        // host, SNI, whether it may be passed through where Squid looks nowhere, peeks, decrypts
+        ("fine.example:443", "fine.example", [true, true, false]),
+        ("fine.example:443", "", [true, true, false]),
+        ("bank.example:443", "bank.example", [true, true, true]),
+        ("deep.example:443", "deep.example", [true, false, false]),
+        ("plain.example:443", "plain.example", [true, true, false]),
+        ("fine.example:443", "worst.example", [false, false, false]),
+        ("fine.example:443", "by-sni.example", [false, false, false]),
+    ];
+    for (index, inspect) in [Inspect::Off, Inspect::Peek, Inspect::Bump].into_iter().enumerate() {
+        let mut client = client(&engine, inspect);
+        for (host, sni, passes) in cases {
+            let said = client.ask(&[hello(1, host, sni)]).remove(0);
+            assert_eq!(said.action == Action::Permit, passes[index], "{host} {sni} {inspect:?}");
+            assert_eq!(said.tls, None, "{host} {sni} {inspect:?}");
         }
     }
     engine.stop();

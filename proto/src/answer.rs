@@ -141,7 +141,8 @@ pub struct Answer<'a> {
     /// What the engine wants to be told again on this client connection, base64url; empty for
     /// nothing.
     pub tag: &'a [u8],
-    /// What is to be done with the TLS connection; only where that was asked.
+    /// What is to be done with the TLS connection, in every answer to the role `acl`. Beside a permit to
+    /// the role `rewrite` it means that the permit holds only where Squid asks about the tunnel again.
     pub tls: Option<Tls>,
 }
 

@@ -1,9 +1,9 @@
 //! The evasion corpus through a real Squid: requests as raw bytes, by the ids of the corpus, groups A to
-//! E. What has to be denied never reaches the origin, whether the engine denies it or Squid refuses it;
+//! E and the CONNECTs of G; what is inside tunnels is in `tunnels`. What has to be denied never reaches the origin, whether the engine denies it or Squid refuses it;
 //! what reaches the origin is our choice, and `docs/manual/evasions.md` says why.
 
 use anyhow::{Result, bail};
-use eg_tests::browser::{Browser, replies};
+use eg_tests::browser::Browser;
 use eg_tests::folder::Folder;
 use eg_tests::installation::{Plan, Site};
 use eg_tests::origin::Seen;
@@ -172,6 +172,19 @@ const MESSAGES: Table = &[
     ("E03", b"GET http://blocked.test:P/\r\n", TREE),
     ("E03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Refused),
     ("E09", b"POST http://blocked.test:P/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\nConnection: close\r\n\r\n", TREE),
+    ("G01", b"CONNECT blocked.test:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", TREE),
+    ("G01", b"CONNECT BLOCKED.test.:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", TREE),
+    ("G03", b"CONNECT good.test@blocked.test:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", INVALID),
+    ("G04", b"CONNECT blocked.test HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", TREE),
+    ("G05", b"CONNECT http://blocked.test:443/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", INVALID),
+    ("G07", b"CONNECT 2130706433:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G07", b"CONNECT 0x7f.1:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G07", b"CONNECT [::ffff:7f00:1]:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G08", b"CONNECT 0:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G08", b"CONNECT 0x0:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G08", b"CONNECT 0.0.0.0:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ADDRESS),
+    ("G09", b"CONNECT bl%6fcked.test:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", INVALID),
+    ("G", b"CONNECT xn--a.test:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", INVALID),
 ];
 
 /// The chain with the policy under test.
@@ -199,7 +212,7 @@ fn with_port(bytes: &[u8], port: u16) -> Vec<u8> {
 fn came_of(site: &Site, trail: &mut Trail, message: &[u8], due: Due) -> Result<Option<String>> {
     let before = site.origin.seen().len();
     let browser = Browser::new(site.squid.plain());
-    let bytes = browser.send_raw(&[message])?;
+    let first = browser.send_raw(&[message], 1)?.into_iter().next();
     let entries = match due {
         By(_) | Passes(_) => trail.await_news(1)?,
         Refused => trail.news()?,
@@ -213,7 +226,6 @@ fn came_of(site: &Site, trail: &mut Trail, message: &[u8], due: Due) -> Result<O
         })
         .collect();
     let rules: Vec<&str> = entries.iter().map(|entry| entry.rule.as_str()).collect();
-    let first = replies(&bytes).into_iter().next();
     let status = first.as_ref().map(|reply| reply.status);
     let portal = site.installation.base_url();
     let location = first.as_ref().and_then(|reply| reply.header("location")).unwrap_or_default();
@@ -227,13 +239,13 @@ fn came_of(site: &Site, trail: &mut Trail, message: &[u8], due: Due) -> Result<O
         .then(|| format!("due {due:?}: {status:?} rules {rules:?} origin {seen:?} {location}")))
 }
 
-fn check(site: &Site, table: Table, make: impl Fn(Vec<u8>) -> Vec<u8>) -> Result<Vec<String>> {
+fn check(site: &Site, table: Table, make: impl Fn(&[u8]) -> Vec<u8>) -> Result<Vec<String>> {
     let mut trail = site.installation.trail();
     trail.news()?;
     let port = site.origin.http().port();
     let mut bad = Vec::new();
     for (id, bytes, due) in table {
-        let message = make(with_port(bytes, port));
+        let message = make(&with_port(bytes, port));
         if let Some(fault) = came_of(site, &mut trail, &message, *due)? {
             bad.push(format!("{id} {}: {fault}", bytes.escape_ascii()));
         }
@@ -241,9 +253,9 @@ fn check(site: &Site, table: Table, make: impl Fn(Vec<u8>) -> Vec<u8>) -> Result
     Ok(bad)
 }
 
-fn get(url: Vec<u8>) -> Vec<u8> {
+fn get(url: &[u8]) -> Vec<u8> {
     let mut message = b"GET ".to_vec();
-    message.extend_from_slice(&url);
+    message.extend_from_slice(url);
     message.extend_from_slice(b" HTTP/1.1\r\nHost: harness.test\r\nConnection: close\r\n\r\n");
     message
 }
@@ -255,9 +267,30 @@ fn no_spelling_of_a_request_slips_through() -> Result<()> {
     for table in [AUTHORITY, NAMES, ADDRESSES, PATHS] {
         bad.extend(check(&site, table, get)?);
     }
-    bad.extend(check(&site, MESSAGES, |message| message)?);
+    bad.extend(check(&site, MESSAGES, <[u8]>::to_vec)?);
     if !bad.is_empty() {
         bail!("{} rows:\n{}\n{}", bad.len(), bad.join("\n"), site.logs());
+    }
+    site.stop()
+}
+
+/// E04 and E05: what one connection was permitted says nothing of its next request.
+#[test]
+fn each_request_of_a_connection_is_judged() -> Result<()> {
+    let site = site()?;
+    let port = site.origin.http().port();
+    let get = |host: &str| format!("GET http://{host}:{port}/ HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let (good, blocked) = (get("good.test"), get("blocked.test"));
+    let both = format!("{good}{blocked}");
+    let ways: [&[&[u8]]; 2] = [&[both.as_bytes()], &[good.as_bytes(), blocked.as_bytes()]];
+    for pieces in ways {
+        let before = site.origin.seen().len();
+        let answers = Browser::new(site.squid.plain()).send_raw(pieces, 2)?;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let seen = site.origin.seen().split_off(before);
+        if statuses != [200, 302] || seen.len() != 1 {
+            bail!("{statuses:?} {seen:?}\n{}", site.logs());
+        }
     }
     site.stop()
 }

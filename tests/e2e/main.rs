@@ -15,3 +15,7 @@ mod permit;
 mod real_lists;
 #[cfg(test)]
 mod restart_under_load;
+#[cfg(test)]
+mod squid_conf;
+#[cfg(test)]
+mod tunnels;

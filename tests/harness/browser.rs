@@ -174,18 +174,20 @@ impl Browser {
         Ok((curious.seen(), received))
     }
 
-    /// Sends bytes as they are, in these pieces, and gives all that comes back until the other end
-    /// closes or the browser's patience ends.
+    /// Sends bytes as they are, in these pieces, and gives the answers that come back: so many of them,
+    /// or fewer where the other end closes or the browser's patience ends.
     ///
     /// # Errors
     ///
     /// If the proxy cannot be reached at all.
-    pub fn send_raw(&self, pieces: &[&[u8]]) -> Result<Vec<u8>> {
+    pub fn send_raw(&self, pieces: &[&[u8]], answers: usize) -> Result<Vec<Reply>> {
         let mut stream = self.connect()?;
-        Ok(exchange_raw(&mut stream, pieces))
+        let bytes = exchange_raw(&mut stream, pieces, |bytes| whole_replies(bytes) >= answers);
+        Ok(replies(&bytes))
     }
 
-    /// The same inside an open tunnel.
+    /// Sends bytes as they are inside an open tunnel, and gives all that comes back until the other end
+    /// closes or the browser's patience ends.
     ///
     /// # Errors
     ///
@@ -196,7 +198,9 @@ impl Browser {
         pieces: &[&[u8]],
     ) -> Result<(Received, Vec<u8>)> {
         let (connect, stream) = self.open_tunnel(authority)?;
-        let bytes = stream.map(|mut stream| exchange_raw(&mut stream, pieces)).unwrap_or_default();
+        let bytes = stream
+            .map(|mut stream| exchange_raw(&mut stream, pieces, |_| false))
+            .unwrap_or_default();
         Ok((connect, bytes))
     }
 
@@ -248,30 +252,56 @@ impl Browser {
     }
 }
 
-/// Sends pieces, each in a segment of its own as far as the system lets it, and reads to the end. Nothing
-/// is shut down after sending: Squid gives up a request whose client seems to go.
-fn exchange_raw(stream: &mut TcpStream, pieces: &[&[u8]]) -> Vec<u8> {
+/// Sends pieces, each in a segment of its own as far as the system lets it, and reads until `enough` or to
+/// the end. Nothing is shut down after sending: Squid gives up a request whose client seems to go.
+fn exchange_raw(
+    stream: &mut TcpStream,
+    pieces: &[&[u8]],
+    enough: impl Fn(&[u8]) -> bool,
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Who closes in the middle is read all the same.
     drop(pieces.iter().try_for_each(|piece| stream.write_all(piece)));
-    drop(stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes));
+    let mut chunk = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        if enough(&bytes) {
+            break;
+        }
+    }
     bytes
 }
 
 /// The answers in what came back, one after the other; bodies are told by their `Content-Length`.
-#[must_use]
-pub fn replies(mut bytes: &[u8]) -> Vec<Reply> {
+fn replies(mut bytes: &[u8]) -> Vec<Reply> {
     let mut found = Vec::new();
-    while let Some(mut reply) = parse(bytes) {
-        let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_default() + 4;
-        let length = reply.header("content-length").and_then(|text| text.parse().ok());
-        let end = length.map_or(bytes.len(), |length: usize| (head + length).min(bytes.len()));
-        let body = bytes.get(head..end).unwrap_or_default();
-        reply.body = String::from_utf8_lossy(body).into_owned();
+    while let Some((mut reply, head, end)) = next_reply(bytes) {
+        let (before, after) = bytes.split_at(end.min(bytes.len()));
+        reply.body = String::from_utf8_lossy(before.get(head..).unwrap_or_default()).into_owned();
         found.push(reply);
-        bytes = bytes.get(end..).unwrap_or_default();
+        bytes = after;
     }
     found
+}
+
+/// How many answers are there from their first byte to their last.
+fn whole_replies(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((_, _, end)) = next_reply(bytes)
+        && let Some(after) = bytes.get(end..)
+    {
+        bytes = after;
+        count += 1;
+    }
+    count
+}
+
+/// The answer that begins here, where its body begins, and where it ends.
+fn next_reply(bytes: &[u8]) -> Option<(Reply, usize, usize)> {
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let reply = parse(bytes)?;
+    let length = reply.header("content-length").and_then(|text| text.parse::<usize>().ok());
+    Some((reply, head, head + length.unwrap_or_default()))
 }
 
 /// Reads an answer up to the end of the connection.

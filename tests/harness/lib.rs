@@ -9,7 +9,7 @@
 //! material                      keys, secrets, certificates
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines                who asks: through Squid, or as Squid
-//! trail, showcase               what was decided, and a table of requests with what is due
+//! trail, showcase, rows         what was decided, and a table of requests with what is due
 //! ```
 
 pub mod browser;
@@ -21,6 +21,7 @@ pub mod material;
 pub mod origin;
 pub mod process;
 pub mod programs;
+pub mod rows;
 pub mod shared;
 pub mod showcase;
 pub mod squid;

@@ -161,6 +161,16 @@ pub fn command_line(pid: Pid) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
+/// Whether every thread of a process is stopped: a signal takes its time to reach them all.
+#[must_use]
+pub fn is_stopped(pid: Pid) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
 /// CPU seconds, user and system, that a process has used so far.
 #[must_use]
 pub fn cpu_seconds(pid: Pid) -> Option<f64> {

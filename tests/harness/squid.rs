@@ -66,7 +66,10 @@ impl Squid {
         let squid = Self { process, plain, peeking, connector_conf };
         // It listens before its helpers have become what they are.
         wait::until("Squid's connectors", wait::PATIENCE, || {
-            Ok((!squid.connectors().is_empty()).then_some(()))
+            let (all, acl) = (squid.connectors().len(), squid.acl_connectors().len());
+            // Some of each role that there are lines for.
+            let asks_twice = lines.contains("\nexternal_acl_type ");
+            Ok((all > acl && (acl > 0 || !asks_twice)).then_some(()))
         })
         .with_context(|| process::tail(&below.join("cache.log")))?;
         Ok(squid)

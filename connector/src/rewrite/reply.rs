@@ -2,10 +2,11 @@
 //!
 //! INVARIANT: a note answer has one of two shapes, `OK eg_verdict_=permit ...` and
 //! `OK eg_verdict_=<deny|warn|aup> eg_token_=<base64url or -> ...`. A token, tag or address that
-//! holds any other byte is refused before a byte of the answer is written.
+//! holds any other byte is refused before a byte of the answer is written. A permit that holds only where
+//! Squid asks again says `eg_waits_=yes`, and squid.conf holds back a tunnel where it does not.
 
 use eg_proto::limits::TOKEN_BYTES_MAX;
-use eg_proto::{Action, Answer, Route, Terms, is_base64url};
+use eg_proto::{Action, Answer, Route, Terms, Tls, is_base64url};
 
 use crate::config;
 use crate::helper::{BadAnswer, Channel, begin, push_number};
@@ -89,7 +90,7 @@ impl Replies {
         match &self.answer {
             config::Answer::Note => note(out, channel, answer),
             config::Answer::Redirect { .. } => match route {
-                None => pass(out, channel),
+                None => pass(out, channel, answer.tls),
                 Some(route) => {
                     let portal = self.portal.as_ref().ok_or(BadAnswer::NoPortal)?;
                     redirect(out, channel, portal.status, portal.page(route), answer.token);
@@ -134,7 +135,7 @@ impl Replies {
                 begin(out, channel);
                 out.extend_from_slice(b"OK eg_verdict_=permit\n");
             }
-            config::Answer::Redirect { .. } => pass(out, channel),
+            config::Answer::Redirect { .. } => pass(out, channel, None),
         }
     }
 }
@@ -156,7 +157,7 @@ fn note(out: &mut Vec<u8>, channel: Channel, answer: &Answer<'_>) {
     out.extend_from_slice(b"OK eg_verdict_=");
     out.extend_from_slice(answer.action.word().as_bytes());
     match answer.action {
-        Action::Permit => {}
+        Action::Permit => waits(out, answer.tls),
         Action::Deny | Action::Warn | Action::Aup => {
             out.extend_from_slice(b" eg_token_=");
             out.extend_from_slice(answer.token);
@@ -174,9 +175,21 @@ fn note(out: &mut Vec<u8>, channel: Channel, answer: &Answer<'_>) {
 }
 
 /// `ERR`: the request goes on unchanged. Only where the gate cannot be.
-fn pass(out: &mut Vec<u8>, channel: Channel) {
+fn pass(out: &mut Vec<u8>, channel: Channel, tls: Option<Tls>) {
     begin(out, channel);
-    out.extend_from_slice(b"ERR\n");
+    out.extend_from_slice(if tls.is_some() { b"OK".as_slice() } else { b"ERR".as_slice() });
+    waits(out, tls);
+    out.push(b'\n');
+}
+
+/// Says that a permit holds only where Squid asks again.
+fn waits(out: &mut Vec<u8>, tls: Option<Tls>) {
+    match tls {
+        Some(Tls::Splice | Tls::Bump | Tls::Terminate) => {
+            out.extend_from_slice(b" eg_waits_=yes");
+        }
+        None => {}
+    }
 }
 
 /// Quoted, because Squid percent-decodes a bare value.

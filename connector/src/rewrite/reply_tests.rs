@@ -61,6 +61,24 @@ fn a_note_has_two_shapes() {
 }
 
 #[test]
+fn a_permit_that_waits_says_so() {
+    let id = DecisionId::new(1, 2).to_string();
+    let note =
+        format!("7 OK eg_verdict_=permit eg_waits_=yes eg_code_=200 eg_id_={id} clt_conn_tag=g\n");
+    let told = config::Answer::Redirect { fail_url: None };
+    for (how, expected) in [(config::Answer::Note, note), (told, "7 OK eg_waits_=yes\n".to_owned())]
+    {
+        let replies = Replies::new(how);
+        let waiting = Answer { tls: Some(Tls::Bump), ..answer(Action::Permit, "", "g") };
+        assert_eq!(said(&replies, SEVEN, &waiting), Ok(expected));
+    }
+    // A refusal waits for nothing.
+    let refused = Answer { tls: Some(Tls::Bump), ..answer(Action::Deny, "t", "") };
+    let told = said(&Replies::new(config::Answer::Note), SEVEN, &refused);
+    assert!(!told.unwrap().contains("eg_waits_"));
+}
+
+#[test]
 fn refuses_a_token_or_tag_that_squid_could_misread() {
     let replies = Replies::new(config::Answer::Note);
     let long = "a".repeat(TOKEN_BYTES_MAX + 1);

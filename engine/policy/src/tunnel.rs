@@ -121,18 +121,23 @@ pub(crate) enum Later {
     Silent,
 }
 
-/// Whether a later question tells what a rule lacks. Only for requests whose unknown may defer.
+/// Whether a verdict waits for what a rule of this action lacks. Only for requests whose unknown may
+/// defer.
 pub(crate) fn later(
     matcher: &Matcher,
     request: &Request<'_>,
-    lack: Lack,
+    (action, lack): (Action, Lack),
     findings: &mut Findings,
     aside: &mut Candidates,
 ) -> Later {
     match (request.tunnel, lack) {
         (Tunnel::Decrypted, Lack::Path | Lack::Inside | Lack::Name) => Later::Asked,
-        // The `ClientHello` is asked about in any case.
-        (Tunnel::Peeked, Lack::Name) => Later::Asked,
+        // The `ClientHello` is asked about in any case, and by then the rule is looked at again. What is
+        // blocked by now need not wait for it: the server would have heard of the client.
+        (Tunnel::Peeked, Lack::Name) => match action {
+            Action::Deny => Later::Silent,
+            Action::Permit | Action::Warn | Action::Aup => Later::Asked,
+        },
         (Tunnel::Peeked, Lack::Path | Lack::Inside) => {
             may_be_decrypted(matcher, request, findings, aside)
         }

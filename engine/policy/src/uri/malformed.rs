@@ -47,13 +47,15 @@ pub enum Malformed {
     UnreadableQuery,
     /// What is to be done with a TLS connection was asked before its `ClientHello` was read.
     NoHello,
+    /// A tunnel that was to be decrypted or ended goes on as it is: nobody asked, or heard the answer.
+    NotDecrypted,
     /// A page of the proxy itself: `cache_object:` or `/squid-internal-mgr`.
     ProxyInternal,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::TooLong,
         Self::Scheme,
         Self::Slashes,
@@ -75,6 +77,7 @@ impl Malformed {
         Self::Fragment,
         Self::UnreadableQuery,
         Self::NoHello,
+        Self::NotDecrypted,
         Self::ProxyInternal,
     ];
 
@@ -103,6 +106,7 @@ impl Malformed {
             Self::Fragment => "a `#` part never reaches the proxy, so nothing could match it",
             Self::UnreadableQuery => "the query could not be read",
             Self::NoHello => "a TLS connection was asked about before its first message was read",
+            Self::NotDecrypted => "the tunnel was to be decrypted, and was not",
             Self::ProxyInternal => "the pages of the proxy itself are for no client",
         }
     }
@@ -132,6 +136,7 @@ impl Malformed {
             Self::Fragment => "fragment",
             Self::UnreadableQuery => "unreadable-query",
             Self::NoHello => "no-hello",
+            Self::NotDecrypted => "not-decrypted",
             Self::ProxyInternal => "proxy-internal",
         }
     }
