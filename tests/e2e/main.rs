@@ -8,6 +8,8 @@ mod deny;
 #[cfg(test)]
 mod engine_gone;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod permit;
 #[cfg(test)]
 mod real_lists;
