@@ -1,3 +1,4 @@
-//! Benches that are commands: each measures ours beside a rival in the same run.
+//! Benches that are commands: ours beside a rival in the same run, or ours in good times and bad.
 
 pub mod chain;
+pub mod failover;

@@ -14,8 +14,9 @@ use eg_proto::{Opener, Route};
 
 use crate::lines::{Asker, Pipes, Reply, Template};
 
-/// How often a second lines are written.
+/// How often a second lines are written, and the time between.
 const TICKS_PER_SECOND: usize = 100;
+const TICK: Duration = Duration::from_millis(10);
 
 /// A channel falls free within the connector's deadline and a margin for a loaded machine.
 const CHANNEL_WAIT: Duration = Duration::from_secs(10);
@@ -115,8 +116,7 @@ fn write(
 ) -> Result<()> {
     let per_tick = pace.per_second / TICKS_PER_SECOND;
     for tick in 0..pace.seconds * TICKS_PER_SECOND {
-        let due =
-            start + Duration::from_millis(1_000).mul_f64(tick as f64 / TICKS_PER_SECOND as f64);
+        let due = start + TICK * u32::try_from(tick)?;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let mut out = Vec::new();
         for number in tick * per_tick..(tick + 1) * per_tick {

@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::{aptitude, paths, say, setup, steps};
 
+const COMMAND: &str = "cargo xtask bench chain";
+
 /// How many times squidGuard's lines a second the real mix is to reach.
 const AIM: f64 = 25.0;
 
@@ -23,22 +25,39 @@ const WHY_THEY_DIFFER: &str = "\nThe lines that squidGuard stops and EnforceGate
 
 /// Where and with what a measurement was made.
 #[derive(Debug, Serialize)]
-struct Machine {
+pub(crate) struct Machine {
     date: String,
     commit: String,
     processor: String,
     cores: usize,
     kernel: String,
     compiler: String,
-    squidguard: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    squidguard: Option<String>,
+}
+
+impl Machine {
+    /// All of it in a line.
+    pub(crate) fn shown(&self) -> String {
+        let Self { date, commit, processor, cores, kernel, compiler, squidguard } = self;
+        let rival = squidguard.as_ref().map(|rival| format!(", {rival}")).unwrap_or_default();
+        format!("{date}, commit {commit}: {processor}, {cores} cores, {kernel}, {compiler}{rival}")
+    }
+}
+
+/// Whom a measurement is made beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rival {
+    SquidGuard,
+    None,
 }
 
 #[derive(Serialize)]
-struct Record<'r> {
+struct Record<'r, R> {
     command: &'static str,
-    machine: Machine,
+    machine: &'r Machine,
     #[serde(flatten)]
-    report: &'r Report,
+    report: &'r R,
 }
 
 /// `cargo xtask bench chain`
@@ -57,19 +76,31 @@ pub(crate) fn chain() -> Result<ExitCode> {
     ready.apply(&mut cargo);
     steps::check(&mut cargo)?;
     let report = chain::run(&Programs::in_folder(&target.join("release"))?)?;
-    let record =
-        Record { command: "cargo xtask bench chain", machine: machine()?, report: &report };
-    let folder = paths::root()?.join("benches/record");
-    fs::create_dir_all(&folder)?;
-    let name = format!("{}-chain", record.machine.date);
-    fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(&record)? + "\n")?;
-    let text = as_text(&record);
-    fs::write(folder.join(format!("{name}.md")), &text)?;
+    let machine = machine(Rival::SquidGuard)?;
+    let text = as_text(&machine, &report);
+    write_record("chain", COMMAND, &machine, &report, &text)?;
     say::result(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn machine() -> Result<Machine> {
+/// Writes a record below `benches/record`, for programs and for people.
+pub(crate) fn write_record(
+    name: &str,
+    command: &'static str,
+    machine: &Machine,
+    report: &impl Serialize,
+    text: &str,
+) -> Result<()> {
+    let folder = paths::root()?.join("benches/record");
+    fs::create_dir_all(&folder)?;
+    let name = format!("{}-{name}", machine.date);
+    let record = Record { command, machine, report };
+    fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(&record)? + "\n")?;
+    Ok(fs::write(folder.join(format!("{name}.md")), text)?)
+}
+
+/// This machine, and what it is measured with.
+pub(crate) fn machine(rival: Rival) -> Result<Machine> {
     let said = |program: &str, arguments: &[&str]| -> Result<String> {
         let output = steps::output(Command::new(program).args(arguments))?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
@@ -83,24 +114,21 @@ fn machine() -> Result<Machine> {
         cores: std::thread::available_parallelism()?.get(),
         kernel: said("uname", &["-sr"])?,
         compiler: said("rustc", &["--version"])?,
-        squidguard: said("dpkg-query", &["--show", "squidguard"])?.replace('\t', " "),
+        squidguard: match rival {
+            Rival::None => None,
+            Rival::SquidGuard => {
+                Some(said("dpkg-query", &["--show", "squidguard"])?.replace('\t', " "))
+            }
+        },
     })
 }
 
-fn as_text(record: &Record<'_>) -> String {
-    let Record { command, machine, report } = record;
+fn as_text(machine: &Machine, report: &Report) -> String {
     let mut text = format!(
-        "# The whole chain, lines in and answers out\n\n`{command}` on {}, commit {}: {}, {} cores, \
-         {}, {}, {}.\nInputs: {}; {} lists, one rule each.\n\n\
+        "# The whole chain, lines in and answers out\n\n`{COMMAND}` on {}.\nInputs: {}; {} lists, one rule each.\n\n\
          | what | lines | stopped | wall s | lines/s | CPU s | lines/CPU s | resident MiB |\n\
          |---|---|---|---|---|---|---|---|\n",
-        machine.date,
-        machine.commit,
-        machine.processor,
-        machine.cores,
-        machine.kernel,
-        machine.compiler,
-        machine.squidguard,
+        machine.shown(),
         report.inputs.join(", "),
         report.categories,
     );

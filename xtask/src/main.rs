@@ -9,6 +9,7 @@ mod setup;
 mod steps;
 
 mod bench;
+mod bench_failover;
 mod demo;
 mod test;
 mod tidy;
@@ -57,6 +58,8 @@ enum Chore {
 enum Bench {
     /// The whole chain, lines in and answers out, beside squidGuard
     Chain,
+    /// Two engines, one of them killed every second: what is lost, and how long answers take
+    Failover,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
+        Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));
