@@ -1,5 +1,5 @@
 //! Two engines and one connector at a steady pace: how long answers take while both engines live, and
-//! while the one that is asked first is killed and started again every second.
+//! while one of them is killed and started again every second.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use eg_tests::installation::Plan;
 use eg_tests::lines::Connector;
 use eg_tests::pace::{self, Answered, Pace};
-use eg_tests::pair::Pair;
+use eg_tests::pair::{Pair, Victim};
 use eg_tests::process::{cpu_seconds, resident_bytes, tail};
 use eg_tests::programs::Programs;
 use serde::Serialize;
@@ -44,11 +44,11 @@ pub struct Row {
     pub said: String,
 }
 
-/// Whether the engine that is asked first is killed.
+/// Whether an engine is killed every second.
 #[derive(Debug, Clone, Copy)]
 enum Weather {
     Calm,
-    Deadly,
+    Deadly(Victim),
 }
 
 /// Measures.
@@ -57,8 +57,10 @@ enum Weather {
 ///
 /// If a program fails.
 pub fn run(programs: &Programs) -> Result<Vec<Row>> {
-    let calm = measure(programs, Weather::Calm)?;
-    Ok(vec![calm, measure(programs, Weather::Deadly)?])
+    [Weather::Calm, Weather::Deadly(Victim::First), Weather::Deadly(Victim::InTurn)]
+        .into_iter()
+        .map(|weather| measure(programs, weather))
+        .collect()
 }
 
 fn measure(programs: &Programs, weather: Weather) -> Result<Row> {
@@ -71,7 +73,7 @@ fn measure(programs: &Programs, weather: Weather) -> Result<Row> {
     let received = pace::run(connector.template(), pipes, PACE, |start| {
         match weather {
             Weather::Calm => {}
-            Weather::Deadly => kills = pair.kill_first_every_second(start, until)?,
+            Weather::Deadly(victim) => kills = pair.kill_every_second(victim, start, until)?,
         }
         let nearly = until.saturating_sub(Duration::from_millis(100));
         std::thread::sleep(nearly.saturating_sub(start.elapsed()));
@@ -84,7 +86,8 @@ fn measure(programs: &Programs, weather: Weather) -> Result<Row> {
     let row = Row {
         what: match weather {
             Weather::Calm => "both engines live",
-            Weather::Deadly => "the first engine is killed every second",
+            Weather::Deadly(Victim::First) => "the first engine is killed every second",
+            Weather::Deadly(Victim::InTurn) => "each engine in turn is killed every second",
         }
         .to_owned(),
         lines: PACE.lines(),

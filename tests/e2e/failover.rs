@@ -1,5 +1,5 @@
-//! 2,000 requests a second go on while the engine that is asked first is killed and started again every
-//! second: none is lost, none gets another verdict than the policy's.
+//! 2,000 requests a second go on while one of two engines is killed and started again every second: none
+//! is lost, none gets another verdict than the policy's.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use eg_tests::installation::Plan;
 use eg_tests::lines::Connector;
 use eg_tests::pace::{self, Pace};
-use eg_tests::pair::Pair;
+use eg_tests::pair::{Pair, Victim};
 use eg_tests::process::resident_bytes;
 use eg_tests::programs::Programs;
 
@@ -27,7 +27,7 @@ fn the_death_of_an_engine_every_second_loses_no_request() -> Result<()> {
     let mut resident = None;
     let received = pace::run(connector.template(), pipes, PACE, |start| {
         let until = Duration::from_secs(PACE.seconds.try_into()?);
-        kills = pair.kill_first_every_second(start, until)?;
+        kills = pair.kill_every_second(Victim::InTurn, start, until)?;
         resident = resident_bytes(pid);
         Ok(())
     });

@@ -9,7 +9,16 @@ use crate::folder::{self, Folder};
 use crate::installation::{Installation, Plan};
 use crate::programs::Programs;
 
-/// How often the first engine is killed.
+/// Which engine is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    /// Always the one that is asked first.
+    First,
+    /// Each in turn, so that the one that is asked is hit again and again.
+    InTurn,
+}
+
+/// How often an engine is killed.
 const KILLED_EVERY: Duration = Duration::from_secs(1);
 
 /// Two installations; the connector's configuration is the first one's.
@@ -49,19 +58,28 @@ impl Pair {
         Ok(Self { first, second })
     }
 
-    /// Kills the first engine every second until `until`, each time starting it again at once. Says how
-    /// often.
+    /// Kills an engine every second until `until`, each time starting it again at once and waiting until
+    /// it is ready. Says how often.
     ///
     /// # Errors
     ///
     /// If it does not get ready again.
-    pub fn kill_first_every_second(&mut self, start: Instant, until: Duration) -> Result<usize> {
-        let mut kills = 0;
+    pub fn kill_every_second(
+        &mut self,
+        victim: Victim,
+        start: Instant,
+        until: Duration,
+    ) -> Result<usize> {
+        let mut kills: usize = 0;
         let mut next = KILLED_EVERY;
         while next < until {
             std::thread::sleep((start + next).saturating_duration_since(Instant::now()));
-            self.first.engine()?.kill()?;
-            self.first.start_engine()?;
+            let engine = match victim {
+                Victim::InTurn if !kills.is_multiple_of(2) => &mut self.second,
+                Victim::First | Victim::InTurn => &mut self.first,
+            };
+            engine.engine()?.kill()?;
+            engine.start_engine()?;
             kills += 1;
             // Where a start takes longer than a second, the next kill is a second after it.
             next = (next + KILLED_EVERY).max(start.elapsed());

@@ -15,6 +15,8 @@ const COMMAND: &str = "cargo xtask bench failover";
 
 #[derive(Serialize)]
 struct Report {
+    /// Processes that wanted a core, over the minute before: what else the machine did.
+    load_before: String,
     rows: Vec<Row>,
 }
 
@@ -30,7 +32,10 @@ pub(crate) fn run() -> Result<ExitCode> {
         .env("CARGO_TARGET_DIR", &target);
     ready.apply(&mut cargo);
     steps::check(&mut cargo)?;
-    let report = Report { rows: failover::run(&Programs::in_folder(&target.join("release"))?)? };
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    let load_before = load.split(' ').next().unwrap_or_default().to_owned();
+    let rows = failover::run(&Programs::in_folder(&target.join("release"))?)?;
+    let report = Report { load_before, rows };
     let machine = bench::machine(bench::Rival::None)?;
     let text = as_text(&machine, &report);
     bench::write_record("failover", COMMAND, &machine, &report, &text)?;
@@ -43,10 +48,12 @@ fn as_text(machine: &Machine, report: &Report) -> String {
     let mut text = format!(
         "# An engine that dies every second\n\n`{COMMAND}` on {}.\nTwo engines and one connector on \
          one machine with the one that asks, at a steady pace; half of the lines are for a denied \
-         name. Milliseconds are from when a line was due to its answer.\n\n\
+         name. Milliseconds are from when a line was due to its answer. The machine's load before \
+         it was {}.\n\n\
          | what | lines | lost | wrong | kills | p50 ms | p99 ms | p99.9 ms | most ms | connector \
          CPU s | connector resident MiB |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
         machine.shown(),
+        report.load_before,
     );
     for row in &report.rows {
         text.push_str(&format!(
