@@ -1,5 +1,5 @@
-//! Benches that are commands: each measures ours, where there is one beside a rival in the same run.
+//! Benches that are commands: ours beside a rival in the same run, or ours in good times and bad.
 
 pub mod chain;
-
+pub mod failover;
 pub mod regex;

@@ -176,3 +176,103 @@ fn an_expired_request_is_owed_until_its_answer_comes() {
     bench.answer(&[(ids[0], Action::Permit, "")]);
     assert_eq!((bench.owed()[0], bench.pipeline.counters().late), (0, 1));
 }
+
+/// What an engine does from some moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    /// It answers at once.
+    Quick,
+    /// It reads and says nothing; what it was asked it answers when it is quick again.
+    Silent,
+    /// Its link is gone.
+    Gone,
+}
+
+/// Three engines of made-up moods; the last is always quick.
+struct Play {
+    bench: Bench,
+    moods: [Mood; 3],
+    /// What each was asked on its present link and has not answered.
+    owed: [Vec<u64>; 3],
+}
+
+impl Play {
+    fn new() -> Self {
+        Self { bench: fleet(3), moods: [Mood::Quick; 3], owed: Default::default() }
+    }
+
+    fn turn(&mut self, at: usize, mood: Mood) {
+        match (self.moods[at], mood) {
+            (Mood::Gone, Mood::Gone) => {}
+            (Mood::Quick | Mood::Silent, Mood::Gone) => {
+                self.owed[at].clear();
+                self.bench.pipeline.link_down(engine(at));
+            }
+            (Mood::Gone, Mood::Quick | Mood::Silent) => drop(self.bench.link_up_to(engine(at))),
+            (Mood::Quick | Mood::Silent, Mood::Quick | Mood::Silent) => {}
+        }
+        self.moods[at] = mood;
+    }
+
+    /// Asks as the loop does, in any order of the links, and has the quick ones answer.
+    fn step(&mut self, order: [usize; 3]) {
+        for at in order {
+            if self.moods[at] == Mood::Gone {
+                continue;
+            }
+            let mut out = Vec::new();
+            let (pipeline, now) = (&mut self.bench.pipeline, self.bench.now);
+            pipeline.write_queries(engine(at), &mut out, usize::MAX, now).unwrap();
+            pipeline.write_again(engine(at), &mut out, usize::MAX, now).unwrap();
+            self.owed[at].extend(queries_of(out).into_iter().map(|(id, ..)| id));
+        }
+        self.bench.pipeline.park(self.bench.now);
+        for at in order {
+            if self.moods[at] == Mood::Quick && !self.owed[at].is_empty() {
+                let answers: Vec<_> =
+                    self.owed[at].drain(..).map(|id| (id, Action::Permit, "")).collect();
+                self.bench.answer_from(engine(at), &answers);
+            }
+        }
+        let owed: Vec<usize> = self.owed.iter().map(Vec::len).collect();
+        assert_eq!(self.bench.owed()[..3], owed);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn one_quick_engine_is_enough(
+        steps in proptest::collection::vec((0..4_u8, 0..2_usize, 0..3_u8, 0..6_usize), 1..120)
+    ) {
+        const ORDERS: [[usize; 3]; 6] =
+            [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let mut play = Play::new();
+        let mut told = Vec::new();
+        let mut lines = 0;
+        for (kind, at, mood, order) in steps {
+            match kind {
+                0 | 1 => {
+                    lines += 1;
+                    play.bench.feed(&line(lines));
+                }
+                2 => play.turn(at, [Mood::Quick, Mood::Silent, Mood::Gone][usize::from(mood)]),
+                _ => play.bench.later(PATIENCE / 3),
+            }
+            play.step(ORDERS[order]);
+            told.extend(play.bench.said());
+        }
+        // The deadline is five times the patience: two silent engines leave enough of it.
+        for _ in 0..9 {
+            play.bench.later(PATIENCE / 3);
+            play.step(ORDERS[0]);
+            told.extend(play.bench.said());
+        }
+        let mut expected: Vec<String> =
+            (1..=lines).map(|id| format!("{id} OK eg_verdict_=permit")).collect();
+        told.sort();
+        expected.sort();
+        proptest::prop_assert_eq!(told, expected);
+        let counters = play.bench.pipeline.counters();
+        proptest::prop_assert_eq!((counters.broken, counters.late, counters.answers), (0, 0, lines));
+    }
+}

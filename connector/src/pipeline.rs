@@ -168,6 +168,12 @@ impl Pipeline {
         self.desk.write_again(link, out, asked_max, now)
     }
 
+    /// How many more queries a link takes, where at most `asked_max` may be with its engine.
+    #[must_use]
+    pub fn room(&self, link: LinkNumber, asked_max: usize) -> usize {
+        self.desk.ledger.room(link, asked_max)
+    }
+
     /// What is due for another engine has been offered to all: it waits for the next link.
     pub fn park(&mut self, now: Instant) {
         if let Some(before) = now.checked_sub(self.desk.ask_again_after) {

@@ -158,15 +158,17 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
         }
         links.tick(now, &load);
         let wake = links.wake_at(now, &load).map_or(until, |wake| wake.min(until));
-        let mut polled: Vec<PollFd<'_>> = links
+        let (numbers, mut polled): (Vec<LinkNumber>, Vec<PollFd<'_>>) = links
             .iter()
-            .filter_map(|(_, route)| route.interest())
-            .map(|(fd, flags)| PollFd::new(fd, flags))
-            .collect();
+            .filter_map(|(number, route)| Some((number, route.interest()?)))
+            .map(|(number, (fd, flags))| (number, PollFd::new(fd, flags)))
+            .unzip();
         wait(&mut polled, Some(wake), now)?;
+        let ready: Vec<bool> = polled.iter().map(|fd| fd.any().unwrap_or_default()).collect();
+        drop(polled);
         let now = Instant::now();
         let mut found = None;
-        for number in LinkNumber::first(links.count()) {
+        for (number, _) in numbers.into_iter().zip(ready).filter(|(_, ready)| *ready) {
             let Some(route) = links.route(number) else { continue };
             route.advance(now);
             read_link(route, now, |event| {
@@ -300,22 +302,13 @@ impl Loop {
     /// best has no room for, the next one is asked.
     fn send(&mut self, now: Instant) {
         let ranked = self.links.ranked(now);
-        let mut crowded = LinkSet::default();
-        let mut freed = LinkSet::default();
-        for number in ranked.iter() {
-            match self.links.route(number).map_or(0, |route| route.may_ask()) {
-                0 => crowded.insert(number),
-                _ => freed.insert(number),
-            }
-        }
-        if !self.crowded.without(crowded).is_empty() {
+        if self.crowded.iter().any(|number| self.room(number) > 0) {
             self.pipeline.recall();
         }
-        self.crowded = crowded;
-        for number in ranked.iter().filter(|number| freed.contains(*number)) {
+        for number in ranked.iter() {
             let Some(route) = self.links.route(number) else { continue };
             let may_ask = route.may_ask();
-            let Some(out) = route.out() else { continue };
+            let Some(out) = route.out().filter(|_| may_ask > 0) else { continue };
             let written = self
                 .pipeline
                 .write_queries(number, out, may_ask, now)
@@ -331,7 +324,18 @@ impl Loop {
             route.asked(now, load.owed(number));
             route.flush(now);
         }
+        let mut crowded = LinkSet::default();
+        for number in ranked.iter().filter(|number| self.room(*number) == 0) {
+            crowded.insert(number);
+        }
+        self.crowded = crowded;
         self.sync_links();
+    }
+
+    /// How many queries a link takes at this moment.
+    fn room(&self, number: LinkNumber) -> usize {
+        let may_ask = self.links.may_ask(number);
+        self.pipeline.room(number, may_ask)
     }
 
     fn take_signals(&mut self, signals: &SignalFd, now: Instant) {

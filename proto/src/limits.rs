@@ -110,6 +110,6 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 /// A side that has received nothing for so long closes the session.
 pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(15);
 
-/// A connector that has waited so long for an answer sends a ping, to learn whether the engine is
-/// there. That the query is asked of the next engine as well is left to a later version.
+/// A connector that has waited so long for an answer asks the next engine as well, and sends a ping
+/// to learn whether the first is there. The answer of a busy engine takes a hundredth of it.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(400);

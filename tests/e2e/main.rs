@@ -10,6 +10,8 @@ mod engine_gone;
 #[cfg(test)]
 mod evasions;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod permit;
 #[cfg(test)]
 mod real_lists;

@@ -8,7 +8,8 @@
 //! folder, programs, process     where things lie, what is run, and that it ends
 //! material                      keys, secrets, certificates
 //! origin, squid, installation   the programs and their configuration
-//! browser, lines                who asks: through Squid, or as Squid
+//! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
+//! pair                          two engines and one connector
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
 //! ```
 
@@ -19,6 +20,8 @@ pub mod interrupt;
 pub mod lines;
 pub mod material;
 pub mod origin;
+pub mod pace;
+pub mod pair;
 pub mod process;
 pub mod programs;
 pub mod rows;

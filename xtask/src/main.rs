@@ -10,6 +10,7 @@ mod steps;
 
 mod bench;
 mod bench_regex;
+mod bench_failover;
 mod demo;
 mod diff_regex;
 mod test;
@@ -63,6 +64,8 @@ enum Bench {
     Chain,
     /// How long the engine takes to have the real regexes
     Regex,
+    /// Two engines, one of them killed every second: what is lost, and how long answers take
+    Failover,
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
+        Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));

@@ -87,6 +87,12 @@ impl Links {
         self.routes.get_mut(link.place())
     }
 
+    /// How many queries may be with an engine at this moment, 0 where its socket is full.
+    #[must_use]
+    pub fn may_ask(&self, link: LinkNumber) -> usize {
+        self.routes.get(link.place()).map_or(0, Route::may_ask)
+    }
+
     /// The links that can be asked.
     #[must_use]
     pub fn up(&self) -> LinkSet {
