@@ -2,7 +2,7 @@
 //! manual's table come from it; nothing else lists keys.
 
 use Fallback::{Nothing, Value};
-use eg_settings::log::{file_key, format_key, level_key, type_key};
+use eg_settings::log::{file_key, format_key, level_key, socket_key, type_key};
 use eg_settings::{Description, Environment, Fallback, Family, Key, Kind, Rivals, ShortName, key};
 
 /// The section of which there is one for each connector.
@@ -141,8 +141,9 @@ const KEYS: &[Key] = &[
     key("control", "dhparams", Kind::Path, Value("conf/ssl/dhparams.pem"),
         "accepted and ignored: TLS 1.3 has forward secrecy without it").later(),
     // -- [logging]
-    type_key("file", "where lines go; `console` is standard error"),
+    type_key("file", "where lines go; `console` is standard error, `syslog` the facility daemon"),
     file_key(Value("/var/log/enforcegate/engine.log"), "the log file, opened again on SIGHUP").reread(),
+    socket_key(),
     level_key("error"),
     format_key(),
     // -- [audit]
