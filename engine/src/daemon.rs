@@ -10,8 +10,9 @@ use eg_policy::ruleset::Ruleset;
 use eg_settings::log::{Sink, chain};
 
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
+use crate::bind::bind;
 use crate::config::{Config, Loaded, version, weakenings};
-use crate::listener::{DataPlane, DataPlaneParts, ListenFault, bind};
+use crate::listener::{DataPlane, DataPlaneParts, ListenFault};
 use crate::portal_link::PortalLinks;
 use crate::process::{Asked, Signals};
 use crate::reload::{Receipt, ReloadFault, Reloader, Start};
@@ -59,7 +60,7 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     );
     announce(loaded);
     // The address first: a second engine must fail before it touches the first one's files.
-    let listeners = bind(&config.connectors)?;
+    let listeners = bind(&config.connectors).map_err(ListenFault::Bind)?;
     let pair = tls_pair(config)?;
     let (reloader, ruleset) = open_policy(config)?;
     let live = Arc::new(Live::new(ruleset));
@@ -75,8 +76,8 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
         threads: config.global.threads,
         version: version().to_owned(),
     })?;
-    let addresses: Vec<String> = plane.addresses().iter().map(ToString::to_string).collect();
-    tracing::info!(listening = addresses.join(" "), "ready");
+    let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
+    tracing::info!(listening = places.join(" "), "ready");
     let engine = Running { reloader, live, audit, sink };
     engine.serve(signals, plane, audit_thread)
 }

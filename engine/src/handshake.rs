@@ -5,8 +5,6 @@
 //!
 //! INVARIANT: an [`AuthenticPeer`] comes only out of a proof that held.
 
-use std::net::{IpAddr, SocketAddr};
-
 use eg_proto::handshake::EXPORTER_LABEL;
 use eg_proto::limits::{IN_FLIGHT_MAX, KEEPALIVE_IDLE};
 use eg_proto::{
@@ -18,6 +16,7 @@ use rustls::{ProtocolVersion, ServerConnection};
 
 use crate::config::ConnectorConfig;
 use crate::portal_link::PortalLinks;
+use crate::transport::Peer;
 
 /// A connector that may speak on a listener.
 #[derive(Debug, Clone)]
@@ -26,14 +25,20 @@ pub struct Guest {
     pub name: ConnectorName,
     /// The key.
     pub key: SharedKey,
-    /// Where it may come from.
+    /// Where it may come from over TCP.
     pub peers: Vec<IpNet>,
 }
 
 impl Guest {
-    pub(crate) fn may_come_from(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.peers.iter().any(|net| net.contains(&address))
+    pub(crate) fn may_come_from(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Tcp(address) => {
+                let address = address.ip().to_canonical();
+                self.peers.iter().any(|net| net.contains(&address))
+            }
+            // Who may open the socket's file may come; the key is asked for all the same.
+            Peer::Socket { .. } => true,
+        }
     }
 }
 
@@ -49,7 +54,7 @@ pub struct AuthenticPeer {
     connector: ConnectorName,
     run: u128,
     inspect: Inspect,
-    address: SocketAddr,
+    peer: Peer,
     session: u64,
 }
 
@@ -74,8 +79,8 @@ impl AuthenticPeer {
 
     /// Where it comes from.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub const fn peer(&self) -> Peer {
+        self.peer
     }
 
     /// The number of its session in this run of the engine.
@@ -96,7 +101,7 @@ pub(crate) enum Vacancy {
 /// What decides about one connection.
 pub(crate) struct Door<'a> {
     pub(crate) guests: &'a [Guest],
-    pub(crate) address: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) vacancy: Vacancy,
     pub(crate) portal: &'a PortalLinks,
     pub(crate) tokens: &'a [FailureToken],
@@ -110,7 +115,7 @@ impl Admission for Door<'_> {
             .iter()
             .find(|guest| guest.name == hello.connector)
             .ok_or(RefusedReason::UnknownConnector)?;
-        if !guest.may_come_from(self.address.ip()) {
+        if !guest.may_come_from(&self.peer) {
             return Err(RefusedReason::AddressNotAllowed);
         }
         Ok(&guest.key)
@@ -194,7 +199,7 @@ impl Proving {
                 connector: hello.connector,
                 run: hello.run.0,
                 inspect: hello.inspect,
-                address: door.address,
+                peer: door.peer,
                 session,
             })),
         }

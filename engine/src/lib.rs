@@ -14,6 +14,8 @@ pub mod process;
 pub mod tls;
 
 // -- the data plane, in the order in which a request meets it
+pub mod bind;
+pub mod transport;
 pub mod listener;
 mod worker;
 mod link;

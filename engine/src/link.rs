@@ -6,8 +6,9 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 
 use eg_proto::{Frame, FrameBuffer, FrameFault};
-use mio::net::TcpStream;
 use rustls::ServerConnection;
+
+use crate::transport::Stream;
 
 /// Answers that may wait for a peer that does not read before nothing more is read from it. A few
 /// full batches with tokens.
@@ -58,7 +59,7 @@ pub(crate) enum LinkFault {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Stream,
     tls: ServerConnection,
     frames: FrameBuffer,
     out: Vec<u8>,
@@ -66,7 +67,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(socket: TcpStream, tls: ServerConnection) -> Self {
+    pub(crate) fn new(socket: Stream, tls: ServerConnection) -> Self {
         Self { socket, tls, frames: FrameBuffer::for_handshake(), out: Vec::new(), sent: 0 }
     }
 

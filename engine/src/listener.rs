@@ -3,10 +3,9 @@
 //!
 //! One thread accepts and hands connections round to the workers. A source that no connector of the
 //! listener may come from is closed before TLS: it learns nothing and costs nothing.
-//! Left out for now: UNIX sockets (`net = "socket"`).
+//! Left out on purpose: how a listener is had, which is `bind`'s.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -15,14 +14,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use eg_proto::FailureToken;
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::audit::Audit;
-use crate::config::{ConnectorConfig, Transport};
+use crate::bind::{BindFault, BoundListener, Listener, Place};
 use crate::handshake::{Guest, Vacancy};
 use crate::portal_link::PortalLinks;
 use crate::refusals::{Refusal, Refusals};
+use crate::transport::{Door, Peer, Stream};
 use crate::view::{Live, now};
 use crate::worker::{Arrival, WAKER, Worker};
 
@@ -64,66 +63,18 @@ impl Drop for Seat {
 /// Why the listeners cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenFault {
-    /// The address is taken, or not ours.
-    #[error("the address {address} of `[connectors.{connector}]` cannot be listened on")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The first table that names it.
-        connector: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The transport comes later.
-    #[error("`[connectors.{connector}]`: `net = \"socket\"` is not served yet; use `tcp`")]
-    Socket {
-        /// The table.
-        connector: String,
-    },
+    /// A place is taken, or not ours.
+    #[error(transparent)]
+    Bind(#[from] BindFault),
     /// The threads or what they need cannot be had.
     #[error("the threads of the Defendr listener cannot be started")]
     Threads(#[source] io::Error),
 }
 
-/// A bound listener and who may speak on it.
-#[derive(Debug)]
-pub struct BoundListener {
-    /// The listener.
-    pub socket: std::net::TcpListener,
-    /// The connectors that share it.
-    pub guests: Vec<Guest>,
-}
-
-/// Binds the listeners of all connectors; tables with equal `ip` and `port` share one.
-///
-/// # Errors
-/// Where an address cannot be had.
-pub fn bind(connectors: &[ConnectorConfig]) -> Result<Vec<BoundListener>, ListenFault> {
-    let mut bound: Vec<(SocketAddr, BoundListener)> = Vec::new();
-    for config in connectors {
-        let connector = config.name.to_string();
-        match config.net {
-            Transport::Tcp => {}
-            Transport::Socket => return Err(ListenFault::Socket { connector }),
-        }
-        let address = SocketAddr::new(config.ip, config.port);
-        let guest = Guest::from(config);
-        match bound.iter_mut().find(|(known, _)| *known == address) {
-            Some((_, listener)) => listener.guests.push(guest),
-            None => {
-                let socket = std::net::TcpListener::bind(address)
-                    .map_err(|source| ListenFault::Bind { address, connector, source })?;
-                bound.push((address, BoundListener { socket, guests: vec![guest] }));
-            }
-        }
-    }
-    Ok(bound.into_iter().map(|(_, listener)| listener).collect())
-}
-
 /// What the data plane is made of.
 #[derive(Debug)]
 pub struct DataPlaneParts {
-    /// The listeners, from [`bind`].
+    /// The listeners, from [`bind`](crate::bind::bind).
     pub listeners: Vec<BoundListener>,
     /// The TLS pair; Defendr speaks TLS 1.3 only, whatever else this allows.
     pub tls: Arc<rustls::ServerConfig>,
@@ -185,8 +136,8 @@ impl House {
         self.drain_until.get().copied()
     }
 
-    fn may_enter(&self, door: usize, address: IpAddr) -> bool {
-        self.guests(door).iter().any(|guest| guest.may_come_from(address))
+    fn may_enter(&self, door: usize, peer: &Peer) -> bool {
+        self.guests(door).iter().any(|guest| guest.may_come_from(peer))
     }
 }
 
@@ -194,7 +145,7 @@ impl House {
 #[derive(Debug)]
 pub struct DataPlane {
     house: Arc<House>,
-    addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     front: Thread,
     workers: Vec<Thread>,
 }
@@ -222,8 +173,8 @@ impl DataPlane {
 
     fn try_start(parts: DataPlaneParts) -> io::Result<Self> {
         let tokens = parts.portal.link()?.failure_tokens(now());
-        let (sockets, doors): (Vec<_>, Vec<_>) =
-            parts.listeners.into_iter().map(|bound| (bound.socket, bound.guests)).unzip();
+        let (listeners, doors): (Vec<_>, Vec<_>) =
+            parts.listeners.into_iter().map(|bound| (bound.listener, bound.guests)).unzip();
         let house = Arc::new(House {
             doors,
             tls: parts.tls,
@@ -249,18 +200,17 @@ impl DataPlane {
             hands.push(Hand { waker: Arc::clone(&waker), arrivals });
             workers.push(Thread { waker, handle });
         }
-        let addresses =
-            sockets.iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
-        let front = Front::new(Arc::clone(&house), sockets, hands)?;
+        let places = listeners.iter().map(Listener::place).collect::<Result<_, _>>()?;
+        let front = Front::new(Arc::clone(&house), listeners, hands)?;
         let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
         let handle = spawn("defendr-front".into(), move || front.run())?;
-        Ok(Self { house, addresses, front: Thread { waker, handle }, workers })
+        Ok(Self { house, places, front: Thread { waker, handle }, workers })
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// Sessions that are open.
@@ -296,7 +246,7 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHa
 struct Front {
     house: Arc<House>,
     poll: Poll,
-    sockets: Vec<TcpListener>,
+    doors: Vec<Door>,
     hands: Vec<Hand>,
     next: usize,
 }
@@ -310,20 +260,15 @@ enum Queue {
 }
 
 impl Front {
-    fn new(
-        house: Arc<House>,
-        sockets: Vec<std::net::TcpListener>,
-        hands: Vec<Hand>,
-    ) -> io::Result<Self> {
+    fn new(house: Arc<House>, listeners: Vec<Listener>, hands: Vec<Hand>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listeners = Vec::new();
-        for (door, socket) in sockets.into_iter().enumerate() {
-            socket.set_nonblocking(true)?;
-            let mut listener = TcpListener::from_std(socket);
-            poll.registry().register(&mut listener, Token(door), Interest::READABLE)?;
-            listeners.push(listener);
+        let mut doors = Vec::new();
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let mut door = Door::open(listener)?;
+            poll.registry().register(&mut door, Token(number), Interest::READABLE)?;
+            doors.push(door);
         }
-        Ok(Self { house, poll, sockets: listeners, hands, next: 0 })
+        Ok(Self { house, poll, doors, hands, next: 0 })
     }
 
     fn run(mut self) {
@@ -337,7 +282,7 @@ impl Front {
                 return;
             }
             let mut stuck = false;
-            for door in 0..self.sockets.len() {
+            for door in 0..self.doors.len() {
                 stuck |= self.accept_all(door) == Queue::Stuck;
             }
             pause = stuck.then_some(ACCEPT_PAUSE);
@@ -346,15 +291,14 @@ impl Front {
 
     fn accept_all(&mut self, door: usize) -> Queue {
         loop {
-            let Some(listener) = self.sockets.get(door) else { return Queue::Empty };
-            match listener.accept() {
-                Ok((socket, address)) => self.take(socket, address, door),
+            let Some(open) = self.doors.get(door) else { return Queue::Empty };
+            match open.accept() {
+                Ok((socket, peer)) => self.take(socket, peer, door),
                 Err(fault) => match fault.kind() {
                     io::ErrorKind::WouldBlock => return Queue::Empty,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => {
-                        let here = listener.local_addr().ok();
-                        tracing::debug!(%fault, ?here, "the system refuses a connection");
+                        tracing::debug!(%fault, door, "the system refuses a connection");
                         return Queue::Stuck;
                     }
                 },
@@ -362,20 +306,18 @@ impl Front {
         }
     }
 
-    fn take(&mut self, socket: mio::net::TcpStream, address: SocketAddr, door: usize) {
+    fn take(&mut self, socket: Stream, peer: Peer, door: usize) {
         let refusals = &self.house.refusals;
-        if !self.house.may_enter(door, address.ip()) {
-            refusals.note(Refusal::Source, address, None, "see `peers` in engine.conf");
+        if !self.house.may_enter(door, &peer) {
+            refusals.note(Refusal::Source, peer, None, "see `peers` in engine.conf");
             return;
         }
         let max = self.house.sessions.load(Ordering::Acquire).saturating_add(STRANGERS_MAX);
         let Some(place) = Seat::take(&self.house.connections, max) else {
-            refusals.note(Refusal::Busy, address, None, "too many connections are open");
+            refusals.note(Refusal::Busy, peer, None, "too many connections are open");
             return;
         };
-        // Answers leave at once; without it they would wait for acknowledgements.
-        let _ = socket.set_nodelay(true);
-        let mut arrival = Arrival { socket: socket.into(), address, door, place };
+        let mut arrival = Arrival { socket, peer, door, place };
         for _ in 0..self.hands.len() {
             self.next = (self.next + 1) % self.hands.len();
             let Some(hand) = self.hands.get(self.next) else { break };
@@ -392,7 +334,7 @@ impl Front {
                 }
             }
         }
-        refusals.note(Refusal::Busy, address, None, "all workers have more than they can take");
+        refusals.note(Refusal::Busy, peer, None, "all workers have more than they can take");
     }
 }
 

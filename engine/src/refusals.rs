@@ -4,13 +4,13 @@
 //! A stranger may knock thousands of times a second; the log and the trail then show the first few
 //! of each kind in a minute and how many more there were.
 
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use eg_proto::RefusedReason;
 
 use crate::audit::{Audit, Event};
+use crate::transport::Peer;
 use crate::view::now;
 
 /// How long a window is in which lines of one kind are counted.
@@ -113,13 +113,7 @@ impl Refusals {
     }
 
     /// Counts, and says so where there is room in the window. Never on the way of a request.
-    pub(crate) fn note(
-        &self,
-        refusal: Refusal,
-        peer: SocketAddr,
-        connector: Option<&str>,
-        detail: &str,
-    ) {
+    pub(crate) fn note(&self, refusal: Refusal, peer: Peer, connector: Option<&str>, detail: &str) {
         let Some(others) = self.admit(refusal, Instant::now()) else { return };
         let reason = refusal.word();
         let connector_shown = connector.unwrap_or("-");

@@ -3,7 +3,7 @@
 //! INVARIANT: an answer goes into the output only after its batch's entries went to the trail, and a
 //! session reads nothing while its peer leaves answers lying.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use eg_proto::limits::{HANDSHAKE_TIMEOUT, KEEPALIVE_DEAD, KEEPALIVE_IDLE};
@@ -18,6 +18,7 @@ use crate::handshake::{AuthenticPeer, Door, Proving};
 use crate::link::{Flushed, Link, LinkFault, OUT_BYTES_MAX, Received};
 use crate::listener::{House, Seat};
 use crate::refusals::Refusal;
+use crate::transport::Peer;
 use crate::view::{View, now};
 
 /// How long a connection that we ended may take to read our last words.
@@ -120,7 +121,7 @@ impl From<HandshakeFault> for End {
 pub(crate) struct Session {
     pub(crate) link: Link,
     stage: Stage,
-    address: SocketAddr,
+    peer: Peer,
     door: usize,
     number: u64,
     began: Instant,
@@ -134,7 +135,7 @@ impl Session {
     /// A connection that was let in by `door`; `place` is its place among the connections.
     pub(crate) fn new(
         link: Link,
-        (address, door): (SocketAddr, usize),
+        (peer, door): (Peer, usize),
         number: u64,
         at: Instant,
         place: Seat,
@@ -142,7 +143,7 @@ impl Session {
         Self {
             link,
             stage: Stage::Connecting,
-            address,
+            peer,
             door,
             number,
             began: at,
@@ -171,7 +172,7 @@ impl Session {
         }
         let mut chunk = std::mem::take(&mut bench.chunk);
         let stage = &mut self.stage;
-        let ticket = Ticket { address: self.address, door: self.door, number: self.number };
+        let ticket = Ticket { peer: self.peer, door: self.door, number: self.number };
         let received =
             self.link.receive(&mut chunk, |link| take_frames(link, stage, &ticket, bench, house));
         bench.chunk = chunk;
@@ -293,10 +294,10 @@ impl Session {
         };
         let connector = connector.map(eg_proto::ConnectorName::as_str);
         if let End::Fault { refusal, detail, .. } = end {
-            house.refusals.note(*refusal, self.address, connector, detail);
+            house.refusals.note(*refusal, self.peer, connector, detail);
         }
         if let (Stage::Open(seated), Some(connector)) = (&self.stage, connector) {
-            let (peer, session) = (seated.peer.address(), seated.peer.session());
+            let (peer, session) = (seated.peer.peer(), seated.peer.session());
             tracing::info!(connector, %peer, session, "connector disconnected");
         }
     }
@@ -322,7 +323,7 @@ impl Session {
 
 /// What identifies a connection to the frames that come over it.
 struct Ticket {
-    address: SocketAddr,
+    peer: Peer,
     door: usize,
     number: u64,
 }
@@ -359,7 +360,7 @@ fn take_frames(
             Stage::Proving(proving) => {
                 let door = Door {
                     guests: house.guests(ticket.door),
-                    address: ticket.address,
+                    peer: ticket.peer,
                     vacancy: house.vacancy(),
                     portal: &house.portal,
                     tokens: &house.tokens,
@@ -381,8 +382,8 @@ fn seat(peer: AuthenticPeer, house: &House) -> Result<Seated, End> {
     let seat = house.take_seat().ok_or_else(|| {
         fault(full, RefusedReason::SessionLimit.sentence(), CloseReason::Teardown)
     })?;
-    let (connector, address) = (peer.connector().as_str(), peer.address());
-    tracing::info!(connector, peer = %address, session = peer.session(), "connector connected");
+    let (connector, from) = (peer.connector().as_str(), peer.peer());
+    tracing::info!(connector, peer = %from, session = peer.session(), "connector connected");
     Ok(Seated { peer, _seat: seat })
 }
 

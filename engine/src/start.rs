@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use eg_settings::Overrides;
 use eg_settings::log::{self, Speaker, chain};
 
+use crate::bind::Place;
 use crate::config::{Args, Loaded, Mode, Shown, load};
 use crate::daemon::{self, DaemonFault};
 use crate::listener::ListenFault;
@@ -107,11 +108,12 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
         }
         DaemonFault::Policy(ReloadFault::Sources(_)) => Some(("[policy]".to_owned(), "path")),
         DaemonFault::Audit(_) => Some(("[audit]".to_owned(), "path")),
-        DaemonFault::Listen(ListenFault::Bind { connector, .. }) => {
-            Some((format!("[connectors.{connector}]"), "port"))
-        }
-        DaemonFault::Listen(ListenFault::Socket { connector }) => {
-            Some((format!("[connectors.{connector}]"), "net"))
+        DaemonFault::Listen(ListenFault::Bind(fault)) => {
+            let key = match fault.place {
+                Place::Tcp(_) => "port",
+                Place::Socket(_) => "path",
+            };
+            Some((format!("[connectors.{}]", fault.connector), key))
         }
         DaemonFault::Policy(_)
         | DaemonFault::Listen(ListenFault::Threads(_))

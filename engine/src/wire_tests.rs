@@ -116,7 +116,7 @@ impl Engine {
         ])));
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let plane = DataPlane::start(DataPlaneParts {
-            listeners: vec![BoundListener { socket, guests }],
+            listeners: vec![BoundListener { listener: Listener::Tcp(socket), guests }],
             tls: server_tls(),
             live: Arc::clone(&live),
             audit,
@@ -129,7 +129,10 @@ impl Engine {
     }
 
     fn address(&self) -> SocketAddr {
-        self.plane.addresses()[0]
+        match &self.plane.places()[0] {
+            Place::Tcp(address) => *address,
+            Place::Socket(path) => panic!("{}", path.display()),
+        }
     }
 
     fn client(&self) -> Client {

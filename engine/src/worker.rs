@@ -6,14 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use eg_policy::decide::Scratch;
 use eg_policy::uri::UriBuffer;
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustls::ServerConnection;
 
@@ -21,6 +19,7 @@ use crate::answer::Desk;
 use crate::link::{CHUNK_BYTES, Link};
 use crate::listener::{House, Seat};
 use crate::session::{Bench, Session, Turn};
+use crate::transport::{Peer, Stream};
 
 /// What a waker says; sessions have the numbers of their slots.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -34,8 +33,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A connection that was let in, on its way to a worker.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) socket: std::net::TcpStream,
-    pub(crate) address: SocketAddr,
+    pub(crate) socket: Stream,
+    pub(crate) peer: Peer,
     pub(crate) door: usize,
     pub(crate) place: Seat,
 }
@@ -149,11 +148,11 @@ impl Worker {
     }
 
     fn admit(&mut self, arrival: Arrival, at: Instant) -> io::Result<usize> {
-        let Arrival { socket, address, door, place } = arrival;
+        let Arrival { socket, peer, door, place } = arrival;
         let tls = ServerConnection::new(Arc::clone(&self.house.tls)).map_err(io::Error::other)?;
-        let link = Link::new(TcpStream::from_std(socket), tls);
+        let link = Link::new(socket, tls);
         let number = self.house.next_session();
-        let mut session = Session::new(link, (address, door), number, at, place);
+        let mut session = Session::new(link, (peer, door), number, at, place);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use eg_policy::moment::Moment;
@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::redact::{self, QueryKey, Readable, Shown};
 use crate::config::RedactQuery;
+use crate::transport::Peer;
 
 /// Whether a query comes for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub enum Event<'a> {
     /// Somebody was not let in.
     Refused {
         /// The address that tried.
-        peer: SocketAddr,
+        peer: Peer,
         /// The name that it gave, where it came so far.
         connector: Option<&'a str>,
         /// Why.
@@ -204,7 +205,7 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     setting: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

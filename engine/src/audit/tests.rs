@@ -1,7 +1,7 @@
 //! The trail as its users see it: what is written, and what a verdict becomes when it cannot be.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -331,7 +331,7 @@ fn a_batch_larger_than_a_block_is_recorded_whole() {
 fn events_stand_beside_verdicts() {
     let (audit, thread, memory) = trail(Verdicts::None, OnFailure::Deny);
     let now = Moment::from_unix_micros(0);
-    let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
+    let peer = crate::transport::Peer::Tcp("192.0.2.1:4711".parse().unwrap());
     audit.event(&Event::Start { version: "1", ruleset: "ab", rules: 1 }, now);
     audit.event(&Event::Weakening { setting: "verdicts none" }, now);
     audit
