@@ -8,6 +8,7 @@
 pub mod start;
 
 pub mod daemon;
+pub mod policy_thread;
 
 pub mod config;
 pub mod process;

@@ -67,6 +67,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_enforcegate-engine"));
         command.arg("-c").arg(self.path("engine.conf")).args(arguments);
         command.env_clear().stdin(Stdio::null());
+        command.env("ENGINE_APM_DIAGNOSTIC_FILE", self.path("last-error.json"));
         command
     }
 

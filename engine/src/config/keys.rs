@@ -25,6 +25,9 @@ pub const ENGINE_CONF: Description = Description {
 };
 
 /// The short names of the original.
+/// Where the cause of a start that failed goes, unless something else is said.
+pub(super) const DIAGNOSTIC_FILE: &str = "/var/lib/enforcegate/apm-last-error.json";
+
 #[rustfmt::skip] // a table is read by columns
 const SHORT: &[ShortName] = &[
     ShortName { name: "ENFORCEGATE_CAPTIVE_BASE_URL", section: "captive_portal", key: "base_url" },
@@ -39,8 +42,8 @@ const SHORT: &[ShortName] = &[
 #[rustfmt::skip] // a table is read by columns
 const KEYS: &[Key] = &[
     // -- top
-    key("", "diagnostic_file", Kind::Path, Value("/var/lib/enforcegate/apm-last-error.json"),
-        "where the structured cause of a fatal start failure goes").later(),
+    key("", "diagnostic_file", Kind::Path, Value(DIAGNOSTIC_FILE),
+        "where the structured cause of a fatal start failure goes; the next good start removes it"),
     // -- [global]
     key("global", "threads", Kind::Integer { least: 1, most: 256 }, Value("4"),
         "worker threads that serve connector sessions; sessions share them"),

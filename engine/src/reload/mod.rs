@@ -7,6 +7,7 @@
 //! were. Set files that were already written then are named by their content and harm nobody; the
 //! next reload that succeeds removes them.
 
+mod ending;
 mod fault;
 mod kept;
 mod lists;
@@ -26,6 +27,7 @@ use eg_policy::ruleset::Ruleset;
 use crate::config::{Config, PolicyConfig};
 use crate::sources::{self, SharedFolder, Sources};
 use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
+pub use ending::Ending;
 pub use fault::ReloadFault;
 use lists::ListLoader;
 use sets::SetBuilder;
@@ -102,6 +104,7 @@ pub struct Reloader {
     config: PolicyConfig,
     store: Store,
     live: Option<StoredPolicy>,
+    ending: Ending,
 }
 
 /// A policy that is ready to go live.
@@ -141,7 +144,13 @@ impl Reloader {
     #[must_use]
     pub fn new(config: &Config, store: Store) -> Self {
         let policy = &config.policy;
-        Self { config: policy.clone(), store, live: None }
+        Self { config: policy.clone(), store, live: None, ending: Ending::default() }
+    }
+
+    /// Gives up between two steps once the engine ends.
+    #[must_use]
+    pub fn heeding(self, ending: &Ending) -> Self {
+        Self { ending: ending.clone(), ..self }
     }
 
     /// The policy of the store without reading the policy's files; where there is none, or its set
@@ -208,7 +217,11 @@ impl Reloader {
             self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
         let guard = self.config.shrink_guard_percent;
         let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+            self.ending.check().map_err(|fault| fault.to_string())?;
+            loader.load(list)
+        });
+        self.ending.check()?;
         if has_error(&diagnostics) {
             return Err(ReloadFault::Policy { diagnostics });
         }
@@ -225,7 +238,9 @@ impl Reloader {
         let policy = compile(checked, self.config.default_action, lists);
         let mut builder = SetBuilder::new(self.store.sets());
         builder.take(loader);
+        self.ending.check()?;
         let ruleset = builder.build(&policy)?;
+        self.ending.check()?;
         notes.append(&mut builder.notes);
         let revision = self.store.save_policy(&policy, compiled_us)?;
         let receipt = Receipt {

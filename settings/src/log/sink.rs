@@ -158,6 +158,12 @@ impl Sink {
         }
     }
 
+    /// Waits until what was logged so far is written, for a second at most: before an end that
+    /// drops nothing.
+    pub fn catch_up(&self) {
+        self.flush(FLUSH_MAX);
+    }
+
     /// Waits until what was logged so far is written, for `patience` at most.
     fn flush(&self, patience: Duration) {
         let wanted = self.state.queued.load(Ordering::Acquire);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::level::Level;
 
-/// The facility LOG_DAEMON, which stands left of the severity in a line's first number.
+/// The facility `LOG_DAEMON`, which stands left of the severity in a line's first number.
 const FACILITY: u8 = 3 << 3;
 
 /// Longer lines are cut: rsyslog takes 8 KiB unless it is told otherwise.
