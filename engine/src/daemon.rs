@@ -21,6 +21,7 @@ use crate::process::{Asked, Handed, Signals, Supervisor, Told};
 use crate::reload::ReloadFault;
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
+use crate::watch::{Look, Watch};
 
 /// How long requests in flight may take once the engine is asked to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -28,9 +29,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// What a reload has of those five seconds at least, so that one that heeds the end can finish its
 /// step; past that it is left behind.
 const RELOAD_END_MIN: Duration = Duration::from_millis(500);
-
-/// Signs of life within the time after which the service manager gives the engine up.
-const SIGNS_OF_LIFE: u32 = 3;
 
 /// Why the engine does not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -309,9 +307,10 @@ impl Running<'_> {
         signals: &Signals,
         caller: &impl Caller,
     ) -> Result<Wish, DaemonFault> {
-        let mut watch = Watch::over(&self.plane, self.supervisor);
+        let pulses = || self.plane.pulses();
+        let mut watch = Watch::new(self.supervisor.watchdog(), pulses(), Instant::now());
         loop {
-            match signals.wait(None, watch.wait()).map_err(DaemonFault::Signals)? {
+            match signals.wait(None, watch.wait(Instant::now())).map_err(DaemonFault::Signals)? {
                 Asked::Nothing => {}
                 Asked::Reload => self.reload(),
                 Asked::Stop(signal) => {
@@ -328,7 +327,13 @@ impl Running<'_> {
                     }
                 },
             }
-            watch.look(Instant::now());
+            match watch.look(Instant::now(), pulses) {
+                Look::Early => {}
+                Look::Alive => self.supervisor.tell(Told::Alive),
+                Look::Stuck(threads) => {
+                    eg_settings::critical!(threads, "threads that serve make no progress");
+                }
+            }
         }
     }
 
@@ -339,44 +344,5 @@ impl Running<'_> {
         }
         self.audit.reopen();
         self.policy.reload();
-    }
-}
-
-/// The signs of life for the service manager's watchdog.
-struct Watch<'p> {
-    plane: &'p DataPlane,
-    supervisor: &'p Supervisor,
-    every: Option<Duration>,
-    next: Instant,
-    before: Vec<u64>,
-}
-
-impl<'p> Watch<'p> {
-    fn over(plane: &'p DataPlane, supervisor: &'p Supervisor) -> Self {
-        let every = supervisor.watchdog().map(|time| time / SIGNS_OF_LIFE);
-        let next = Instant::now() + every.unwrap_or_default();
-        Self { plane, supervisor, every, next, before: plane.pulses() }
-    }
-
-    /// How long nothing is to be looked at.
-    fn wait(&self) -> Option<Duration> {
-        self.every.map(|_| self.next.saturating_duration_since(Instant::now()))
-    }
-
-    /// Says that the engine is alive, where every thread has gone round its loop since the last look.
-    fn look(&mut self, at: Instant) {
-        let Some(every) = self.every else { return };
-        if at < self.next {
-            return;
-        }
-        self.next = at + every;
-        let pulses = self.plane.pulses();
-        let stuck = pulses.iter().zip(&self.before).filter(|(now, before)| now == before).count();
-        self.before = pulses;
-        if stuck == 0 {
-            self.supervisor.tell(Told::Alive);
-        } else {
-            eg_settings::critical!(stuck, "threads that serve connectors make no progress");
-        }
     }
 }

@@ -187,7 +187,7 @@ fn reload(reloader: &mut Reloader, public: &Public, ending: &Ending) {
         }
         // Nobody is left who would want to know.
         Err(ReloadFault::Ending) if ending.has_begun() => {
-            eg_settings::info!("the reload is given up, since the engine ends");
+            tracing::info!("the reload is given up, since the engine ends");
         }
         Err(fault) => {
             report_fault(&fault);
