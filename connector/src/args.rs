@@ -9,7 +9,8 @@ const CONFIG_PATH: &str = "/etc/enforcegate/squid-connector.conf";
 
 /// Squid's helper: asks the EnforceGate engine about every request.
 ///
-/// Squid starts it as `url_rewrite_program`; `--squid-conf` prints the lines for squid.conf.
+/// Squid starts it as `url_rewrite_program`, and with `--acl` for `external_acl_type`; `--squid-conf`
+/// prints the lines for squid.conf.
 #[derive(Debug, Parser)]
 #[command(name = "enforcegate-squid-connector", disable_version_flag = true)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
@@ -22,8 +23,8 @@ pub(crate) struct Args {
     #[arg(short = 'v', long)]
     pub(crate) version: bool,
 
-    /// Serve as `external_acl_type` helper (not in this version yet).
-    #[arg(long)]
+    /// Serve as `external_acl_type` helper: what is to be done with TLS.
+    #[arg(long, conflicts_with = "squid_conf")]
     pub(crate) acl: bool,
 
     /// Print the lines for squid.conf; asks the engine for the portal's address.

@@ -1,15 +1,15 @@
-//! What to say when no engine can: `fail_action`.
+//! When no engine can judge: what is said is the role's, from its `fail_action`; here it is counted.
 //!
 //! Squid lets a request pass on `ERR`, `BH`, garbage and a dead helper, so failing closed must be
 //! said aloud. The sealed tokens come from the last welcome; before any, the token is `-`.
 //!
-//! INVARIANT: a line that could not be read and an answer that could not be read are refused even
-//! with `fail_action = "permit"`: they smell of tampering, not of an engine that is down.
+//! INVARIANT: a request whose line or answer could not be read is refused even with
+//! `fail_action = "permit"`: that smells of tampering, not of an engine that is down.
 
 use eg_proto::{FailureCause, FailureToken};
 
-use crate::config::FailAction;
-use crate::rewrite::{Channel, Replies};
+use crate::helper::Channel;
+use crate::role::{Alone, Role};
 
 /// How many causes there are.
 const CAUSES: usize = FailureCause::ALL.len();
@@ -58,7 +58,7 @@ enum State {
 /// Answers without an engine, counted.
 #[derive(Debug)]
 pub struct Fallback {
-    action: FailAction,
+    alone: Alone,
     tokens: [Option<String>; CAUSES],
     total: CauseCounts,
     unreported: CauseCounts,
@@ -68,9 +68,9 @@ pub struct Fallback {
 impl Fallback {
     /// No token is known yet.
     #[must_use]
-    pub fn new(action: FailAction) -> Self {
+    pub fn new(alone: Alone) -> Self {
         Self {
-            action,
+            alone,
             tokens: Default::default(),
             total: CauseCounts::default(),
             unreported: CauseCounts::default(),
@@ -91,26 +91,20 @@ impl Fallback {
     pub fn answer(
         &mut self,
         out: &mut Vec<u8>,
-        replies: &Replies,
+        role: &Role,
         channel: Channel,
         cause: FailureCause,
     ) {
         self.total.add(cause);
         self.unreported.add(cause);
-        let action = match cause {
-            FailureCause::BrokenAnswer | FailureCause::UnreadableLine => FailAction::Deny,
+        match cause {
+            FailureCause::BrokenAnswer | FailureCause::UnreadableLine => {}
             FailureCause::NoEngine | FailureCause::Timeout | FailureCause::Overload => {
                 self.notice_alone(cause);
-                self.action
             }
-        };
-        match action {
-            FailAction::Deny => {
-                let token = self.tokens.get(place(cause)).and_then(Option::as_deref);
-                replies.refuse(out, channel, token);
-            }
-            FailAction::Permit => replies.let_pass(out, channel),
         }
+        let token = self.tokens.get(place(cause)).and_then(Option::as_deref);
+        role.fall_back(out, channel, cause, token);
     }
 
     /// An engine answered: the end of being alone.
@@ -119,11 +113,11 @@ impl Fallback {
             State::Working => {}
             State::Alone { since_answers } => {
                 self.state = State::Working;
-                match self.action {
-                    FailAction::Deny => {
+                match self.alone {
+                    Alone::Refused => {
                         tracing::warn!(refused = since_answers, "an engine answers again");
                     }
-                    FailAction::Permit => tracing::warn!(
+                    Alone::Passing => tracing::warn!(
                         passed = since_answers,
                         "an engine answers again; requests had passed without a verdict"
                     ),
@@ -148,12 +142,12 @@ impl Fallback {
             State::Alone { since_answers } => *since_answers = since_answers.saturating_add(1),
             State::Working => {
                 self.state = State::Alone { since_answers: 1 };
-                match self.action {
-                    FailAction::Deny => tracing::error!(
+                match self.alone {
+                    Alone::Refused => tracing::error!(
                         cause = cause.word(),
                         "requests are refused without a verdict until an engine answers"
                     ),
-                    FailAction::Permit => tracing::warn!(
+                    Alone::Passing => tracing::warn!(
                         cause = cause.word(),
                         "requests pass without a verdict until an engine answers"
                     ),
@@ -166,14 +160,15 @@ impl Fallback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Answer;
+    use crate::config::{Answer, FailAction};
 
     fn check(action: FailAction, cause: FailureCause, expected: &str) {
-        let mut fallback = Fallback::new(action);
+        let role = Role::rewrite(Answer::Note, action);
+        let mut fallback = Fallback::new(role.alone());
         let token = FailureToken { cause: FailureCause::Timeout, token: "late".to_owned() };
         fallback.learn(&[token]);
         let mut out = Vec::new();
-        fallback.answer(&mut out, &Replies::new(Answer::Note), Channel::Only, cause);
+        fallback.answer(&mut out, &role, Channel::Only, cause);
         assert_eq!(String::from_utf8(out).unwrap(), expected, "{cause:?}");
         assert_eq!(fallback.total().met().collect::<Vec<_>>(), [(cause, 1)]);
         assert_eq!(fallback.take_unreported().of(cause), 1);

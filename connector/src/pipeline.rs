@@ -10,21 +10,16 @@ use std::time::{Duration, Instant};
 
 use eg_proto::{FailureCause, FrameFault, Pushed, QueryWriter, Report, Terms};
 
-use crate::config::ConnectorSettings;
 use crate::fallback::{CauseCounts, Fallback};
+use crate::helper::{BadLine, Channel, Question, split_channel};
 use crate::inflight::{InFlight, Stage};
+use crate::ledger::Ledger;
 use crate::lines::{Line, LineBuffer};
-use crate::rewrite::{BadLine, Channel, Portal, Replies, RewriteRequest, split_channel};
+use crate::link::{LinkNumber, LinkSet, Load, ask_again_after};
+use crate::role::Role;
 
 /// Answers in the making keep this much memory between batches.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
-
-/// Whether an engine can be asked at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Linked,
-    Alone,
-}
 
 /// Which form Squid's lines have; the first good one tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +46,12 @@ pub struct Counters {
     pub late: u64,
     /// Answers that could not be read or told to Squid.
     pub broken: u64,
-    /// Requests asked a second time.
+    /// Requests asked a second time, after a loss or a wait.
     pub asked_again: u64,
+    /// Those of them that were asked of another engine while the first still had them.
+    pub hedged: u64,
+    /// Answers to requests that another engine had answered before.
+    pub second: u64,
     /// Answers given without an engine.
     pub fallbacks: CauseCounts,
 }
@@ -68,14 +67,17 @@ pub struct Pipeline {
 #[derive(Debug)]
 struct Desk {
     table: InFlight,
-    replies: Replies,
+    role: Role,
     fallback: Fallback,
     answer_timeout: Duration,
     form: Form,
-    reach: Reach,
+    ledger: Ledger,
+    ask_again_after: Duration,
+    /// The engine whose portal is known to `role`.
+    portal_of: Option<LinkNumber>,
     /// The old form has no channel-IDs: the next line waits for the answer to this one.
     only: Option<u64>,
-    scratch: RewriteRequest,
+    scratch: Question,
     out: Vec<u8>,
     counters: Counters,
     reported: Counters,
@@ -84,18 +86,20 @@ struct Desk {
 impl Pipeline {
     /// Nothing is outstanding and no engine is known.
     #[must_use]
-    pub fn new(settings: &ConnectorSettings) -> Self {
+    pub fn new(role: Role, answer_timeout: Duration) -> Self {
         Self {
             lines: LineBuffer::default(),
             desk: Desk {
                 table: InFlight::default(),
-                replies: Replies::new(settings.answer.clone()),
-                fallback: Fallback::new(settings.fail_action),
-                answer_timeout: settings.answer_timeout,
+                fallback: Fallback::new(role.alone()),
+                role,
+                answer_timeout,
                 form: Form::Unknown,
-                reach: Reach::Alone,
+                ledger: Ledger::default(),
+                ask_again_after: ask_again_after(answer_timeout),
+                portal_of: None,
                 only: None,
-                scratch: RewriteRequest::default(),
+                scratch: Question::default(),
                 out: Vec::new(),
                 counters: Counters::default(),
                 reported: Counters::default(),
@@ -135,33 +139,78 @@ impl Pipeline {
         }
     }
 
-    /// Appends all that has not been asked yet as frames of queries.
+    /// Appends all that has not been asked yet as frames of queries to this link's engine, of which
+    /// at most `asked_max` may be with it.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
-    pub fn write_queries(&mut self, out: &mut Vec<u8>, asked_max: usize) -> Result<(), FrameFault> {
-        self.desk.write_queries(out, asked_max)
+    pub fn write_queries(
+        &mut self,
+        link: LinkNumber,
+        out: &mut Vec<u8>,
+        asked_max: usize,
+        now: Instant,
+    ) -> Result<(), FrameFault> {
+        self.desk.write_queries(link, out, asked_max, now)
+    }
+
+    /// Appends what other engines leave without an answer for too long.
+    ///
+    /// # Errors
+    /// Never in practice; the frame's bound.
+    pub fn write_again(
+        &mut self,
+        link: LinkNumber,
+        out: &mut Vec<u8>,
+        asked_max: usize,
+        now: Instant,
+    ) -> Result<(), FrameFault> {
+        self.desk.write_again(link, out, asked_max, now)
+    }
+
+    /// What is due for another engine has been offered to all: it waits for the next link.
+    pub fn park(&mut self, now: Instant) {
+        if let Some(before) = now.checked_sub(self.desk.ask_again_after) {
+            self.desk.table.park(before);
+        }
+    }
+
+    /// What was parked may be offered again.
+    pub fn recall(&mut self) {
+        self.desk.table.recall();
+    }
+
+    /// When a question is due for another engine.
+    #[must_use]
+    pub fn next_again(&self) -> Option<Instant> {
+        self.desk.table.asked_first().map(|asked_at| asked_at + self.desk.ask_again_after)
     }
 
     /// An engine is there: takes its terms, and says what it is to be told first.
-    pub fn link_up(&mut self, terms: &Terms) -> Report {
-        self.desk.link_up(terms)
+    pub fn link_up(&mut self, link: LinkNumber, terms: &Terms) -> Report {
+        self.desk.link_up(link, terms)
     }
 
-    /// The engine is gone: what it was asked will be asked again.
-    pub fn link_down(&mut self) {
-        self.desk.reach = Reach::Alone;
-        let again = self.desk.table.unsend();
+    /// The engine is gone: what it alone was asked will be asked again.
+    pub fn link_down(&mut self, link: LinkNumber) {
+        self.desk.ledger.close(link);
+        let again = self.desk.table.unsend(link);
         let again = u64::try_from(again).unwrap_or(u64::MAX);
         self.desk.counters.asked_again = self.desk.counters.asked_again.saturating_add(again);
+    }
+
+    /// The links that are known to be up.
+    #[must_use]
+    pub const fn linked(&self) -> LinkSet {
+        self.desk.ledger.up()
     }
 
     /// Takes the body of a frame of answers.
     ///
     /// # Errors
     /// When the body is no batch; the link cannot be trusted any more.
-    pub fn take_answers(&mut self, body: &[u8]) -> Result<(), FrameFault> {
-        self.desk.take_answers(body)
+    pub fn take_answers(&mut self, link: LinkNumber, body: &[u8]) -> Result<(), FrameFault> {
+        self.desk.take_answers(link, body)
     }
 
     /// Answers everything whose time is up.
@@ -181,10 +230,10 @@ impl Pipeline {
         self.desk.table.outstanding()
     }
 
-    /// How many of them the present engine has been asked.
+    /// What the links have to know of the work.
     #[must_use]
-    pub const fn asked(&self) -> usize {
-        self.desk.table.sent()
+    pub fn load(&self) -> Load {
+        self.desk.ledger.load(self.outstanding())
     }
 
     /// The answers to write; `written` clears them.
@@ -219,7 +268,7 @@ impl Desk {
             Line::Unfinished(rest) => (rest, Some(BadLine::Unfinished)),
         };
         let (id, rest) = split_channel(bytes);
-        let read = fault.map_or_else(|| self.scratch.read(rest), Err);
+        let read = fault.map_or_else(|| self.role.read(&mut self.scratch, rest), Err);
         let channel = match (id, self.form) {
             (Some(id), Form::Unknown | Form::Numbered | Form::Plain) => Channel::Numbered(id),
             (None, Form::Unknown | Form::Plain) => Channel::Only,
@@ -280,18 +329,27 @@ impl Desk {
     }
 
     fn fall_back(&mut self, channel: Channel, cause: FailureCause) {
-        self.fallback.answer(&mut self.out, &self.replies, channel, cause);
+        self.fallback.answer(&mut self.out, &self.role, channel, cause);
     }
 
-    fn write_queries(&mut self, out: &mut Vec<u8>, asked_max: usize) -> Result<(), FrameFault> {
-        while self.table.sent() < asked_max && self.table.next_unsent().is_some() {
+    fn write_queries(
+        &mut self,
+        link: LinkNumber,
+        out: &mut Vec<u8>,
+        asked_max: usize,
+        now: Instant,
+    ) -> Result<(), FrameFault> {
+        while self.ledger.room(link, asked_max) > 0 && self.table.next_unsent().is_some() {
             let mut too_long = None;
             let mut writer = QueryWriter::begin(out);
-            while self.table.sent() < asked_max
+            while self.ledger.room(link, asked_max) > 0
                 && let Some(query) = self.table.next_unsent()
             {
                 match writer.push(&query) {
-                    Ok(Pushed::Taken) => self.table.mark_sent(),
+                    Ok(Pushed::Taken) => {
+                        self.table.mark_sent(link, now);
+                        self.ledger.asked(link, 1);
+                    }
                     Ok(Pushed::Full) => break,
                     Err(fault) => {
                         tracing::debug!(%fault, "refused a line that the wire cannot carry");
@@ -314,10 +372,51 @@ impl Desk {
         Ok(())
     }
 
-    fn link_up(&mut self, terms: &Terms) -> Report {
-        self.reach = Reach::Linked;
-        match Portal::of(terms) {
-            Some(portal) => self.replies.learn(portal),
+    fn write_again(
+        &mut self,
+        link: LinkNumber,
+        out: &mut Vec<u8>,
+        asked_max: usize,
+        now: Instant,
+    ) -> Result<(), FrameFault> {
+        let Some(before) = now.checked_sub(self.ask_again_after) else { return Ok(()) };
+        while self.table.asked_first().is_some_and(|asked_at| asked_at <= before) {
+            let mut room = self.ledger.room(link, asked_max);
+            let mut writer = QueryWriter::begin(out);
+            let count = self.table.ask_again(link, before, now, |query| {
+                room = room.checked_sub(1)?;
+                // It was asked before, so it can be written.
+                matches!(writer.push(query), Ok(Pushed::Taken)).then_some(())
+            });
+            writer.finish()?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.ledger.asked(link, count);
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.counters.hedged = self.counters.hedged.saturating_add(count);
+            self.counters.asked_again = self.counters.asked_again.saturating_add(count);
+        }
+        Ok(())
+    }
+
+    /// Redirects lead where the engine says that gave the verdict.
+    fn turn_to(&mut self, link: LinkNumber) {
+        if self.portal_of != Some(link)
+            && let Some(portal) = self.ledger.portal(link)
+        {
+            self.role.learn(portal.clone());
+            self.portal_of = Some(link);
+        }
+    }
+
+    fn link_up(&mut self, link: LinkNumber, terms: &Terms) -> Report {
+        self.table.recall();
+        match self.ledger.open(link, terms) {
+            Some(portal) => {
+                self.role.learn(portal.clone());
+                self.portal_of = Some(link);
+            }
             None => tracing::error!(
                 base_url = terms.base_url,
                 status = terms.redirect_status,
@@ -334,21 +433,29 @@ impl Desk {
         report
     }
 
-    fn take_answers(&mut self, body: &[u8]) -> Result<(), FrameFault> {
+    fn take_answers(&mut self, link: LinkNumber, body: &[u8]) -> Result<(), FrameFault> {
+        self.turn_to(link);
         for answer in eg_proto::answers(body)? {
+            self.ledger.answered(link);
             let id = match &answer {
                 Ok(answer) => Some(answer.id),
                 Err(bad) => bad.id,
             };
             let Some((id, removed)) =
-                id.and_then(|id| self.table.remove_asked(id).map(|removed| (id, removed)))
+                id.and_then(|id| self.table.remove_asked(id, link).map(|removed| (id, removed)))
             else {
-                self.counters.late = self.counters.late.saturating_add(1);
+                match self.ledger.take_spare(link) {
+                    Some(()) => self.counters.second = self.counters.second.saturating_add(1),
+                    None => self.counters.late = self.counters.late.saturating_add(1),
+                }
                 continue;
             };
+            let mut others = removed.asked;
+            others.remove(link);
+            self.ledger.spare(others);
             self.forget_only(id);
             let told = answer.map_err(|fault| fault.to_string()).and_then(|answer| {
-                let told = self.replies.answer(&mut self.out, removed.channel, &answer);
+                let told = self.role.answer(&mut self.out, removed.channel, &answer);
                 told.map_err(|fault| fault.to_string())
             });
             match told {
@@ -372,10 +479,10 @@ impl Desk {
             && let Some(removed) = self.table.remove(id)
         {
             self.forget_only(id);
-            let cause = match (self.reach, removed.stage) {
-                (Reach::Alone, Stage::Waiting | Stage::Sent) => FailureCause::NoEngine,
-                (Reach::Linked, Stage::Sent) => FailureCause::Timeout,
-                (Reach::Linked, Stage::Waiting) => FailureCause::Overload,
+            let cause = match (self.ledger.up().is_empty(), removed.stage()) {
+                (true, Stage::Waiting | Stage::Sent) => FailureCause::NoEngine,
+                (false, Stage::Sent) => FailureCause::Timeout,
+                (false, Stage::Waiting) => FailureCause::Overload,
             };
             self.fall_back(removed.channel, cause);
         }

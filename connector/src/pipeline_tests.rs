@@ -2,12 +2,15 @@
 
 use eg_proto::{
     Action, Answer as WireAnswer, AnswerWriter, DecisionId, FailureToken, FrameBuffer, FrameKind,
-    Inspect, Query, Retry, Routes,
+    Query, Retry, Routes, Tls,
 };
 
 use super::*;
-use crate::config::{Answer, FailAction};
+use crate::config::{Answer, FailAction, TlsFailAction};
 use crate::inflight::SLOTS_MAX;
+
+#[path = "hedging_tests.rs"]
+mod hedging;
 
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 const TAIL: &str = "192.0.2.7 40000 - GET - - - - -";
@@ -19,14 +22,11 @@ struct Bench {
 
 impl Bench {
     fn new(fail_action: FailAction) -> Self {
-        let settings = ConnectorSettings {
-            name: "squid".parse().unwrap(),
-            answer: Answer::Note,
-            fail_action,
-            answer_timeout: TIMEOUT,
-            inspect: Inspect::Off,
-        };
-        Self { pipeline: Pipeline::new(&settings), now: Instant::now() }
+        Self::of(Role::rewrite(Answer::Note, fail_action))
+    }
+
+    fn of(role: Role) -> Self {
+        Self { pipeline: Pipeline::new(role, TIMEOUT), now: Instant::now() }
     }
 
     fn feed(&mut self, text: &str) {
@@ -44,8 +44,12 @@ impl Bench {
     }
 
     fn link_up(&mut self) -> Report {
+        self.link_up_to(engine(0))
+    }
+
+    fn link_up_to(&mut self, link: LinkNumber) -> Report {
         let token = |&cause: &FailureCause| FailureToken { cause, token: cause.word().to_owned() };
-        self.pipeline.link_up(&Terms {
+        let terms = Terms {
             base_url: "http://portal.test".to_owned(),
             routes: Routes::default(),
             redirect_status: 302,
@@ -53,30 +57,15 @@ impl Bench {
             keepalive_ms: 5_000,
             in_flight_max: 1_000,
             tokens: FailureCause::ALL.iter().map(token).collect(),
-        })
+        };
+        self.pipeline.link_up(link, &terms)
     }
 
     /// The id, retry mark and URI of every query that is written now.
     fn ask(&mut self, asked_max: usize) -> Vec<(u64, Retry, String)> {
         let mut out = Vec::new();
-        self.pipeline.write_queries(&mut out, asked_max).unwrap();
-        let mut frames = FrameBuffer::new();
-        let mut seen = Vec::new();
-        while !out.is_empty() {
-            let spare = frames.spare();
-            let count = spare.len().min(out.len());
-            spare[..count].copy_from_slice(&out[..count]);
-            out.drain(..count);
-            frames.filled(count);
-            while let Some(frame) = frames.next().unwrap() {
-                assert_eq!(frame.kind, FrameKind::Queries);
-                for query in eg_proto::queries(frame.body).unwrap() {
-                    let Query { id, retry, uri, .. } = query.unwrap();
-                    seen.push((id, retry, String::from_utf8_lossy(uri).into_owned()));
-                }
-            }
-        }
-        seen
+        self.pipeline.write_queries(engine(0), &mut out, asked_max, self.now).unwrap();
+        queries_of(out)
     }
 
     fn ids(&mut self) -> Vec<u64> {
@@ -84,6 +73,10 @@ impl Bench {
     }
 
     fn answer(&mut self, answers: &[(u64, Action, &str)]) {
+        self.answer_from(engine(0), answers);
+    }
+
+    fn answer_from(&mut self, link: LinkNumber, answers: &[(u64, Action, &str)]) {
         let mut out = Vec::new();
         let mut writer = AnswerWriter::begin(&mut out);
         for &(id, action, token) in answers {
@@ -93,7 +86,7 @@ impl Bench {
             assert_eq!(writer.push(&answer), Ok(Pushed::Taken));
         }
         writer.finish().unwrap();
-        self.pipeline.take_answers(&out[eg_proto::limits::FRAME_HEAD_BYTES..]).unwrap();
+        self.pipeline.take_answers(link, &out[eg_proto::limits::FRAME_HEAD_BYTES..]).unwrap();
     }
 
     fn later(&mut self, time: Duration) {
@@ -108,6 +101,31 @@ impl Bench {
         let short = |line: &str| line.split(" eg_code_").next().unwrap_or(line).to_owned();
         text.lines().map(short).collect()
     }
+}
+
+/// The queries of some frames.
+fn queries_of(mut out: Vec<u8>) -> Vec<(u64, Retry, String)> {
+    let mut frames = FrameBuffer::new();
+    let mut seen = Vec::new();
+    while !out.is_empty() {
+        let spare = frames.spare();
+        let count = spare.len().min(out.len());
+        spare[..count].copy_from_slice(&out[..count]);
+        out.drain(..count);
+        frames.filled(count);
+        while let Some(frame) = frames.next().unwrap() {
+            assert_eq!(frame.kind, FrameKind::Queries);
+            for query in eg_proto::queries(frame.body).unwrap() {
+                let Query { id, retry, uri, .. } = query.unwrap();
+                seen.push((id, retry, String::from_utf8_lossy(uri).into_owned()));
+            }
+        }
+    }
+    seen
+}
+
+fn engine(at: usize) -> LinkNumber {
+    LinkNumber::first(8).nth(at).unwrap()
 }
 
 fn line(id: u64) -> String {
@@ -157,7 +175,7 @@ fn an_answer_to_what_was_never_asked_is_dropped() {
     bench.link_up();
     bench.feed(&line(1));
     let ids = bench.ids();
-    bench.pipeline.link_down();
+    bench.pipeline.link_down(engine(0));
     bench.link_up();
     bench.answer(&[(ids[0], Action::Permit, "")]);
     assert!(bench.said().is_empty(), "on this link it was not asked yet");
@@ -180,7 +198,7 @@ fn each_failure_has_its_cause() {
         ["2 OK eg_verdict_=deny eg_token_=timeout", "3 OK eg_verdict_=deny eg_token_=overload"]
     );
     bench.feed(&line(4));
-    bench.pipeline.link_down();
+    bench.pipeline.link_down(engine(0));
     bench.later(TIMEOUT);
     assert_eq!(bench.said(), ["4 OK eg_verdict_=deny eg_token_=no-engine"]);
     bench.link_up();
@@ -201,7 +219,7 @@ fn a_new_engine_is_told_what_was_done_alone_once() {
     assert_eq!(bench.link_up().fallbacks_used, [(FailureCause::NoEngine, 1)]);
     bench.feed(&line(2));
     assert_eq!(bench.ids().len(), 1);
-    bench.pipeline.link_down();
+    bench.pipeline.link_down(engine(0));
     let report = bench.link_up();
     assert_eq!((report.fallbacks_used.len(), report.asked_again), (0, 1));
     let asked = bench.ask(usize::MAX);
@@ -339,5 +357,70 @@ proptest::proptest! {
         seen.sort_unstable();
         let expected: Vec<usize> = (0..lines.len()).chain([1_000]).collect();
         proptest::prop_assert_eq!(seen, expected);
+    }
+}
+
+/// Answers of the second role; `None` says nothing of TLS.
+fn answer_tls(bench: &mut Bench, answers: &[(u64, Option<Tls>)]) {
+    let mut out = Vec::new();
+    let mut writer = AnswerWriter::begin(&mut out);
+    for &(id, tls) in answers {
+        let decision = DecisionId::new(1, id);
+        let (action, token) = (Action::Permit, b"".as_slice());
+        let answer = WireAnswer { id, action, decision, token, tag: b"", tls };
+        assert_eq!(writer.push(&answer), Ok(Pushed::Taken));
+    }
+    writer.finish().unwrap();
+    bench.pipeline.take_answers(engine(0), &out[eg_proto::limits::FRAME_HEAD_BYTES..]).unwrap();
+}
+
+fn hello_line(id: u64) -> String {
+    format!("{id} 192.0.2.7 40000 - CONNECT host{id}.test:443 TLS/1.0 host{id}.test - - -\n")
+}
+
+#[test]
+fn the_second_role_has_lines_and_words_of_its_own() {
+    let mut bench = Bench::of(Role::Acl { fail_action: TlsFailAction::Terminate });
+    bench.link_up();
+    bench.feed(&(1..=4).map(hello_line).collect::<String>());
+    bench.feed(&line(5));
+    assert_eq!(bench.said(), ["5 OK eg_tls_=terminate"], "a line of the other role");
+    let asked = bench.ask(usize::MAX);
+    let uris: Vec<&str> = asked.iter().map(|(_, _, uri)| uri.as_str()).collect();
+    assert_eq!(uris, ["host1.test:443", "host2.test:443", "host3.test:443", "host4.test:443"]);
+    let ids: Vec<u64> = asked.iter().map(|(id, ..)| *id).collect();
+    answer_tls(
+        &mut bench,
+        &[
+            (ids[3], None),
+            (ids[2], Some(Tls::Terminate)),
+            (ids[1], Some(Tls::Bump)),
+            (ids[0], Some(Tls::Splice)),
+        ],
+    );
+    let words: Vec<String> =
+        bench.said().iter().map(|said| said.chars().take(16).collect()).collect();
+    assert_eq!(
+        words,
+        ["4 OK eg_tls_=ter", "3 OK eg_tls_=ter", "2 OK eg_tls_=bum", "1 OK eg_tls_=spl"]
+    );
+    assert_eq!(bench.pipeline.counters().broken, 1, "an answer that says nothing of TLS");
+}
+
+#[test]
+fn the_second_role_without_an_engine_says_what_is_configured() {
+    use TlsFailAction::{Bump, Splice, Terminate};
+    for (fail_action, word) in [(Terminate, "terminate"), (Splice, "splice"), (Bump, "bump")] {
+        let mut bench = Bench::of(Role::Acl { fail_action });
+        bench.feed(&hello_line(1));
+        bench.later(TIMEOUT - Duration::from_millis(1));
+        assert!(bench.said().is_empty());
+        bench.later(Duration::from_millis(1));
+        assert_eq!(bench.said(), [format!("1 OK eg_tls_={word}")]);
+        bench.link_up();
+        bench.feed(&hello_line(2));
+        let ids = bench.ids();
+        answer_tls(&mut bench, &[(ids[0], None)]);
+        assert_eq!(bench.said(), [format!("2 OK eg_tls_={word}")], "a broken answer");
     }
 }

@@ -12,6 +12,7 @@ use eg_settings::{Overrides, version};
 use crate::args::Args;
 use crate::config::{Answer, Config, FailAction, Loaded};
 use crate::rewrite::is_redirect_target;
+use crate::role::Role;
 use crate::{run, squid_conf};
 
 /// How the program ends.
@@ -62,10 +63,8 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Ended {
 }
 
 fn with_args(args: &Args) -> Result<(), String> {
-    for (flag, name) in [(args.acl, "--acl"), (args.doctor, "--doctor")] {
-        if flag {
-            return Err(format!("`{name}` is not in this version yet"));
-        }
+    if args.doctor {
+        return Err("`--doctor` is not in this version yet".to_owned());
     }
     let overrides = Overrides {
         log_level: args.loglevel.clone(),
@@ -77,10 +76,10 @@ fn with_args(args: &Args) -> Result<(), String> {
     // Kept to the end, when it waits for the last lines.
     let _log =
         log::start(logging, Speaker::Process("squid-connector")).map_err(|fault| chain(&fault))?;
-    if args.squid_conf { print_squid_conf(args, loaded.config) } else { serve(loaded) }
+    if args.squid_conf { print_squid_conf(args, loaded.config) } else { serve(args, loaded) }
 }
 
-fn serve(loaded: Loaded) -> Result<(), String> {
+fn serve(args: &Args, loaded: Loaded) -> Result<(), String> {
     let Loaded { config, warnings, .. } = loaded;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -99,7 +98,12 @@ fn serve(loaded: Loaded) -> Result<(), String> {
             "no `fail_url`: what cannot be read is sent nowhere until an engine answers"
         );
     }
-    let ended = run::serve(config);
+    let role = if args.acl {
+        Role::acl(&config)
+    } else {
+        Role::rewrite(config.connector.answer.clone(), config.connector.fail_action)
+    };
+    let ended = run::serve(config, role);
     if let Err(fault) = &ended {
         eg_settings::critical!(%fault, "the connector ends");
     }

@@ -16,8 +16,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::config::Config;
-use crate::link::{Identity, Link, LinkEvent, LinkFault, Load};
+use crate::link::{
+    ENGINES_MAX, Identity, LinkEvent, LinkFault, LinkNumber, LinkSet, Links, Load, Route,
+};
 use crate::pipeline::{Counters, Pipeline};
+use crate::role::Role;
+
+/// What is polled beside the links: the signals and Squid's lines.
+const POLLED_FIRST: usize = 2;
 
 /// How long `--squid-conf` tries to reach an engine.
 const ASK_TERMS_MAX: Duration = Duration::from_secs(10);
@@ -70,10 +76,11 @@ enum Output {
 }
 
 struct Loop {
-    link: Link,
+    links: Links,
     pipeline: Pipeline,
     phase: Phase,
-    linked: bool,
+    /// Links that took no more queries while some were due.
+    crowded: LinkSet,
     drain: Duration,
 }
 
@@ -81,7 +88,7 @@ struct Loop {
 ///
 /// # Errors
 /// When the system refuses what the connector cannot do without.
-pub fn serve(config: Config) -> Result<(), RunFault> {
+pub fn serve(config: Config, role: Role) -> Result<(), RunFault> {
     let signals = signals()?;
     let dup = |fd: io::Result<std::os::fd::OwnedFd>, what| {
         fd.map(File::from).map_err(|cause| RunFault::Start { what, cause })
@@ -89,12 +96,13 @@ pub fn serve(config: Config) -> Result<(), RunFault> {
     let input = dup(io::stdin().as_fd().try_clone_to_owned(), "use stdin")?;
     let output = dup(io::stdout().as_fd().try_clone_to_owned(), "use stdout")?;
     let drain = config.connector.answer_timeout;
-    let pipeline = Pipeline::new(&config.connector);
-    let link = link(config)?;
-    let mut state = Loop { link, pipeline, phase: Phase::Serving, linked: false, drain };
+    let pipeline = Pipeline::new(role, config.connector.answer_timeout);
+    let links = links(config)?;
+    let crowded = LinkSet::default();
+    let mut state = Loop { links, pipeline, phase: Phase::Serving, crowded, drain };
     tracing::info!("ready");
     let ended = state.run(&signals, &input, &output);
-    state.link.leave("the connector ends");
+    state.links.leave("the connector ends");
     log_end(&state.pipeline.counters());
     ended
 }
@@ -110,6 +118,8 @@ fn log_end(counters: &Counters) {
         late,
         broken,
         asked_again,
+        hedged,
+        second,
         fallbacks,
     } = *counters;
     tracing::info!(
@@ -121,6 +131,8 @@ fn log_end(counters: &Counters) {
         late,
         broken,
         asked_again,
+        hedged,
+        second,
         "no-engine" = fallbacks.of(FailureCause::NoEngine),
         "timeout" = fallbacks.of(FailureCause::Timeout),
         "broken-answer" = fallbacks.of(FailureCause::BrokenAnswer),
@@ -135,39 +147,44 @@ fn log_end(counters: &Counters) {
 /// # Errors
 /// When none answers in time.
 pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
-    let mut link = link(config)?;
+    let mut links = links(config)?;
     let until = Instant::now() + ASK_TERMS_MAX;
     // Somebody waits: engines are tried at the pace of waiting requests.
-    let load = Load { outstanding: 1, asked: 0 };
+    let load = Load { outstanding: 1, ..Load::default() };
     loop {
         let now = Instant::now();
         if now >= until {
             return Err(RunFault::NoTerms(ASK_TERMS_MAX));
         }
-        link.tick(now, load);
-        link.flush(now);
-        let wake = link.wake_at(now, load).map_or(until, |wake| wake.min(until));
-        if let Some((fd, flags)) = link.interest() {
-            wait(&mut [PollFd::new(fd, flags)], Some(wake), now)?;
-        } else {
-            wait(&mut [], Some(wake), now)?;
-        }
-        link.advance(Instant::now());
+        links.tick(now, &load);
+        let wake = links.wake_at(now, &load).map_or(until, |wake| wake.min(until));
+        let mut polled: Vec<PollFd<'_>> = links
+            .iter()
+            .filter_map(|(_, route)| route.interest())
+            .map(|(fd, flags)| PollFd::new(fd, flags))
+            .collect();
+        wait(&mut polled, Some(wake), now)?;
+        let now = Instant::now();
         let mut found = None;
-        read_link(&mut link, Instant::now(), |event| {
-            if let LinkEvent::Up(terms) = event {
-                found = Some(*terms);
-            }
-            Ok(())
-        });
+        for number in LinkNumber::first(links.count()) {
+            let Some(route) = links.route(number) else { continue };
+            route.advance(now);
+            read_link(route, now, |event| {
+                if let LinkEvent::Up(terms) = event {
+                    found = Some(*terms);
+                }
+                Ok(())
+            });
+            route.flush(now);
+        }
         if let Some(terms) = found {
-            link.leave("only asked for its terms");
+            links.leave("only asked for its terms");
             return Ok(terms);
         }
     }
 }
 
-fn link(config: Config) -> Result<Link, RunFault> {
+fn links(config: Config) -> Result<Links, RunFault> {
     let mut run = [0_u8; 16];
     getrandom::fill(&mut run).map_err(|cause| RunFault::Start {
         what: "get random bytes",
@@ -178,7 +195,7 @@ fn link(config: Config) -> Result<Link, RunFault> {
         run: RunId(u128::from_be_bytes(run)),
         inspect: config.connector.inspect,
     };
-    Link::new(config.engines, identity, config.connector.answer_timeout).map_err(RunFault::Tls)
+    Links::new(config.engines, &identity, config.connector.answer_timeout).map_err(RunFault::Tls)
 }
 
 /// SIGTERM and SIGINT become readable bytes instead of a sudden end.
@@ -197,8 +214,8 @@ impl Loop {
             let now = Instant::now();
             self.pipeline.expire(now);
             self.pipeline.take_lines(now);
-            self.link.tick(now, self.load());
-            self.sync_link();
+            self.links.tick(now, &self.pipeline.load());
+            self.sync_links();
             let over = self.is_over(input, now)?;
             self.send(now);
             if write_answers(output, &mut self.pipeline)? == Output::Gone || over {
@@ -225,13 +242,20 @@ impl Loop {
         } else {
             PollFd::new(signals.as_fd(), quiet)
         };
-        let third = match self.link.interest() {
-            Some((fd, flags)) => PollFd::new(fd, flags),
-            None => PollFd::new(signals.as_fd(), quiet),
-        };
-        let mut polled = [first, second, third];
-        wait(&mut polled, wake, now)?;
-        let [first, second, third] = polled.map(|fd| fd.any().unwrap_or_default());
+        let mut polled: [PollFd<'_>; POLLED_FIRST + ENGINES_MAX] =
+            std::array::from_fn(|_| PollFd::new(signals.as_fd(), quiet));
+        for (place, fd) in polled.iter_mut().zip([first, second]) {
+            *place = fd;
+        }
+        for (place, (_, route)) in polled.iter_mut().skip(POLLED_FIRST).zip(self.links.iter()) {
+            if let Some((fd, flags)) = route.interest() {
+                *place = PollFd::new(fd, flags);
+            }
+        }
+        let used = POLLED_FIRST + self.links.count();
+        wait(polled.get_mut(..used).unwrap_or_default(), wake, now)?;
+        let ready = polled.map(|fd| fd.any().unwrap_or_default());
+        let [first, second, ready @ ..] = ready;
         let now = Instant::now();
         if first {
             self.take_signals(signals, now);
@@ -239,15 +263,12 @@ impl Loop {
         if reads && second {
             self.read_input(input, now)?;
         }
-        if third {
-            self.link.advance(now);
-            self.read_link(now);
+        for (number, ready) in LinkNumber::first(ENGINES_MAX).zip(ready) {
+            if ready {
+                self.read_link(number, now);
+            }
         }
         Ok(())
-    }
-
-    const fn load(&self) -> Load {
-        Load { outstanding: self.pipeline.outstanding(), asked: self.pipeline.asked() }
     }
 
     fn reads_input(&self) -> bool {
@@ -262,29 +283,55 @@ impl Loop {
             Phase::Draining { until } => Some(until),
             Phase::Serving | Phase::Ending => None,
         };
-        let link = self.link.wake_at(now, self.load());
-        [self.pipeline.next_deadline(), link, drained].into_iter().flatten().min()
+        let links = self.links.wake_at(now, &self.pipeline.load());
+        // A lone engine has nobody beside it to ask.
+        let again = self.pipeline.next_again().filter(|_| self.links.count() > 1);
+        [self.pipeline.next_deadline(), links, again, drained].into_iter().flatten().min()
     }
 
-    /// Tells the pipeline when the link has gone.
-    fn sync_link(&mut self) {
-        if self.linked && !self.link.is_up() {
-            self.linked = false;
-            self.pipeline.link_down();
+    /// Tells the pipeline which links have gone.
+    fn sync_links(&mut self) {
+        for number in self.pipeline.linked().without(self.links.up()).iter() {
+            self.pipeline.link_down(number);
         }
     }
 
+    /// Asks the best link what is new, and each what the others leave without an answer. What the
+    /// best has no room for, the next one is asked.
     fn send(&mut self, now: Instant) {
-        let may_ask = self.link.may_ask();
-        if may_ask > 0
-            && let Some(out) = self.link.out()
-            && let Err(fault) = self.pipeline.write_queries(out, may_ask)
-        {
-            self.link.fail(now, &fault.into());
+        let ranked = self.links.ranked(now);
+        let mut crowded = LinkSet::default();
+        let mut freed = LinkSet::default();
+        for number in ranked.iter() {
+            match self.links.route(number).map_or(0, |route| route.may_ask()) {
+                0 => crowded.insert(number),
+                _ => freed.insert(number),
+            }
         }
-        self.link.asked(now, self.load());
-        self.link.flush(now);
-        self.sync_link();
+        if !self.crowded.without(crowded).is_empty() {
+            self.pipeline.recall();
+        }
+        self.crowded = crowded;
+        for number in ranked.iter().filter(|number| freed.contains(*number)) {
+            let Some(route) = self.links.route(number) else { continue };
+            let may_ask = route.may_ask();
+            let Some(out) = route.out() else { continue };
+            let written = self
+                .pipeline
+                .write_queries(number, out, may_ask, now)
+                .and_then(|()| self.pipeline.write_again(number, out, may_ask, now));
+            if let Err(fault) = written {
+                route.fail(now, &fault.into());
+            }
+        }
+        self.pipeline.park(now);
+        let load = self.pipeline.load();
+        for number in LinkNumber::first(self.links.count()) {
+            let Some(route) = self.links.route(number) else { continue };
+            route.asked(now, load.owed(number));
+            route.flush(now);
+        }
+        self.sync_links();
     }
 
     fn take_signals(&mut self, signals: &SignalFd, now: Instant) {
@@ -321,25 +368,26 @@ impl Loop {
         }
     }
 
-    fn read_link(&mut self, now: Instant) {
-        let Self { link, pipeline, linked, .. } = self;
+    fn read_link(&mut self, number: LinkNumber, now: Instant) {
+        let Self { links, pipeline, .. } = self;
+        let Some(route) = links.route(number) else { return };
+        route.advance(now);
         let mut report = None;
-        read_link(link, now, |event| match event {
+        read_link(route, now, |event| match event {
             LinkEvent::Nothing | LinkEvent::Handled => Ok(()),
             LinkEvent::Up(terms) => {
-                report = Some(pipeline.link_up(&terms));
-                *linked = true;
+                report = Some(pipeline.link_up(number, &terms));
                 Ok(())
             }
-            LinkEvent::Answers(body) => Ok(pipeline.take_answers(body)?),
+            LinkEvent::Answers(body) => Ok(pipeline.take_answers(number, body)?),
         });
         if let Some(report) = report
-            && let Some(out) = link.out()
+            && let Some(out) = route.out()
             && let Err(fault) = report.write(out)
         {
-            link.fail(now, &fault.into());
+            route.fail(now, &fault.into());
         }
-        self.sync_link();
+        self.sync_links();
     }
 
     /// Whether everything has been answered and nothing more will come.
@@ -371,7 +419,7 @@ impl Loop {
 
 /// Hands every event that is there to `take`. A fault ends the session.
 fn read_link(
-    link: &mut Link,
+    link: &mut Route,
     now: Instant,
     mut take: impl FnMut(LinkEvent<'_>) -> Result<(), LinkFault>,
 ) {

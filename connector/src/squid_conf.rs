@@ -1,14 +1,15 @@
-//! `--squid-conf`: the lines for squid.conf, from the same list of fields that `rewrite::line`
-//! reads. What they do was measured on Squid 5.7.
+//! `--squid-conf`: the lines for squid.conf, from the same lists of fields that `rewrite::line` and
+//! `acl::line` read. What they do was measured on Squid 5.7.
 //!
 //! INVARIANT: in note mode the last gate line denies all, so whatever a helper says that is not a
-//! permit, and a helper that says nothing, closes.
+//! permit, and a helper that says nothing, closes. The last line of `ssl_bump` terminates.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eg_proto::{Action, Inspect, Route, Routes, Terms};
 
+use crate::acl;
 use crate::config::{Answer, Config};
 use crate::inflight::SLOTS_MAX;
 use crate::rewrite::{Portal, extras};
@@ -88,7 +89,7 @@ pub(crate) fn print(settings: &Settings, pages: &Pages) -> String {
              # adapted_http_access can be set.\n",
         ),
     }
-    out.push_str(&inspection(settings.inspect));
+    out.push_str(&inspection(settings));
     out
 }
 
@@ -128,30 +129,52 @@ fn gate(Pages(portal): &Pages) -> String {
     out
 }
 
-fn inspection(inspect: Inspect) -> String {
-    match inspect {
-        Inspect::Off => String::from(
-            "\n# inspect = \"off\": a blocked https site shows the browser's own tunnel error.\n",
-        ),
-        Inspect::Peek => String::from(
-            "\n# inspect = \"peek\": for an http_port with ssl-bump and your inspection CA. A blocked\n\
-             # https site shows the portal's page inside TLS; a permitted tunnel stays private.\n\
-             acl eg_step1 at_step SslBump1\n\
-             ssl_bump peek eg_step1\n\
-             ssl_bump splice all\n\
-             # Verdicts by the server name of the ClientHello come with the --acl role, in a later\n\
-             # version.\n",
-        ),
-        Inspect::Bump => String::from(
-            "\n# inspect = \"bump\": for an http_port with ssl-bump and your inspection CA. Every\n\
-             # tunnel is decrypted, and each request inside is asked about.\n\
-             acl eg_step1 at_step SslBump1\n\
-             ssl_bump peek eg_step1\n\
-             ssl_bump bump all\n\
-             # Exceptions by rule come with the --acl role, in a later version.\n",
-        ),
-    }
+fn inspection(settings: &Settings) -> String {
+    let what = match settings.inspect {
+        Inspect::Off => {
+            return String::from(
+                "\n# inspect = \"off\": a blocked https site shows the browser's own tunnel error.\n",
+            );
+        }
+        Inspect::Peek => {
+            "# inspect = \"peek\": for an http_port with ssl-bump and your inspection CA. A blocked\n\
+             # https site shows the portal's page inside TLS; a permitted tunnel stays private unless a\n\
+             # rule says tls: bump.\n"
+        }
+        Inspect::Bump => {
+            "# inspect = \"bump\": for an http_port with ssl-bump and your inspection CA. A tunnel is\n\
+             # decrypted, and each request inside is asked about, unless a rule says tls: splice.\n"
+        }
+    };
+    format!("\n{what}{}{BUMP}", second_role(settings))
 }
+
+/// What an engine says of a TLS connection holds for that connection alone, so nothing is kept.
+fn second_role(settings: &Settings) -> String {
+    let (program, config) = (settings.program.display(), settings.config.display());
+    let format = acl::format();
+    format!(
+        "external_acl_type eg_tls ttl=0 negative_ttl=0 children-max=4 children-startup=2 \
+         children-idle=2 concurrency={CONCURRENCY} queue-size={QUEUE_SIZE} {format} {program} --acl \
+         -c {config}\n"
+    )
+}
+
+/// The order counts: the first line that asks is the only one, and a word that is none of the three
+/// ends the connection. Squid 5.7 splices where the helper dies or says `BH`, whatever the lines say;
+/// the first role is asked about every spliced tunnel, and refuses it where it was not to be spliced.
+const BUMP: &str = "acl eg_asked external eg_tls
+acl eg_step1 at_step SslBump1
+acl eg_terminate note eg_tls_ terminate
+acl eg_bump note eg_tls_ bump
+acl eg_splice note eg_tls_ splice
+ssl_bump peek eg_step1
+ssl_bump terminate eg_asked eg_terminate
+ssl_bump bump eg_bump
+ssl_bump splice eg_splice
+ssl_bump terminate all
+on_unsupported_protocol respond all
+";
 
 #[cfg(test)]
 #[path = "squid_conf_tests.rs"]

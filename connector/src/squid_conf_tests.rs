@@ -36,8 +36,6 @@ fn the_gate_denies_first_and_last() {
         "url_rewrite_timeout 3 seconds on_timeout=fail",
         "url_rewrite_program /usr/bin/enforcegate-squid-connector -c \
          /etc/enforcegate/squid-connector.conf",
-        "ssl_bump peek eg_step1",
-        "ssl_bump splice all",
     ] {
         assert!(text.lines().any(|found| found == line), "no line `{line}` in\n{text}");
     }
@@ -55,5 +53,48 @@ fn redirect_has_no_gate_and_says_so() {
 fn refuses_an_address_that_squid_could_misread() {
     for (url, status) in [("http://a b/", 302), ("portal.test", 302), ("http://a/", 301)] {
         assert!(Pages::below(url, status).is_err(), "{url} {status}");
+    }
+}
+
+#[test]
+fn tls_is_asked_about_once_and_ends_where_nobody_knows() {
+    for (answer, inspect) in [
+        (Answer::Note, Inspect::Peek),
+        (Answer::Note, Inspect::Bump),
+        (Answer::Redirect { fail_url: None }, Inspect::Peek),
+    ] {
+        let text = print(&settings(answer, inspect), &pages());
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("ssl_bump ") || line.starts_with("on_unsupported"))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "ssl_bump peek eg_step1",
+                "ssl_bump terminate eg_asked eg_terminate",
+                "ssl_bump bump eg_bump",
+                "ssl_bump splice eg_splice",
+                "ssl_bump terminate all",
+                "on_unsupported_protocol respond all"
+            ]
+        );
+        let helper = text.lines().find(|line| line.starts_with("external_acl_type ")).unwrap();
+        for word in [
+            "ttl=0",
+            "negative_ttl=0",
+            "concurrency=1500",
+            "%#>ru",
+            "%#ssl::>sni",
+            "%#note{clt_conn_tag}",
+            "/usr/bin/enforcegate-squid-connector --acl -c /etc/enforcegate/squid-connector.conf",
+        ] {
+            assert!(helper.contains(word), "no `{word}` in `{helper}`");
+        }
+    }
+    let off = print(&settings(Answer::Note, Inspect::Off), &pages());
+    let lines = off.lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        assert!(!line.contains("ssl") || line.starts_with("url_rewrite_extras "), "{line}");
     }
 }

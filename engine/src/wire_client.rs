@@ -66,6 +66,17 @@ impl Client {
         address: SocketAddr,
         version: &'static rustls::SupportedProtocolVersion,
     ) -> Self {
+        Self::over(TcpStream::connect(address).unwrap(), version)
+    }
+
+    /// The standard library's stream reads and writes any socket; only its name says TCP.
+    pub(super) fn connect_path(path: &std::path::Path) -> Self {
+        let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+        let socket = TcpStream::from(std::os::fd::OwnedFd::from(stream));
+        Self::over(socket, &rustls::version::TLS13)
+    }
+
+    fn over(mut socket: TcpStream, version: &'static rustls::SupportedProtocolVersion) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
@@ -75,7 +86,6 @@ impl Client {
             .with_no_client_auth();
         let name = ServerName::try_from("engine").unwrap();
         let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         while connection.is_handshaking() {
             connection.complete_io(&mut socket).unwrap();

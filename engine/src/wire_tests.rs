@@ -109,14 +109,18 @@ impl Engine {
     }
 
     fn start_with(guests: Vec<Guest>) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(Listener::Tcp(socket), guests)
+    }
+
+    fn start_on(listener: Listener, guests: Vec<Guest>) -> Self {
         let (audit, thread, trail) = audit_to_memory();
         let live = Arc::new(Live::new(ruleset(vec![
             rule(1, "no-games", Asks::Deny, "games.example"),
             rule(2, "careful", Asks::Warn, "odd.example"),
         ])));
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let plane = DataPlane::start(DataPlaneParts {
-            listeners: vec![BoundListener { listener: Listener::Tcp(socket), guests }],
+            listeners: vec![BoundListener { listener, guests }],
             tls: server_tls(),
             live: Arc::clone(&live),
             audit,
@@ -288,6 +292,27 @@ fn who_is_not_let_in_is_told_why_and_recorded() {
     let outcomes: Vec<_> = trail.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["wrong-key", "unknown-connector", "address-not-allowed"]);
     assert_eq!(trail[1]["connector"], "nobody");
+}
+
+#[test]
+fn a_unix_socket_serves_the_same_and_names_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("squid.sock");
+    let listener = Listener::Socket(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    // `peers` are addresses: who may open the file may come.
+    let engine = Engine::start_on(listener, vec![guest("squid", KEY, "192.0.2.1/32")]);
+    assert_eq!(engine.plane.places(), [Place::Socket(path.clone())]);
+    let mut client = Client::connect_path(&path);
+    client.prove("squid", KEY).unwrap();
+    let said = client.ask(&[query(1, "http://x.games.example/"), query(2, "http://a.example/")]);
+    assert_eq!([said[0].action, said[1].action], [Action::Deny, Action::Permit]);
+    let mut stranger = Client::connect_path(&path);
+    assert_eq!(stranger.refusal("squid", OTHER_KEY), RefusedReason::WrongKey);
+    drop(client);
+    let trail = engine.stop();
+    let refused = trail.iter().find(|line| line["outcome"] == "wrong-key").unwrap();
+    let expected = format!("unix:user={},process={}", nix::unistd::getuid(), std::process::id());
+    assert_eq!(refused["peer"], expected);
 }
 
 #[test]

@@ -50,6 +50,21 @@ impl Table<'_> {
         self.given.is_some()
     }
 
+    /// Whether the file, or what overrides it, says something of `name`.
+    #[must_use]
+    pub fn sets(&self, name: &str) -> bool {
+        self.given.is_some_and(|section| section.values.contains_key(name))
+    }
+
+    /// Adds a fault for each of `names` that is set; `why` says why it must not be.
+    pub fn refuse(&mut self, names: &[&str], why: &str) {
+        for name in names {
+            if self.sets(name) {
+                self.fault(name, format!("`{name}` {why}"));
+            }
+        }
+    }
+
     /// Adds a fault about `name`, or about the section where `name` is not given.
     pub fn fault(&mut self, name: &str, message: String) {
         let origin = self.origin(name);

@@ -22,14 +22,14 @@ pub const CONNECTOR_CONF: Description = Description {
 #[rustfmt::skip] // a table is read by columns
 const KEYS: &[Key] = &[
     // -- [engine.<name>]
-    key(ENGINES, "host", Kind::Text, Nothing("required"),
-        "name or address; several engines are tried in file order"),
+    key(ENGINES, "host", Kind::Text, Nothing("required with `tcp`"),
+        "name or address; the first engine in the file is asked first, the next stands by"),
     key(ENGINES, "port", Kind::Integer { least: 1, most: 65535 }, Value("11224"),
-        "the engine's Defendr port"),
+        "the engine's Defendr port, with `tcp`"),
     key(ENGINES, "net", Kind::Word(&["tcp", "socket"]), Value("tcp"),
-        "how the engine is reached").later_but(&["tcp"]),
-    key(ENGINES, "path", Kind::Path, Nothing("none"),
-        "the UNIX socket, where `net` is `socket`; refused in this version"),
+        "how the engine is reached: over the network, or by a UNIX socket of this machine"),
+    key(ENGINES, "path", Kind::Path, Nothing("`/run/enforcegate/<name>.sock`"),
+        "the UNIX socket, with `socket`; the name is that of `[connector]`, as on the engine"),
     key(ENGINES, "key", Kind::Secret, Nothing("exactly one of `key` and `key_file`"),
         "the key of this connector in engine.conf, 16 to 128 characters"),
     key(ENGINES, "key_file", Kind::Path, Nothing("exactly one of `key` and `key_file`"),
@@ -51,7 +51,7 @@ const KEYS: &[Key] = &[
         "what Squid does with TLS; the engine is told, and `--squid-conf` prints the lines"),
     // -- [ssl_bump_acl]
     key("ssl_bump_acl", "fail_action", Kind::Word(&["terminate", "splice", "bump"]), Value("terminate"),
-        "for the role `--acl`").later_but(&["terminate"]),
+        "what the role `--acl` says while no engine answers; a line that cannot be read is terminated in either case"),
     // -- [logging]
     type_key("console", "where lines go; `console` is standard error, which Squid copies into cache.log, `syslog` the facility daemon; never standard output"),
     file_key(Nothing("required where `type` is `file`"), "the log file; Squid's user must be able to write it"),

@@ -12,5 +12,6 @@ mod types;
 pub use keys::CONNECTOR_CONF;
 pub use settle::Loaded;
 pub use types::{
-    Answer, Config, ConnectorSettings, EngineConfig, FailAction, Pin, TlsFailAction, Weakening,
+    Answer, Config, ConnectorSettings, EngineAddress, EngineConfig, FailAction, Pin, TlsFailAction,
+    Weakening,
 };

@@ -5,7 +5,7 @@
 //! not hide the next.
 
 use std::num::NonZeroU16;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use eg_proto::limits::KEY_BITS_MIN_UNPINNED;
@@ -15,9 +15,11 @@ use eg_settings::{
     ConfigFaults, Overrides, Readers, SecretKeys, Settling, Table, load, read_bytes,
 };
 
+use crate::link::ENGINES_MAX;
+
 use super::keys::{CONNECTOR_CONF, ENGINES};
 use super::types::{
-    Answer, Config, ConnectorSettings, EngineConfig, FailAction, Pin, TlsFailAction,
+    Answer, Config, ConnectorSettings, EngineAddress, EngineConfig, FailAction, Pin, TlsFailAction,
 };
 
 /// A certificate, or a chain of them, is a few thousand bytes; what is larger is the wrong file.
@@ -65,8 +67,17 @@ fn engines(settling: &mut Settling<'_>) -> Option<Vec<EngineConfig>> {
         settling.fault("no engine: write `[engine.NAME]` with `host` and `key_file`".to_owned());
         return None;
     }
-    let engines: Vec<Option<EngineConfig>> =
-        names.into_iter().map(|name| engine(&mut settling.named(ENGINES, name), name)).collect();
+    if names.len() > ENGINES_MAX {
+        settling
+            .fault(format!("there are {} engines; a connector takes {ENGINES_MAX}", names.len()));
+        return None;
+    }
+    let connector = settling.table("connector").text("name");
+    let socket = default_socket(connector.as_deref().unwrap_or_default());
+    let engines: Vec<Option<EngineConfig>> = names
+        .into_iter()
+        .map(|name| engine(&mut settling.named(ENGINES, name), name, &socket))
+        .collect();
     engines.into_iter().collect()
 }
 
@@ -76,17 +87,29 @@ enum Net {
     Socket,
 }
 
-fn engine(table: &mut Table<'_>, name: &str) -> Option<EngineConfig> {
-    if table.choice("net", &[("tcp", Net::Tcp), ("socket", Net::Socket)]) == Some(Net::Socket) {
-        let message = "`net` is `socket`, which is not in this version; use `tcp`";
-        table.fault("net", message.to_owned());
+/// Where the engine has the socket of a connector, unless both are told otherwise.
+fn default_socket(connector: &str) -> PathBuf {
+    PathBuf::from("/run/enforcegate").join(format!("{connector}.sock"))
+}
+
+fn address(table: &mut Table<'_>, socket: &Path) -> Option<EngineAddress> {
+    match table.choice("net", &[("tcp", Net::Tcp), ("socket", Net::Socket)])? {
+        Net::Tcp => {
+            table.refuse(&["path"], "belongs to `net = \"socket\"`; remove one of them");
+            let host = table.required_text("host");
+            let port = table.number("port").and_then(NonZeroU16::new);
+            Some(EngineAddress::Tcp { host: host?, port: port? })
+        }
+        Net::Socket => {
+            table.refuse(&["host", "port"], "belongs to `net = \"tcp\"`; remove one of them");
+            let path = table.optional_path("path").unwrap_or_else(|| socket.to_path_buf());
+            Some(EngineAddress::Socket(path))
+        }
     }
-    if table.optional_path("path").is_some() {
-        let message = "`path` belongs to `net = \"socket\"`, which is not in this version";
-        table.fault("path", message.to_owned());
-    }
-    let host = table.required_text("host");
-    let port = table.number("port").and_then(NonZeroU16::new);
+}
+
+fn engine(table: &mut Table<'_>, name: &str, socket: &Path) -> Option<EngineConfig> {
+    let address = address(table, socket);
     let pin = pin(table);
     let (key, name_of_key) = table.secret(&KEY, SharedKey::parse)?;
     let bits = key.estimated_bits();
@@ -104,7 +127,7 @@ fn engine(table: &mut Table<'_>, name: &str) -> Option<EngineConfig> {
         PinSetting::Broken => return None,
         PinSetting::Read(pin) => Some(pin),
     };
-    Some(EngineConfig { name: name.to_owned(), host: host?, port: port?, key, pin })
+    Some(EngineConfig { name: name.to_owned(), address: address?, key, pin })
 }
 
 enum PinSetting {

@@ -61,10 +61,8 @@ fn refused(text: &str, expected: &[&str]) {
 fn the_least_that_is_needed() {
     let config = parse(&with("")).unwrap();
     let engine = &config.engines[0];
-    assert_eq!(
-        (engine.name.as_str(), engine.host.as_str(), engine.port.get()),
-        ("a", "::1", 11224)
-    );
+    let address = EngineAddress::Tcp { host: "::1".to_owned(), port: 11224.try_into().unwrap() };
+    assert_eq!((engine.name.as_str(), &engine.address), ("a", &address));
     assert_eq!(engine.pin, None);
     assert_eq!(config.connector.answer, Answer::Note);
     assert_eq!(config.connector.fail_action, FailAction::Deny);
@@ -84,6 +82,40 @@ fn engines_keep_the_order_of_the_file() {
 }
 
 #[test]
+fn an_engine_may_be_reached_by_a_socket() {
+    let text = |rest: &str| {
+        format!("[engine.a]\nnet=\"socket\"\nkey=\"{STRONG}\"\n{rest}[connector]\nname=\"s\"\n")
+    };
+    for (rest, expected) in
+        [("", "/run/enforcegate/s.sock"), ("path = \"/tmp/x.sock\"\n", "/tmp/x.sock")]
+    {
+        let config = parse(&text(rest)).unwrap();
+        assert_eq!(config.engines[0].address, EngineAddress::Socket(PathBuf::from(expected)));
+    }
+    let why = "belongs to `net = \"tcp\"`";
+    refused(
+        &text("host=\"h\"\nport=1\n"),
+        &[&format!("c.conf:4:1: `host` {why}"), &format!("c.conf:5:1: `port` {why}")],
+    );
+    refused(
+        &with("").replace("host", "path=\"x\"\nhost"),
+        &["c.conf:2:1: `path` belongs to `net = \"socket\"`"],
+    );
+}
+
+#[test]
+fn there_is_a_bound_on_engines() {
+    let text = |count: usize| {
+        let engines: String = (0..count)
+            .map(|at| format!("[engine.e{at}]\nhost=\"h\"\nkey=\"{STRONG}\"\n"))
+            .collect();
+        engines + "[connector]\nname=\"s\"\n"
+    };
+    assert_eq!(parse(&text(8)).unwrap().engines.len(), 8);
+    refused(&text(9), &["there are 9 engines; a connector takes 8"]);
+}
+
+#[test]
 fn everything_set() {
     let text = with(
         "answer = \"redirect\"\nfail_action = \"permit\"\nfail_url = \"http://p.test/\"\n\
@@ -96,7 +128,8 @@ fn everything_set() {
     assert_eq!(config.connector.inspect, Inspect::Peek);
     assert!(matches!(&config.logging.kind, LogType::File(path) if path.ends_with("c.log")));
     assert_eq!(config.logging.level, Level::Warning);
-    assert_eq!(config.not_yet, ["[ssl_bump_acl] fail_action"]);
+    assert_eq!(config.tls_fail_action, TlsFailAction::Splice);
+    assert!(config.not_yet.is_empty());
     assert_eq!(
         config.weakenings(),
         [Weakening::FailPermit, Weakening::AnswerRedirect, Weakening::TlsNotTerminated]
@@ -130,7 +163,7 @@ fn a_key_that_everybody_can_read_is_a_warning() {
 #[test]
 fn all_faults_at_once_with_their_places() {
     refused(
-        "[engin.a]\nhost = \"h\"\n[engine.b]\nprot = 1\nport = 70000\nnet = \"socket\"\n\
+        "[engin.a]\nhost = \"h\"\n[engine.b]\nprot = 1\nport = 70000\nnet = \"tcp\"\n\
          key = \"0123456789abcdef\"\nkey_file = \"strong.key\"\n[connector]\nname = \"a b\"\n\
          answer = \"notes\"\nanswer_timeout_ms = \"2000\"\ninspect = 1\n[logging]\ntype = \"journal\"\n",
         &[
@@ -138,7 +171,6 @@ fn all_faults_at_once_with_their_places() {
             "c.conf:3:9: `host` in `[engine.b]` is required and must not be empty",
             "c.conf:4:1: unknown key `prot` in `[engine.<name>]`; the nearest is `port`",
             "c.conf:5:1: `port` is 70000; it must be 1 to 65535",
-            "c.conf:6:1: `net` is `socket`, which is not in this version; use `tcp`",
             "c.conf:8:1: `key` and `key_file` are both given; keep one of them",
             "c.conf:10:1: `name`: `a b` is no",
             "c.conf:11:1: `answer` is `notes`; it must be `note`, `redirect`",

@@ -4,6 +4,7 @@
 //! [`Config::weakenings`] so that the start can say so.
 
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use eg_proto::{ConnectorName, Inspect, SharedKey};
@@ -19,7 +20,7 @@ pub struct Config {
     pub engines: Vec<EngineConfig>,
     /// `[connector]`.
     pub connector: ConnectorSettings,
-    /// `[ssl_bump_acl].fail_action`: used by the second role, which this version does not have.
+    /// `[ssl_bump_acl].fail_action`: for the second role.
     pub tls_fail_action: TlsFailAction,
     /// `[logging]`.
     pub logging: Logging,
@@ -32,14 +33,26 @@ pub struct Config {
 pub struct EngineConfig {
     /// The name of the section.
     pub name: String,
-    /// A name or an address.
-    pub host: String,
-    /// The Defendr port.
-    pub port: NonZeroU16,
+    /// Where it is.
+    pub address: EngineAddress,
     /// The pre-shared key.
     pub key: SharedKey,
     /// The public key that the engine must have.
     pub pin: Option<Pin>,
+}
+
+/// Where an engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineAddress {
+    /// Over the network.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The Defendr port.
+        port: NonZeroU16,
+    },
+    /// A UNIX socket of this machine.
+    Socket(PathBuf),
 }
 
 /// The public key (SPKI in DER) that an engine's certificate must hold.

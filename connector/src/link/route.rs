@@ -1,32 +1,27 @@
-//! The link as the rest of the connector sees it: up or down, fed and drained, never waiting.
+//! The way to one engine: up or down, fed and drained, never waiting.
 //!
-//! INVARIANT: at most one session exists; a fault ends it, and the next engine is tried.
+//! INVARIANT: at most one session exists; a fault ends it, and the engine is left alone for a while.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eg_proto::limits::HANDSHAKE_TIMEOUT;
 use eg_proto::{
     Close, CloseReason, ConnectorName, FrameFault, FrameKind, HandshakeFault, Inspect, RunId, Terms,
 };
-use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, connect, socket,
-};
 use rustls::ClientConfig;
 
+use super::backoff::{Backoff, Demand};
+use super::choice::Standing;
 use super::resolve::{Lookup, Resolved};
-use super::rotation::{Demand, Rotation};
 use super::session::{Filled, Patience, Session};
+use super::stream::Stream;
 use super::tls;
-use crate::config::EngineConfig;
-
-/// How long one engine may take to welcome us while another could be tried.
-const ATTEMPT_MAX_WITH_OTHERS: Duration = Duration::from_secs(1);
+use crate::config::{EngineAddress, EngineConfig};
 
 /// The same fault is not logged again within this time.
 const SAME_FAULT_QUIET: Duration = Duration::from_secs(60);
@@ -40,15 +35,6 @@ pub struct Identity {
     pub run: RunId,
     /// What its Squid does with TLS.
     pub inspect: Inspect,
-}
-
-/// How much there is to do for a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Load {
-    /// Requests that Squid waits for.
-    pub outstanding: usize,
-    /// How many of them the present engine has been asked.
-    pub asked: usize,
 }
 
 /// What an engine said.
@@ -108,17 +94,23 @@ pub enum LinkFault {
 #[derive(Debug)]
 enum State {
     Resting,
-    Resolving { until: Instant },
-    Connecting { stream: TcpStream, others: Vec<SocketAddr>, until: Instant },
-    Proving { session: Box<Session>, until: Instant },
-    Up { session: Box<Session>, since: Instant },
+    Resolving(Attempt),
+    Connecting { stream: Stream, others: Vec<SocketAddr>, attempt: Attempt },
+    Proving { session: Box<Session>, attempt: Attempt },
+    Up { session: Box<Session>, since: Instant, settled: Instant },
 }
 
+/// When an attempt began; all of it, from the name to the welcome, has one bound.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    since: Instant,
+}
+
+/// How the engine is found.
 #[derive(Debug)]
-struct Engine {
-    config: EngineConfig,
-    tls: Arc<ClientConfig>,
-    lookup: Lookup,
+enum Target {
+    Tcp(Lookup),
+    Socket(PathBuf),
 }
 
 /// The last fault that was logged.
@@ -129,48 +121,53 @@ struct Said {
     hidden: u64,
 }
 
-/// The way to whichever engine can be reached.
+/// The way to one engine.
 #[derive(Debug)]
-pub struct Link {
-    engines: Vec<Engine>,
+pub struct Route {
+    config: EngineConfig,
     identity: Identity,
-    rotation: Rotation,
+    tls: Arc<ClientConfig>,
+    target: Target,
+    backoff: Backoff,
     state: State,
     patience: Patience,
-    attempt_max: Duration,
     said: Said,
 }
 
-impl Link {
-    /// No engine has been tried yet. `answer_timeout` says what silence means.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(
-        engines: Vec<EngineConfig>,
+impl Route {
+    pub(super) fn new(
+        config: EngineConfig,
         identity: Identity,
-        answer_timeout: Duration,
+        patience: Patience,
     ) -> Result<Self, LinkFault> {
-        let with_tls = |config: EngineConfig| {
-            let tls = tls::client_config(config.pin.clone())?;
-            let lookup = Lookup::new(config.host.clone(), config.port.get());
-            Ok::<Engine, LinkFault>(Engine { config, tls, lookup })
+        let tls = tls::client_config(config.pin.clone())?;
+        let target = match &config.address {
+            EngineAddress::Tcp { host, port } => Target::Tcp(Lookup::new(host.clone(), port.get())),
+            EngineAddress::Socket(path) => Target::Socket(path.clone()),
         };
-        let engines = engines.into_iter().map(with_tls).collect::<Result<Vec<_>, _>>()?;
-        let alone = engines.len() < 2;
         Ok(Self {
-            rotation: Rotation::new(engines.len()),
-            engines,
+            config,
             identity,
+            tls,
+            target,
+            backoff: Backoff::default(),
             state: State::Resting,
-            // With another engine at hand there is still time to ask it before the deadline.
-            patience: Patience {
-                stalled: if alone { answer_timeout } else { answer_timeout / 2 },
-                mute: answer_timeout * 2,
-            },
-            attempt_max: if alone { HANDSHAKE_TIMEOUT } else { ATTEMPT_MAX_WITH_OTHERS },
+            patience,
             said: Said::default(),
         })
+    }
+
+    /// How far it has come.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        match &self.state {
+            State::Resting => Standing::Down,
+            State::Resolving(attempt)
+            | State::Connecting { attempt, .. }
+            | State::Proving { attempt, .. } => Standing::Trying { since: attempt.since },
+            State::Up { session, settled, .. } => {
+                Standing::Up { settled: *settled, health: session.health(now) }
+            }
+        }
     }
 
     /// Whether queries can be sent.
@@ -179,7 +176,7 @@ impl Link {
         match self.state {
             State::Up { .. } => true,
             State::Resting
-            | State::Resolving { .. }
+            | State::Resolving(_)
             | State::Connecting { .. }
             | State::Proving { .. } => false,
         }
@@ -191,7 +188,7 @@ impl Link {
         match &self.state {
             State::Up { session, .. } => session.may_ask(),
             State::Resting
-            | State::Resolving { .. }
+            | State::Resolving(_)
             | State::Connecting { .. }
             | State::Proving { .. } => 0,
         }
@@ -202,7 +199,7 @@ impl Link {
         match &mut self.state {
             State::Up { session, .. } => Some(session.out()),
             State::Resting
-            | State::Resolving { .. }
+            | State::Resolving(_)
             | State::Connecting { .. }
             | State::Proving { .. } => None,
         }
@@ -213,10 +210,10 @@ impl Link {
     pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.state {
             State::Resting => None,
-            State::Resolving { .. } => {
-                let engine = self.engines.get(self.rotation.at())?;
-                Some((engine.lookup.as_fd()?, PollFlags::POLLIN))
-            }
+            State::Resolving(_) => match &self.target {
+                Target::Tcp(lookup) => Some((lookup.as_fd()?, PollFlags::POLLIN)),
+                Target::Socket(_) => None,
+            },
             State::Connecting { stream, .. } => Some((stream.as_fd(), PollFlags::POLLOUT)),
             State::Proving { session, .. } | State::Up { session, .. } => {
                 let mut flags = PollFlags::POLLIN;
@@ -226,47 +223,45 @@ impl Link {
         }
     }
 
-    /// When `tick` has something to do; `None` while only the network has.
-    #[must_use]
-    pub fn wake_at(&self, now: Instant, load: Load) -> Option<Instant> {
+    /// When a new attempt may begin, where none is under way.
+    pub(super) fn try_at(&self, demand: Demand, now: Instant) -> Option<Instant> {
         match &self.state {
-            State::Resting => Some(self.rotation.try_at(demand(load)).unwrap_or(now)),
-            State::Resolving { until, .. }
-            | State::Connecting { until, .. }
-            | State::Proving { until, .. } => Some(*until),
-            State::Up { session, since } => {
-                let back = self.rotation.return_at(*since).filter(|_| load.outstanding == 0);
-                [session.wake_at(), back].into_iter().flatten().min()
-            }
+            State::Resting => Some(self.backoff.try_at(demand).unwrap_or(now)),
+            State::Resolving(_)
+            | State::Connecting { .. }
+            | State::Proving { .. }
+            | State::Up { .. } => None,
         }
     }
 
-    /// Does what the time asks for: tries an engine, keeps the link alive, or gives it up.
-    pub fn tick(&mut self, now: Instant, load: Load) {
+    /// When `tick` has something to do; `None` while only the network has.
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        match &self.state {
+            State::Resting => None,
+            State::Resolving(attempt)
+            | State::Connecting { attempt, .. }
+            | State::Proving { attempt, .. } => Some(attempt.since + self.patience.attempt),
+            State::Up { session, .. } => session.wake_at(now),
+        }
+    }
+
+    /// Does what the time asks for: keeps the link alive, or gives it or an attempt up. `owed` says
+    /// how many answers are with the engine.
+    pub(super) fn tick(&mut self, now: Instant, owed: usize) {
         let ticked = match &mut self.state {
-            State::Resting => match self.rotation.try_at(demand(load)) {
-                Some(at) if at > now => Ok(()),
-                Some(_) | None => self.start(now),
-            },
-            State::Resolving { until, .. }
-            | State::Connecting { until, .. }
-            | State::Proving { until, .. } => {
-                if *until <= now {
-                    Err(LinkFault::Slow(self.attempt_max))
+            State::Resting => Ok(()),
+            State::Resolving(attempt)
+            | State::Connecting { attempt, .. }
+            | State::Proving { attempt, .. } => {
+                if attempt.since + self.patience.attempt <= now {
+                    Err(LinkFault::Slow(self.patience.attempt))
                 } else {
                     Ok(())
                 }
             }
-            State::Up { session, since } => {
-                let back = self.rotation.return_at(*since);
-                if load.outstanding == 0 && back.is_some_and(|back| back <= now) {
-                    self.leave("going back to the first engine");
-                    self.rotation.go_back();
-                    self.start(now)
-                } else {
-                    session.owe(now, load.asked);
-                    session.tick(now)
-                }
+            State::Up { session, .. } => {
+                session.owe(now, owed);
+                session.tick(now)
             }
         };
         if let Err(fault) = ticked {
@@ -276,11 +271,11 @@ impl Link {
 
     /// Notes that the engine was asked. Without it only `tick` of the next round would know, and
     /// after a lone request there is none before that request expires.
-    pub fn asked(&mut self, now: Instant, load: Load) {
+    pub fn asked(&mut self, now: Instant, owed: usize) {
         match &mut self.state {
-            State::Up { session, .. } => session.owe(now, load.asked),
+            State::Up { session, .. } => session.owe(now, owed),
             State::Resting
-            | State::Resolving { .. }
+            | State::Resolving(_)
             | State::Connecting { .. }
             | State::Proving { .. } => {}
         }
@@ -290,21 +285,24 @@ impl Link {
     /// read with `fill` and `next`.
     pub fn advance(&mut self, now: Instant) {
         let step = match std::mem::replace(&mut self.state, State::Resting) {
-            State::Resolving { until } => {
-                let engine = self.engines.get_mut(self.rotation.at());
-                match engine.and_then(|engine| engine.lookup.poll()) {
+            State::Resolving(attempt) => {
+                let found = match &mut self.target {
+                    Target::Tcp(lookup) => lookup.poll(),
+                    Target::Socket(_) => None,
+                };
+                match found {
                     None => {
-                        self.state = State::Resolving { until };
+                        self.state = State::Resolving(attempt);
                         Ok(())
                     }
-                    Some(Ok(found)) => self.connect(found, until),
+                    Some(Ok(found)) => self.connect(found, attempt),
                     Some(Err(fault)) => Err(LinkFault::Resolve(fault)),
                 }
             }
-            State::Connecting { stream, others, until } => match stream.take_error() {
-                Ok(None) => self.begin_session(stream, until, now),
+            State::Connecting { stream, others, attempt } => match stream.take_error() {
+                Ok(None) => self.begin_session(stream, attempt, now),
                 Ok(Some(fault)) | Err(fault) if others.is_empty() => Err(LinkFault::Connect(fault)),
-                Ok(Some(_)) | Err(_) => self.connect(others, until),
+                Ok(Some(_)) | Err(_) => self.connect(others, attempt),
             },
             kept @ (State::Resting | State::Proving { .. } | State::Up { .. }) => {
                 self.state = kept;
@@ -322,7 +320,7 @@ impl Link {
     /// When the session is over; hand the fault to `fail`.
     pub fn fill(&mut self, now: Instant) -> Result<bool, LinkFault> {
         match &mut self.state {
-            State::Resting | State::Resolving { .. } | State::Connecting { .. } => Ok(false),
+            State::Resting | State::Resolving(_) | State::Connecting { .. } => Ok(false),
             State::Proving { session, .. } | State::Up { session, .. } => {
                 Ok(matches!(session.fill(now)?, Filled::More))
             }
@@ -335,38 +333,35 @@ impl Link {
     /// When the session is over; hand the fault to `fail`.
     #[expect(clippy::should_implement_trait, reason = "it lends, which `Iterator` cannot")]
     pub fn next(&mut self) -> Result<LinkEvent<'_>, LinkFault> {
-        let Some(engine) = self.engines.get(self.rotation.at()) else {
-            return Ok(LinkEvent::Nothing);
-        };
         match &mut self.state {
-            State::Resting | State::Resolving { .. } | State::Connecting { .. } => {
+            State::Resting | State::Resolving(_) | State::Connecting { .. } => {
                 Ok(LinkEvent::Nothing)
             }
             State::Proving { session, .. } | State::Up { session, .. } => {
-                session.next(&engine.config, &self.identity)
+                session.next(&self.config, &self.identity)
             }
         }
     }
 
     /// `next` gave terms: the link is up.
     pub fn welcomed(&mut self, now: Instant, terms: &Terms) {
-        let engine = self.name();
+        let settled = self.backoff.linked(now);
         self.state = match std::mem::replace(&mut self.state, State::Resting) {
-            State::Proving { session, .. } => State::Up { session, since: now },
+            State::Proving { session, .. } => State::Up { session, since: now, settled },
             kept @ (State::Resting
-            | State::Resolving { .. }
+            | State::Resolving(_)
             | State::Connecting { .. }
             | State::Up { .. }) => kept,
         };
-        self.rotation.linked();
         self.said = Said::default();
+        let engine = &self.config.name;
         tracing::info!(engine, version = terms.engine, "connected to the engine");
     }
 
     /// Sends what is in `out`.
     pub fn flush(&mut self, now: Instant) {
         let flushed = match &mut self.state {
-            State::Resting | State::Resolving { .. } | State::Connecting { .. } => Ok(()),
+            State::Resting | State::Resolving(_) | State::Connecting { .. } => Ok(()),
             State::Proving { session, .. } | State::Up { session, .. } => session.flush(),
         };
         if let Err(fault) = flushed {
@@ -374,67 +369,84 @@ impl Link {
         }
     }
 
-    /// Ends the session and turns to the next engine.
+    /// Ends the session, or the attempt at one.
     pub fn fail(&mut self, now: Instant, fault: &LinkFault) {
         self.report(now, fault);
+        let reason = match fault {
+            LinkFault::Silent(_) => CloseReason::Silent,
+            LinkFault::Unexpected(_) => CloseReason::Unexpected,
+            LinkFault::Resolve(_)
+            | LinkFault::Connect(_)
+            | LinkFault::Slow(_)
+            | LinkFault::WrongPin
+            | LinkFault::Tls(_)
+            | LinkFault::Handshake(_)
+            | LinkFault::Frame(_)
+            | LinkFault::Closed(_)
+            | LinkFault::Ended
+            | LinkFault::Lost(_) => CloseReason::Broken,
+        };
         match std::mem::replace(&mut self.state, State::Resting) {
-            State::Resting | State::Resolving { .. } | State::Connecting { .. } => {}
-            State::Proving { session, .. } | State::Up { session, .. } => {
-                let reason = match fault {
-                    LinkFault::Silent(_) => CloseReason::Silent,
-                    LinkFault::Unexpected(_) => CloseReason::Unexpected,
-                    LinkFault::Resolve(_)
-                    | LinkFault::Connect(_)
-                    | LinkFault::Slow(_)
-                    | LinkFault::WrongPin
-                    | LinkFault::Tls(_)
-                    | LinkFault::Handshake(_)
-                    | LinkFault::Frame(_)
-                    | LinkFault::Closed(_)
-                    | LinkFault::Ended
-                    | LinkFault::Lost(_) => CloseReason::Broken,
-                };
+            State::Resting | State::Resolving(_) | State::Connecting { .. } => {
+                self.backoff.failed(now, jitter());
+            }
+            State::Proving { session, .. } => {
                 session.close(reason, &fault.to_string());
+                self.backoff.failed(now, jitter());
+            }
+            State::Up { session, since, .. } => {
+                session.close(reason, &fault.to_string());
+                self.backoff.lost(since, now, jitter());
             }
         }
-        self.rotation.failed(now, jitter());
     }
 
     /// Says goodbye.
     pub fn leave(&mut self, text: &str) {
         match std::mem::replace(&mut self.state, State::Resting) {
-            State::Resting | State::Resolving { .. } | State::Connecting { .. } => {}
+            State::Resting | State::Resolving(_) | State::Connecting { .. } => {}
             State::Proving { session, .. } | State::Up { session, .. } => {
                 session.close(CloseReason::Draining, text);
             }
         }
     }
 
-    fn name(&self) -> String {
-        let engine = self.engines.get(self.rotation.at());
-        engine.map(|engine| engine.config.name.clone()).unwrap_or_default()
+    /// The engine's name in the configuration.
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
     }
 
-    fn start(&mut self, now: Instant) -> Result<(), LinkFault> {
-        let Some(engine) = self.engines.get_mut(self.rotation.at()) else { return Ok(()) };
-        let until = now + self.attempt_max;
-        match engine.lookup.ask().map_err(LinkFault::Resolve)? {
-            Resolved::Now(address) => self.connect(vec![address], until),
-            Resolved::Later => {
-                self.state = State::Resolving { until };
-                Ok(())
+    /// Begins an attempt.
+    pub(super) fn start(&mut self, now: Instant) {
+        let attempt = Attempt { since: now };
+        let started = match &mut self.target {
+            Target::Socket(path) => {
+                Stream::begin_socket(path).map_err(LinkFault::Connect).map(|stream| {
+                    self.state = State::Connecting { stream, others: Vec::new(), attempt };
+                })
             }
+            Target::Tcp(lookup) => match lookup.ask() {
+                Ok(Resolved::Now(address)) => self.connect(vec![address], attempt),
+                Ok(Resolved::Later) => {
+                    self.state = State::Resolving(attempt);
+                    Ok(())
+                }
+                Err(fault) => Err(LinkFault::Resolve(fault)),
+            },
+        };
+        if let Err(fault) = started {
+            self.fail(now, &fault);
         }
     }
 
-    fn connect(&mut self, mut found: Vec<SocketAddr>, until: Instant) -> Result<(), LinkFault> {
+    fn connect(&mut self, mut found: Vec<SocketAddr>, attempt: Attempt) -> Result<(), LinkFault> {
         // The resolver's best comes first.
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         while !found.is_empty() {
             let address = found.remove(0);
-            match begin_connect(address) {
+            match Stream::begin_tcp(address) {
                 Ok(stream) => {
-                    self.state = State::Connecting { stream, others: found, until };
+                    self.state = State::Connecting { stream, others: found, attempt };
                     return Ok(());
                 }
                 Err(fault) => last = fault,
@@ -445,20 +457,19 @@ impl Link {
 
     fn begin_session(
         &mut self,
-        stream: TcpStream,
-        until: Instant,
+        stream: Stream,
+        attempt: Attempt,
         now: Instant,
     ) -> Result<(), LinkFault> {
-        let Some(engine) = self.engines.get(self.rotation.at()) else { return Ok(()) };
-        let session = Session::new(stream, Arc::clone(&engine.tls), self.patience, now)?;
-        self.state = State::Proving { session: Box::new(session), until };
+        let session = Session::new(stream, Arc::clone(&self.tls), self.patience, now)?;
+        self.state = State::Proving { session: Box::new(session), attempt };
         self.flush(now);
         Ok(())
     }
 
     fn report(&mut self, now: Instant, fault: &LinkFault) {
-        let engine = self.name();
-        let text = format!("{engine}: {fault}");
+        let engine = &self.config.name;
+        let text = fault.to_string();
         let same = self.said.text == text;
         let recent = self.said.at.is_some_and(|at| now < at + SAME_FAULT_QUIET);
         if same && recent {
@@ -472,33 +483,11 @@ impl Link {
     }
 }
 
-const fn demand(load: Load) -> Demand {
-    if load.outstanding > 0 { Demand::Busy } else { Demand::Idle }
-}
-
 /// Without randomness there is only no jitter.
 fn jitter() -> u8 {
     let mut byte = [0_u8; 1];
     match getrandom::fill(&mut byte) {
         Ok(()) => byte.first().copied().unwrap_or_default(),
         Err(_) => u8::MAX,
-    }
-}
-
-/// Starts to connect without waiting for it.
-fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::Inet,
-        SocketAddr::V6(_) => AddressFamily::Inet6,
-    };
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(family, SockType::Stream, flags, None)?;
-    let connected = match address {
-        SocketAddr::V4(address) => connect(socket.as_raw_fd(), &SockaddrIn::from(address)),
-        SocketAddr::V6(address) => connect(socket.as_raw_fd(), &SockaddrIn6::from(address)),
-    };
-    match connected {
-        Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from(socket)),
-        Err(fault) => Err(fault.into()),
     }
 }

@@ -5,20 +5,21 @@
 //! INVARIANT: no query is written before both sides have proved the key on this very connection.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eg_proto::handshake::EXPORTER_LABEL;
-use eg_proto::limits::{ASK_AGAIN_AFTER, IN_FLIGHT_MAX, KEEPALIVE_DEAD, KEEPALIVE_IDLE};
+use eg_proto::limits::{IN_FLIGHT_MAX, KEEPALIVE_DEAD, KEEPALIVE_IDLE};
 use eg_proto::session::{read_number, write_ping, write_pong};
 use eg_proto::{
     Close, CloseReason, ConnectorHandshake, ConnectorProgress, FrameBuffer, FrameKind, Terms,
 };
 use rustls::{ClientConfig, ClientConnection};
 
+use super::choice::Health;
 use super::route::{Identity, LinkEvent, LinkFault};
+use super::stream::Stream;
 use super::tls;
 use crate::config::EngineConfig;
 
@@ -43,12 +44,16 @@ pub(super) struct Patience {
     pub(super) stalled: Duration,
     /// Without an answer, while it owes answers.
     pub(super) mute: Duration,
+    /// Without an answer, before other engines are preferred and a ping asks after it.
+    pub(super) late: Duration,
+    /// From the first step to the welcome.
+    pub(super) attempt: Duration,
 }
 
-/// A connection whose TCP is there.
+/// A connection that is there.
 #[derive(Debug)]
 pub(super) struct Session {
-    stream: TcpStream,
+    stream: Stream,
     tls: ClientConnection,
     frames: FrameBuffer,
     out: Vec<u8>,
@@ -66,13 +71,11 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Stream,
         config: Arc<ClientConfig>,
         patience: Patience,
         now: Instant,
     ) -> Result<Self, LinkFault> {
-        // A batch is one write already; waiting for more would only cost time.
-        stream.set_nodelay(true).map_err(LinkFault::Connect)?;
         let mut tls = ClientConnection::new(config, tls::server_name())?;
         // Queries are bounded by the table of requests, not by this buffer.
         tls.set_buffer_limit(None);
@@ -216,17 +219,28 @@ impl Session {
         }
     }
 
-    /// Notes what the engine owes, best at once after it was asked. `asked` says how many queries
-    /// are with it.
-    pub(super) fn owe(&mut self, now: Instant, asked: usize) {
-        if asked > 0 {
+    /// Notes what the engine owes, best at once after it was asked. `owed` says how many answers;
+    /// those count too that nobody waits for any more.
+    pub(super) fn owe(&mut self, now: Instant, owed: usize) {
+        if owed > 0 {
             self.owed_bytes.get_or_insert(now);
             self.owed_answers.get_or_insert(now);
-        } else if self.owed_bytes.is_some_and(|since| since <= self.heard_at) {
-            // Where requests only expired, bytes stay owed until some come; answers stay owed until
-            // an answer comes.
+        } else {
             self.owed_bytes = None;
+            self.owed_answers = None;
         }
+    }
+
+    /// Whether the engine answers what it is asked.
+    pub(super) fn health(&self, now: Instant) -> Health {
+        match self.late_at() {
+            Some(late) if late <= now => Health::Late,
+            Some(_) | None => Health::Well,
+        }
+    }
+
+    fn late_at(&self) -> Option<Instant> {
+        self.owed_answers.map(|since| since + self.patience.late)
     }
 
     /// Keeps the link alive and notices when it is dead.
@@ -238,9 +252,8 @@ impl Session {
         if silent >= self.dead_after() {
             return Err(LinkFault::Silent(silent));
         }
-        let mute = self.owed_bytes.and(self.owed_answers);
         for (since, patience) in
-            [(self.owed_bytes, self.patience.stalled), (mute, self.patience.mute)]
+            [(self.owed_bytes, self.patience.stalled), (self.owed_answers, self.patience.mute)]
         {
             if let Some(since) = since
                 && now.saturating_duration_since(since) >= patience
@@ -256,14 +269,16 @@ impl Session {
     }
 
     /// When `tick` has something to do.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         if matches!(self.stage, Stage::Tls | Stage::Proof(_)) {
             return None;
         }
         let dead = Some(self.heard_at + self.dead_after());
         let stalled = self.owed_bytes.map(|since| since + self.patience.stalled);
-        let mute = self.owed_bytes.and(self.owed_answers).map(|since| since + self.patience.mute);
-        [dead, stalled, mute, self.ping_at()].into_iter().flatten().min()
+        let mute = self.owed_answers.map(|since| since + self.patience.mute);
+        // Once it is late there is nothing more to do about it but to wait for an answer.
+        let late = self.late_at().filter(|late| *late > now);
+        [dead, stalled, mute, late, self.ping_at()].into_iter().flatten().min()
     }
 
     fn ping_at(&self) -> Option<Instant> {
@@ -271,7 +286,7 @@ impl Session {
             return None;
         }
         let idle = self.heard_at + self.keepalive;
-        let nudge = self.owed_bytes.map(|since| since + ASK_AGAIN_AFTER);
+        let nudge = self.owed_bytes.map(|since| since + self.patience.late);
         Some(nudge.map_or(idle, |nudge| nudge.min(idle)))
     }
 

@@ -2,7 +2,13 @@
 
 use proptest::prelude::*;
 
+use std::net::IpAddr;
+
+use eg_proto::limits::METHOD_BYTES_MAX;
+use eg_proto::{Phase, Query, Retry, Sni};
+
 use super::*;
+use crate::helper::{ChannelId, split_channel};
 
 const TAIL: &str = "192.0.2.7 40000 - GET - - - - -";
 
@@ -11,14 +17,14 @@ fn ours(url: &str, tail: &str) -> Vec<u8> {
 }
 
 fn check(line: &[u8], check: impl Fn(Query<'_>)) {
-    let mut request = RewriteRequest::default();
-    assert_eq!(request.read(line), Ok(()), "{}", line.escape_ascii());
+    let mut request = Question::default();
+    assert_eq!(read(&mut request, line), Ok(()), "{}", line.escape_ascii());
     check(request.query(1, Retry::First));
 }
 
 fn refuses(line: &[u8], fault: BadLine) {
-    let mut request = RewriteRequest::default();
-    assert_eq!(request.read(line), Err(fault), "{}", line.escape_ascii());
+    let mut request = Question::default();
+    assert_eq!(read(&mut request, line), Err(fault), "{}", line.escape_ascii());
 }
 
 #[test]
@@ -147,9 +153,9 @@ fn refuses_what_squid_never_writes() {
 
 #[test]
 fn a_bad_line_leaves_nothing_for_the_next() {
-    let mut request = RewriteRequest::default();
-    assert!(request.read(b"http://a/ 192.0.2.7 1 user GET - sni agent ref tag x").is_err());
-    assert_eq!(request.read(&ours("http://b/", TAIL)), Ok(()));
+    let mut request = Question::default();
+    assert!(read(&mut request, b"http://a/ 192.0.2.7 1 user GET - sni agent ref tag x").is_err());
+    assert_eq!(read(&mut request, &ours("http://b/", TAIL)), Ok(()));
     let query = request.query(1, Retry::Again);
     assert_eq!(
         (query.uri, query.user, query.user_agent, query.tag),
@@ -161,8 +167,8 @@ proptest! {
     #[test]
     fn never_panics(line in proptest::collection::vec(any::<u8>(), 0..300)) {
         let (_, rest) = split_channel(&line);
-        let mut request = RewriteRequest::default();
-        if request.read(rest).is_ok() {
+        let mut request = Question::default();
+        if read(&mut request, rest).is_ok() {
             prop_assert!(!request.query(1, Retry::First).uri.is_empty());
         }
     }
@@ -178,8 +184,8 @@ proptest! {
         };
         let shown = |text: &str| if text.is_empty() { "-".to_owned() } else { encode(text) };
         let line = format!("http://a/ 192.0.2.7 1 {} GET - - {} - -", shown(&user), shown(&agent));
-        let mut request = RewriteRequest::default();
-        prop_assert_eq!(request.read(line.as_bytes()), Ok(()));
+        let mut request = Question::default();
+        prop_assert_eq!(read(&mut request, line.as_bytes()), Ok(()));
         let query = request.query(1, Retry::First);
         let expected = |text: &str| (!text.is_empty() && text != "-").then(|| text.as_bytes().to_vec());
         prop_assert_eq!(query.user_agent.map(<[u8]>::to_vec), expected(&agent));

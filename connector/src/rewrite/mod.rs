@@ -4,6 +4,6 @@ mod fields;
 mod line;
 mod reply;
 
-pub use fields::{FIELDS, Field, FieldKind, extras};
-pub use line::{BadLine, ChannelId, RewriteRequest, split_channel};
-pub use reply::{BadAnswer, Channel, Portal, Replies, is_redirect_target};
+pub use fields::{FIELDS, extras};
+pub use line::read;
+pub use reply::{Portal, Replies, is_redirect_target};

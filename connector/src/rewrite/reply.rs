@@ -7,31 +7,8 @@
 use eg_proto::limits::TOKEN_BYTES_MAX;
 use eg_proto::{Action, Answer, Route, Terms, is_base64url};
 
-use super::line::ChannelId;
 use crate::config;
-
-/// Whom an answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
-    /// The line with this channel-ID.
-    Numbered(ChannelId),
-    /// The one line that is outstanding in the old form.
-    Only,
-}
-
-/// Why an answer of the engine cannot be told to Squid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadAnswer {
-    /// The token is missing, too long, or holds a byte outside base64url.
-    #[error("its token is not base64url")]
-    Token,
-    /// The tag holds a byte outside base64url.
-    #[error("its tag is not base64url")]
-    Tag,
-    /// No address is known that a client could be sent to.
-    #[error("no portal address is known")]
-    NoPortal,
-}
+use crate::helper::{BadAnswer, Channel, begin, push_number};
 
 /// Where the portal is, from the engine's welcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,16 +151,6 @@ fn is_token(token: &[u8]) -> bool {
     !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && is_base64url(token)
 }
 
-fn begin(out: &mut Vec<u8>, channel: Channel) {
-    match channel {
-        Channel::Numbered(ChannelId(id)) => {
-            push_number(out, id);
-            out.push(b' ');
-        }
-        Channel::Only => {}
-    }
-}
-
 fn note(out: &mut Vec<u8>, channel: Channel, answer: &Answer<'_>) {
     begin(out, channel);
     out.extend_from_slice(b"OK eg_verdict_=");
@@ -221,14 +188,6 @@ fn redirect(out: &mut Vec<u8>, channel: Channel, status: u16, page: &str, token:
     out.extend_from_slice(page.as_bytes());
     out.extend_from_slice(token);
     out.extend_from_slice(b"\"\n");
-}
-
-/// PERF: without an allocation, unlike `to_string`.
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        push_number(out, number / 10);
-    }
-    out.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use eg_proto::{DecisionId, Routes};
 
 use super::*;
+use crate::helper::ChannelId;
 
 fn terms(base_url: &str, redirect_status: u16) -> Terms {
     Terms {

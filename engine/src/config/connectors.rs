@@ -14,6 +14,9 @@ use super::types::{Config, ConnectorConfig, Transport};
 /// Where sockets lie that have no `path`.
 const SOCKET_FOLDER: &str = "/run/enforcegate";
 
+/// What the system takes as the path of a UNIX socket, without its terminator.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// Settles all connectors; there is at least one.
 pub(super) fn settle(settling: &mut Settling<'_>) -> Option<Vec<ConnectorConfig>> {
     let names = settling.names(CONNECTORS);
@@ -32,17 +35,29 @@ pub(super) fn settle(settling: &mut Settling<'_>) -> Option<Vec<ConnectorConfig>
 fn connector(table: &mut Table<'_>, name: &str) -> Option<ConnectorConfig> {
     let parsed = ConnectorName::parse(name).map_err(|fault| table.fault_of_all(fault.to_string()));
     let net = table.choice("net", &[("tcp", Transport::Tcp), ("socket", Transport::Socket)]);
-    if net == Some(Transport::Socket) {
-        let message = "`net` is `socket`, which is not in this version; use `tcp`";
-        table.fault("net", message.to_owned());
-    }
     let ip = table.address("ip");
     let port = table.number("port");
     let path = table
         .optional_path("path")
         .unwrap_or_else(|| PathBuf::from(SOCKET_FOLDER).join(format!("{name}.sock")));
     let key = table.secret(&KEY, SharedKey::parse);
-    let peers = peers(table, ip);
+    let peers = match net? {
+        Transport::Tcp => {
+            table.refuse(&["path"], "belongs to `net = \"socket\"`; remove one of them");
+            peers(table, ip)
+        }
+        Transport::Socket => {
+            let why = "does not apply where `net` is `socket`: the mode of the socket's file says \
+                       who may speak; remove it";
+            table.refuse(&["ip", "port", "peers"], why);
+            if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+                let message =
+                    format!("the socket's path is longer than {SOCKET_PATH_BYTES_MAX} bytes");
+                table.fault("path", message);
+            }
+            Some(Vec::new())
+        }
+    };
     Some(ConnectorConfig {
         name: parsed.ok()?,
         net: net?,
@@ -114,6 +129,11 @@ struct Wanted {
 pub(super) fn listeners_apart(config: &Config, settling: &mut Settling<'_>) {
     let mut wanted: Vec<Wanted> = Vec::new();
     for connector in &config.connectors {
+        match connector.net {
+            Transport::Tcp => {}
+            // Tables with equal `path` share one listener, and nothing else listens on paths.
+            Transport::Socket => continue,
+        }
         let address = SocketAddr::new(connector.ip, connector.port);
         // Tables with equal `ip` and `port` share one listener.
         if !wanted.iter().any(|other| other.address == address) {

@@ -131,16 +131,44 @@ fn connectors_need_a_key_and_peers() {
         ),
         ("key = \"0123456789abcdef\"\npeers = []\n", "`peers` is empty"),
         ("key = \"0123456789abcdef\"\npeers = [\"localhost\"]\n", "neither an address nor a CIDR"),
-        ("key = \"0123456789abcdef\"\nnet = \"socket\"\n", "not in this version"),
+        (
+            "key = \"0123456789abcdef\"\nnet = \"socket\"\npeers = [\"192.0.2.1\"]\n",
+            "`peers` does not apply where `net` is `socket`",
+        ),
+        ("key = \"0123456789abcdef\"\nnet = \"socket\"\nip = \"::1\"\n", "`ip` does not apply"),
+        ("key = \"0123456789abcdef\"\nnet = \"socket\"\nport = 1\n", "`port` does not apply"),
+        ("key = \"0123456789abcdef\"\npath = \"/x\"\n", "`path` belongs to `net = \"socket\"`"),
     ] {
         let text = format!("[captive_portal]\nsecret = \"{SECRET}\"\n[connectors.a]\n{table}");
         let found = fault(&text);
         assert!(found.contains(expected), "`{expected}` is not in: {found}");
     }
+    let long = format!("key = \"{KEY}\"\nnet = \"socket\"\npath = \"/{}\"\n", "x".repeat(107));
+    let long = fault(&format!("[captive_portal]\nsecret = \"{SECRET}\"\n[connectors.a]\n{long}"));
+    assert!(long.contains("longer than 107 bytes"), "{long}");
     let none = fault(&format!("[captive_portal]\nsecret = \"{SECRET}\"\n"));
     assert!(none.contains("no connector may ask"), "{none}");
     let name = fault(&least("[connectors.\"a b\"]\nkey = \"0123456789abcdef\"\n"));
     assert!(name.contains("is no name of a connector"), "{name}");
+}
+
+#[test]
+fn a_connector_may_come_by_a_socket() {
+    let table = |name: &str, rest: &str| {
+        format!("[connectors.{name}]\nkey = \"{KEY}\"\nnet = \"socket\"\n{rest}")
+    };
+    // The control plane has the port that no connector has: sockets have none.
+    let text = least(&(table("a", "") + &table("b", "path = \"x.sock\"\n") + &table("c", "")));
+    let connectors = read(&text).unwrap().config.connectors;
+    let places: Vec<String> =
+        crate::bind::wanted(&connectors).iter().map(|wanted| wanted.place.to_string()).collect();
+    let expected =
+        ["127.0.0.1:11224", "/run/enforcegate/a.sock", "/srv/eg/x.sock", "/run/enforcegate/c.sock"];
+    assert_eq!(places, expected);
+    let shared = table("a", "path = \"/x\"\n") + &table("b", "path = \"/x\"\n");
+    let connectors = read(&least(&shared)).unwrap().config.connectors;
+    let wanted = crate::bind::wanted(&connectors);
+    assert_eq!((wanted.len(), wanted[1].guests.len()), (2, 2));
 }
 
 #[test]
