@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded, version, weakenings};
 use crate::listener::{DataPlane, DataPlaneParts, ListenFault};
 use crate::policy_thread::{Halted, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
-use crate::process::{Asked, Handed, Signals, Supervisor, Told};
+use crate::process::{self, Asked, Handed, Signals, Supervisor, Told};
 use crate::reload::ReloadFault;
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
@@ -123,14 +123,14 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     let kept = kept.collect::<Result<Vec<_>, _>>().map_err(ListenFault::Threads)?;
     let pair = tls_pair(config)?;
     let mut policy = PolicyThread::start(loaded).map_err(ListenFault::Threads)?;
-    let ruleset = match first_policy(&policy, signals)? {
-        Opening::Opened(ruleset) => ruleset,
+    let (ruleset, after) = match first_policy(&policy, signals)? {
+        Opening::Opened { ruleset, after } => (*ruleset, after),
         Opening::GivenUp => {
             supervisor.tell(Told::Stopping);
             return Ok(Ended { next: Next::End, policy: policy.end(DRAIN_MAX) });
         }
     };
-    let live = Arc::new(Live::new(*ruleset));
+    let live = Arc::new(Live::new(ruleset));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
     // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
     record_start(&audit, &live, config);
@@ -145,6 +145,10 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     })?;
     let public = Public { live, audit: audit.clone(), supervisor: Arc::clone(supervisor) };
     policy.serve(public);
+    match after {
+        After::Nothing => {}
+        After::Reload => policy.reload(),
+    }
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
     supervisor.tell(Told::Ready);
@@ -208,27 +212,36 @@ fn listeners(
 
 /// What came of the wait for the first policy.
 enum Opening {
-    Opened(Box<Ruleset>),
+    Opened {
+        ruleset: Box<Ruleset>,
+        after: After,
+    },
     /// The engine was asked to end before.
     GivenUp,
 }
 
-/// Waits for the first policy or for the order to end. What else is asked for comes with the start
-/// anyway.
+/// What was asked for while the first policy was loaded. It may have come from the store, which is not
+/// what the files hold.
+enum After {
+    Nothing,
+    Reload,
+}
+
+/// Waits for the first policy or for the order to end.
 fn first_policy(policy: &PolicyThread, signals: &Signals) -> Result<Opening, DaemonFault> {
+    let mut after = After::Nothing;
     loop {
         match signals.wait(Some(policy.bell()), None).map_err(DaemonFault::Signals)? {
             Asked::Stop(signal) => {
                 tracing::info!(signal = signal.as_str(), "the start is given up");
                 return Ok(Opening::GivenUp);
             }
-            Asked::Reload | Asked::Restart => {
-                tracing::info!("the engine has just been started; there is nothing to load anew");
-            }
+            Asked::Reload => after = After::Reload,
+            Asked::Restart => tracing::info!("the engine starts already; it is not restarted"),
             Asked::Nothing => {}
         }
         if let Some(opened) = policy.opened() {
-            return Ok(Opening::Opened(Box::new(opened?)));
+            return Ok(Opening::Opened { ruleset: Box::new(opened?), after });
         }
     }
 }
@@ -272,7 +285,7 @@ struct Running<'s> {
 impl Running<'_> {
     fn serve(self, signals: &Signals, caller: &impl Caller) -> Result<Ended, DaemonFault> {
         let waited = self.wait_for_the_end(signals, caller);
-        let Self { mut policy, audit, audit_thread, plane, kept, supervisor, .. } = self;
+        let Self { policy: mut thread, audit, audit_thread, plane, kept, supervisor, .. } = self;
         let next = match waited {
             // Open, they take connections for the next run while this one drains.
             Ok(Wish::Restart) => {
@@ -288,10 +301,14 @@ impl Running<'_> {
             }
         };
         let until = Instant::now() + DRAIN_MAX;
-        policy.begin_end();
+        thread.begin_end();
         plane.drain(DRAIN_MAX);
         let left = until.saturating_duration_since(Instant::now());
-        let policy = policy.end(left.max(RELOAD_END_MIN));
+        let policy = thread.end(left.max(RELOAD_END_MIN));
+        if matches!(next, Next::Restart(_)) && thread.owes_a_reload() {
+            // The next run starts from the store, and finds the signal waiting.
+            process::ask_again().map_err(DaemonFault::Signals)?;
+        }
         audit.event(&Event::Stop, now());
         drop(audit);
         audit_thread.finish();

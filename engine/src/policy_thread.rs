@@ -1,7 +1,8 @@
 //! The thread that owns store and policy: opens them at the start, reloads them on request, and never
 //! holds up whoever waits for signals.
 //!
-//! Reloads come one after the other, and requests that come during one become one more. The end of the
+//! Reloads come one after the other, and requests that come during one become one more. One that was
+//! asked for and not done is known, so that the next run of a restart in place does it. The end of the
 //! engine is heeded between the steps of a reload; one that takes longer is left behind with the
 //! process, which harms nothing: what is on the disk changes in whole steps only.
 
@@ -11,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -47,8 +49,8 @@ pub(crate) struct Public {
 enum Ask {
     /// The first ruleset is live; reloads may come.
     Serve(Public),
-    /// Reload.
-    Reload,
+    /// Look whether a reload is wanted.
+    Look,
 }
 
 /// Whether the thread has ended.
@@ -71,18 +73,34 @@ pub(crate) struct PolicyThread {
     /// Nothing ever comes; it closes with the thread.
     ended: Receiver<()>,
     ending: Ending,
+    wanted: Wanted,
+}
+
+/// Whether a reload was asked for and not done.
+#[derive(Debug, Clone, Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    fn ask(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl PolicyThread {
     /// Starts it; it opens the store and takes the first policy at once.
     pub(crate) fn start(loaded: &Arc<Loaded>) -> io::Result<Self> {
-        // One request that waits stands for all that come meanwhile; one place more for `Serve`.
+        // One that waits stands for all that come meanwhile; one place more for `Serve`.
         let (asks, inbox) = sync_channel(2);
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, mut rope) = UnixStream::pair()?;
         let ending = Ending::default();
-        let (loaded, heeded) = (Arc::clone(loaded), ending.clone());
+        let wanted = Wanted::default();
+        let (loaded, heeded, asked) = (Arc::clone(loaded), ending.clone(), wanted.clone());
         let run = move || {
             let _alive = alive;
             let reloader = match open(&loaded.config, &heeded) {
@@ -97,12 +115,12 @@ impl PolicyThread {
             };
             drop(rope.write_all(&[1]));
             if let Some(reloader) = reloader {
-                serve(reloader, &inbox, &heeded);
+                serve(reloader, &inbox, (&heeded, &asked));
             }
         };
         let builder = std::thread::Builder::new().name("policy".to_owned()).stack_size(STACK_BYTES);
         drop(builder.spawn(run)?);
-        Ok(Self { asks: Some(asks), opened, bell, ended, ending })
+        Ok(Self { asks: Some(asks), opened, bell, ended, ending, wanted })
     }
 
     /// What can be read once the first ruleset, or the reason why there is none, is there.
@@ -123,12 +141,13 @@ impl PolicyThread {
 
     /// Asks for a reload, after the one that may be running.
     pub(crate) fn reload(&self) {
-        // No room: a request waits already, and it will read what the files hold then.
-        self.ask(Ask::Reload);
+        self.wanted.ask();
+        self.ask(Ask::Look);
     }
 
     fn ask(&self, ask: Ask) {
         if let Some(asks) = &self.asks {
+            // No room: one waits already, and will see what is wanted then.
             drop(asks.try_send(ask));
         }
     }
@@ -138,13 +157,21 @@ impl PolicyThread {
         self.ending.begin();
     }
 
+    /// Whether a reload was asked for and not done; to be asked after the end.
+    pub(crate) fn owes_a_reload(&self) -> bool {
+        self.wanted.take()
+    }
+
     /// Waits until the thread has ended.
     pub(crate) fn end(&mut self, patience: Duration) -> Halted {
         self.ending.begin();
         drop(self.asks.take());
         match self.ended.recv_timeout(patience) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Halted::Whole,
-            Err(RecvTimeoutError::Timeout) => Halted::InAStep,
+            Err(RecvTimeoutError::Timeout) => {
+                self.wanted.ask();
+                Halted::InAStep
+            }
         }
     }
 }
@@ -159,21 +186,36 @@ impl Drop for PolicyThread {
 }
 
 /// Reloads on request until nobody asks any more, or the engine ends.
-fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, ending: &Ending) {
+fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Ending, &Wanted)) {
     let Ok(Ask::Serve(public)) = inbox.recv() else { return };
-    while let Ok(Ask::Reload) = inbox.recv() {
+    while let Ok(Ask::Look) = inbox.recv() {
         if ending.has_begun() {
             return;
         }
+        if !wanted.take() {
+            continue;
+        }
         public.supervisor.tell(Told::Reloading);
-        reload(&mut reloader, &public, ending);
+        match reload(&mut reloader, &public) {
+            Outcome::Done => {}
+            Outcome::GivenUp => wanted.ask(),
+        }
         if !ending.has_begun() {
             public.supervisor.tell(Told::Ready);
         }
     }
 }
 
-fn reload(reloader: &mut Reloader, public: &Public, ending: &Ending) {
+/// What came of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The files were read, and their policy is live or was refused.
+    Done,
+    /// The engine ends.
+    GivenUp,
+}
+
+fn reload(reloader: &mut Reloader, public: &Public) -> Outcome {
     let Public { live, audit, supervisor: _ } = public;
     match reloader.reload() {
         Ok(prepared) => {
@@ -185,9 +227,9 @@ fn reload(reloader: &mut Reloader, public: &Public, ending: &Ending) {
             audit.event(&entry, now());
             report(&prepared.receipt, "policy reloaded");
         }
-        // Nobody is left who would want to know.
-        Err(ReloadFault::Ending) if ending.has_begun() => {
+        Err(ReloadFault::Ending) => {
             tracing::info!("the reload is given up, since the engine ends");
+            return Outcome::GivenUp;
         }
         Err(fault) => {
             report_fault(&fault);
@@ -198,6 +240,7 @@ fn reload(reloader: &mut Reloader, public: &Public, ending: &Ending) {
             tracing::error!(cause, "the policy was not reloaded; the running one stays");
         }
     }
+    Outcome::Done
 }
 
 /// Opens the store and takes the first policy; a store that DuckDB cannot read any more is made

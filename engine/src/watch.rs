@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn each_look_wants_every_thread_to_have_moved() {
         let start = Instant::now();
-        let after = |tenths| start + Duration::from_millis(100 * tenths);
+        let after = |tenths: u64| start + Duration::from_millis(100 * tenths);
         let mut watch = Watch::new(Some(Duration::from_secs(3)), vec![1, 1, 1], start);
         assert_eq!(watch.wait(start), Some(Duration::from_secs(1)));
         for (tenths, pulses, expected) in [

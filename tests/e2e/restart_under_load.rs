@@ -1,5 +1,5 @@
-//! 2,000 requests a second go on while the engine is restarted, politely and not; none is lost: each
-//! line is answered once, with the verdict of the policy and not with a failure of ours.
+//! 2,000 requests a second go on while the engine is restarted, politely and not, and in place; none is
+//! lost: each line is answered once, with the verdict of the policy and not with a failure of ours.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, ChildStdout};
@@ -16,6 +16,8 @@ use crate::stage;
 
 const PER_SECOND: usize = 2_000;
 const SECONDS: usize = 9;
+/// A restart in place comes once in each of them but the first.
+const IN_PLACE_SECONDS: usize = 5;
 const TICKS_PER_SECOND: usize = 100;
 /// When the engine is asked to end, and when it is killed.
 const ASKED_TO_END: Duration = Duration::from_secs(2);
@@ -26,6 +28,28 @@ type Asking = Mutex<Vec<Option<usize>>>;
 
 #[test]
 fn a_restart_of_the_engine_loses_no_request() -> Result<()> {
+    nothing_is_lost(SECONDS, restart_twice)
+}
+
+#[test]
+fn a_restart_in_place_loses_no_request() -> Result<()> {
+    nothing_is_lost(IN_PLACE_SECONDS, |installation, start| {
+        let pid = installation.engine_pid();
+        for second in 1..IN_PLACE_SECONDS as u64 {
+            let due = start + Duration::from_secs(second);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            installation.restart_engine_in_place()?;
+        }
+        ensure!(installation.engine_pid() == pid, "it is another process");
+        Ok(())
+    })
+}
+
+/// Asks for so many seconds while `restart` does what it does.
+fn nothing_is_lost(
+    seconds: usize,
+    restart: impl FnOnce(&mut Installation, Instant) -> Result<()>,
+) -> Result<()> {
     let mut installation = stage::installation(&Plan::demo())?;
     installation.start_engine()?;
     let (connector, pipes) = Connector::start(&installation)?;
@@ -36,9 +60,10 @@ fn a_restart_of_the_engine_loses_no_request() -> Result<()> {
     let start = Instant::now();
     let received = std::thread::scope(|scope| -> Result<Vec<(usize, Reply)>> {
         let (template, asking) = (&template, &asking);
-        let writing = scope.spawn(move || write(template, pipes.lines, asking, &to_use, start));
+        let writing =
+            scope.spawn(move || write(template, pipes.lines, asking, &to_use, (start, seconds)));
         let reading = scope.spawn(move || read(pipes.answers, asking, &free));
-        restart_twice(&mut installation, start)?;
+        restart(&mut installation, start)?;
         writing.join().expect("the writer panicked")?;
         reading.join().expect("the reader panicked")
     });
@@ -46,7 +71,7 @@ fn a_restart_of_the_engine_loses_no_request() -> Result<()> {
     let mut received = received.with_context(|| log.clone())?;
     received.sort_by_key(|(number, _)| *number);
     let numbers: Vec<usize> = received.iter().map(|(number, _)| *number).collect();
-    let all: Vec<usize> = (0..PER_SECOND * SECONDS).collect();
+    let all: Vec<usize> = (0..PER_SECOND * seconds).collect();
     ensure!(numbers == all, "{} of {} lines were answered\n{log}", numbers.len(), all.len());
     let lost = lost(&received, &installation.opener()?);
     ensure!(lost.is_empty(), "{} lost, among them {:?}\n{log}", lost.len(), lost.first());
@@ -61,10 +86,10 @@ fn write(
     mut lines: ChildStdin,
     asking: &Asking,
     to_use: &Receiver<usize>,
-    start: Instant,
+    (start, seconds): (Instant, usize),
 ) -> Result<()> {
     let per_tick = PER_SECOND / TICKS_PER_SECOND;
-    for tick in 0..SECONDS * TICKS_PER_SECOND {
+    for tick in 0..seconds * TICKS_PER_SECOND {
         let due = start + Duration::from_secs_f64(tick as f64 / TICKS_PER_SECOND as f64);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let mut out = Vec::new();

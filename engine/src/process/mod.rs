@@ -14,5 +14,5 @@ pub use handed::{Handed, HandedFault, Heirloom, Restart, RestartFault};
 pub use last_error::{LastError, LastErrorFault, Reason};
 pub use pid_file::{PidFault, PidFile};
 pub use raw::leave;
-pub use signals::{Asked, Signals};
+pub use signals::{Asked, Signals, ask_again};
 pub use supervisor::{Supervisor, Told};

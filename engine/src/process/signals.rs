@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub enum Asked {
     Restart,
     /// No signal: the time is up, or the other thing that was waited for has come.
     Nothing,
+}
+
+/// Asks for a reload of the next run: the signals are blocked, so this one waits through the restart.
+///
+/// # Errors
+///
+/// Where the system does not let a process signal itself.
+pub fn ask_again() -> io::Result<()> {
+    kill(Pid::this(), Signal::SIGHUP).map_err(Into::into)
 }
 
 /// The signals that the engine listens to.

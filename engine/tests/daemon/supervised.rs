@@ -35,21 +35,22 @@ impl Manager {
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let number = self.socket.as_raw_fd();
         let got = recvmsg::<UnixAddr>(number, &mut parts, Some(&mut space), flags);
-        let got = got.expect("the engine says nothing more");
+        let got = got.unwrap();
         let count = got.bytes;
         let numbers: Vec<RawFd> = got
             .cmsgs()
             .unwrap()
-            .flat_map(|message| match message {
-                ControlMessageOwned::ScmRights(numbers) => numbers,
-                other => panic!("{other:?}"),
+            .filter_map(|message| match message {
+                ControlMessageOwned::ScmRights(numbers) => Some(numbers),
+                _ => None,
             })
+            .flatten()
             .collect();
         assert!(numbers.len() <= 1);
         #[expect(unsafe_code, reason = "descriptors come as numbers")]
         // SAFETY: the system has just opened it for this process, and nobody else knows of it.
         let descriptor = numbers.first().map(|number| unsafe { OwnedFd::from_raw_fd(*number) });
-        (String::from_utf8(bytes[..count].to_vec()).unwrap(), descriptor)
+        (String::from_utf8(bytes.get(..count).unwrap().to_vec()).unwrap(), descriptor)
     }
 
     /// Hears messages until one has `part`.
@@ -240,6 +241,41 @@ fn the_end_does_not_wait_for_a_reload() {
     let text = home.start().stop();
     assert!(text.contains("policy loaded from the store"), "{text}");
     assert!(text.contains("names=3"), "what was live still is: {text}");
+}
+
+#[test]
+fn a_reload_that_is_asked_for_too_early_comes_later() {
+    let home = Home::new();
+    home.list("ads", 100_000);
+    home.rule("ads", "ads");
+    let manager = Manager::of(&home);
+    let mut engine = manager.start(&home, &[], None);
+    manager.hear_until("FDSTORE=1");
+    // Before it can answer; it may have read the files already.
+    engine.signal(Signal::SIGHUP);
+    assert_eq!(manager.hear().0, "READY=1");
+    assert!(manager.hear().0.starts_with("RELOADING=1"));
+    assert_eq!(manager.hear().0, "READY=1");
+    engine.wait_for("policy reloaded");
+    engine.stop();
+}
+
+#[test]
+fn a_reload_that_a_restart_gives_up_is_done_by_the_next_run() {
+    let home = Home::new();
+    home.list("ads", 3);
+    home.rule("ads", "ads");
+    let manager = Manager::of(&home);
+    let mut engine = manager.start(&home, &[], None);
+    manager.hear_until("READY=1");
+    home.list("ads", 1_000_000);
+    engine.signal(Signal::SIGHUP);
+    manager.hear_until("RELOADING=1");
+    engine.signal(Signal::SIGUSR2);
+    engine.wait_for("the reload is given up");
+    engine.wait_for("names=1000000");
+    engine.wait_for("policy reloaded");
+    engine.stop();
 }
 
 #[test]

@@ -11,8 +11,9 @@ use crate::{Engine, Home, PATIENCE};
 fn heard(socket: &UnixDatagram, part: &str) -> String {
     let mut bytes = vec![0; 16 * 1024];
     loop {
-        let count = socket.recv(&mut bytes).unwrap_or_else(|fault| panic!("no `{part}`: {fault}"));
-        let line = std::str::from_utf8(&bytes[..count]).unwrap().to_owned();
+        let count =
+            socket.recv(&mut bytes).map_err(|fault| format!("no `{part}`: {fault}")).unwrap();
+        let line = std::str::from_utf8(bytes.get(..count).unwrap()).unwrap().to_owned();
         if line.contains(part) {
             return line;
         }
