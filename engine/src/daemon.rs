@@ -30,6 +30,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// step; past that it is left behind.
 const RELOAD_END_MIN: Duration = Duration::from_millis(500);
 
+/// How long the service manager hears signs of life while the first policy is loaded, as by the next run
+/// of a restart in place: longer than the largest policy takes, and not for ever.
+const LOAD_MAX: Duration = Duration::from_mins(10);
+
 /// Why the engine does not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonFault {
@@ -123,7 +127,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     let kept = kept.collect::<Result<Vec<_>, _>>().map_err(ListenFault::Threads)?;
     let pair = tls_pair(config)?;
     let mut policy = PolicyThread::start(loaded).map_err(ListenFault::Threads)?;
-    let (ruleset, after) = match first_policy(&policy, signals)? {
+    let (ruleset, after) = match first_policy(&policy, signals, supervisor)? {
         Opening::Opened { ruleset, after } => (*ruleset, after),
         Opening::GivenUp => {
             supervisor.tell(Told::Stopping);
@@ -228,10 +232,17 @@ enum After {
 }
 
 /// Waits for the first policy or for the order to end.
-fn first_policy(policy: &PolicyThread, signals: &Signals) -> Result<Opening, DaemonFault> {
+fn first_policy(
+    policy: &PolicyThread,
+    signals: &Signals,
+    supervisor: &Supervisor,
+) -> Result<Opening, DaemonFault> {
+    let mut watch = Watch::new(supervisor.watchdog(), Vec::new(), Instant::now());
+    let until = Instant::now() + LOAD_MAX;
     let mut after = After::Nothing;
     loop {
-        match signals.wait(Some(policy.bell()), None).map_err(DaemonFault::Signals)? {
+        let patience = watch.wait(Instant::now());
+        match signals.wait(Some(policy.bell()), patience).map_err(DaemonFault::Signals)? {
             Asked::Stop(signal) => {
                 tracing::info!(signal = signal.as_str(), "the start is given up");
                 return Ok(Opening::GivenUp);
@@ -239,6 +250,11 @@ fn first_policy(policy: &PolicyThread, signals: &Signals) -> Result<Opening, Dae
             Asked::Reload => after = After::Reload,
             Asked::Restart => tracing::info!("the engine starts already; it is not restarted"),
             Asked::Nothing => {}
+        }
+        let at = Instant::now();
+        // Nothing serves yet, so there is no thread that could be stuck.
+        if watch.look(at, Vec::new) == Look::Alive && at < until {
+            supervisor.tell(Told::Alive);
         }
         if let Some(opened) = policy.opened() {
             return Ok(Opening::Opened { ruleset: Box::new(opened?), after });
