@@ -149,14 +149,15 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     })?;
     let public = Public { live, audit: audit.clone(), supervisor: Arc::clone(supervisor) };
     policy.serve(public);
-    match after {
-        After::Nothing => {}
-        After::Reload => policy.reload(),
-    }
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
     supervisor.tell(Told::Ready);
     caller.ready();
+    // Not before: `READY=1` must be the first that the service manager hears.
+    match after {
+        After::Nothing => {}
+        After::Reload => policy.reload(),
+    }
     let running = Running { policy, audit, audit_thread, plane, kept, sink, supervisor };
     running.serve(signals, caller)
 }

@@ -135,7 +135,7 @@ fn a_start_that_fails_is_never_ready() {
 fn it_hears_again_and_again_that_the_engine_is_alive() {
     let home = Home::new();
     let manager = Manager::of(&home);
-    let engine = manager.start(&home, &[("WATCHDOG_USEC", "90000")], None);
+    let engine = manager.start(&home, &[("WATCHDOG_USEC", "900000")], None);
     manager.hear_until("READY=1");
     for _ in 0..5 {
         assert_eq!(manager.hear().0, "WATCHDOG=1");
@@ -144,7 +144,7 @@ fn it_hears_again_and_again_that_the_engine_is_alive() {
     engine.stop();
     let home = Home::new();
     let manager = Manager::of(&home);
-    let more = [("WATCHDOG_USEC", "90000"), ("WATCHDOG_PID", "1")];
+    let more = [("WATCHDOG_USEC", "900000"), ("WATCHDOG_PID", "1")];
     let engine = manager.start(&home, &more, None);
     manager.hear_until("READY=1");
     engine.signal(Signal::SIGTERM);
