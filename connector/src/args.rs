@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LEVEL")]
     pub(crate) loglevel: Option<String>,
 
-    /// Log to `console` (stderr) or `file`; never to stdout, which belongs to Squid.
+    /// Log to `console` (stderr), `file` or `syslog`; never to stdout, which belongs to Squid.
     #[arg(long, value_name = "TYPE")]
     pub(crate) logtype: Option<String>,
 }

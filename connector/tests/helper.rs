@@ -523,6 +523,37 @@ fn the_last_line_of_the_log_names_each_counter() {
 }
 
 #[test]
+fn syslog_hears_it_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.path().join("log")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let conf = folder.path().join("c.conf");
+    let text = format!(
+        "[engine.a]\nhost = \"127.0.0.1\"\nport = 1\nkey = \"{KEY}\"\n[connector]\nname = \"squid\"\n\
+         [logging]\nsocket = \"log\"\nlevel = \"notice\"\n"
+    );
+    std::fs::write(&conf, text).unwrap();
+    let mut program = command();
+    program.arg("-c").arg(&conf).args(["--logtype", "syslog"]).stdin(Stdio::null());
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let number = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+    let mut bytes = [0; 1024];
+    for end in ["ready", "ended lines=0"] {
+        let line = loop {
+            let count = socket.recv(&mut bytes).unwrap();
+            let line = String::from_utf8_lossy(bytes.get(..count).unwrap()).into_owned();
+            if line.starts_with("<29>") {
+                break line;
+            }
+        };
+        let named = format!(" enforcegate-squid-connector[{number}]: {end}");
+        assert!(line.contains(&named), "`{named}` is not in: {line}");
+    }
+}
+
+#[test]
 fn sigterm_drains() {
     let (asked_sender, asked_seen) = sync_channel(10);
     let (go, wait) = sync_channel::<()>(0);

@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -68,6 +68,17 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Another handle of the same socket, which stays open with it.
+    ///
+    /// # Errors
+    /// Where the system has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Socket(listener) => listener.try_clone().map(Self::Socket),
+        }
+    }
+
     /// Where it is. A port that the system chose is the real one.
     ///
     /// # Errors
@@ -81,6 +92,15 @@ impl Listener {
                 path.map(Place::Socket)
                     .ok_or_else(|| io::Error::other("the listening UNIX socket has no path"))
             }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Socket(listener) => listener.as_fd(),
         }
     }
 }

@@ -1,29 +1,39 @@
 //! The engine from start to end: builds its parts in order, reports ready, serves, drains.
+//!
+//! The thread that runs this only waits: for signals, for the first policy, and for the moment when the
+//! service manager wants to hear that the engine is alive.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
-use eg_settings::log::{Sink, chain};
+use eg_settings::log::Sink;
 
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
-use crate::bind::bind;
+use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::listener::{DataPlane, DataPlaneParts, ListenFault};
+use crate::policy_thread::{Halted, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
-use crate::process::{Asked, Signals};
-use crate::reload::{BackendFault, Receipt, ReloadFault, Reloader, Start, choose_backend};
+use crate::process::{self, Asked, Handed, Signals, Supervisor, Told};
+use crate::reload::{BackendFault, ReloadFault, choose_backend};
 use crate::shadow::{Shadow, ShadowThread};
-use crate::store::{self, Store, StoreFault};
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
+use crate::watch::{Look, Watch};
 
 /// How long requests in flight may take once the engine is asked to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// What a reload has of those five seconds at least, so that one that heeds the end can finish its
+/// step; past that it is left behind.
+const RELOAD_END_MIN: Duration = Duration::from_millis(500);
+
+/// How long the service manager hears signs of life while the first policy is loaded, as by the next run
+/// of a restart in place: longer than the largest policy takes, and not for ever.
+const LOAD_MAX: Duration = Duration::from_mins(10);
 
 /// Why the engine does not start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +41,6 @@ pub enum DaemonFault {
     /// No TLS pair.
     #[error(transparent)]
     Tls(#[from] TlsFault),
-    /// No store.
-    #[error(transparent)]
-    Store(#[from] StoreFault),
     /// No policy.
     #[error(transparent)]
     Policy(#[from] ReloadFault),
@@ -54,12 +61,66 @@ pub enum DaemonFault {
     Signals(#[source] std::io::Error),
 }
 
+/// What a run is given.
+#[derive(Debug)]
+pub struct Given<'r> {
+    /// The configuration.
+    pub loaded: &'r Arc<Loaded>,
+    /// The log.
+    pub sink: &'r Sink,
+    /// The signals.
+    pub signals: &'r Signals,
+    /// The service manager.
+    pub supervisor: &'r Arc<Supervisor>,
+    /// What came along.
+    pub handed: Handed,
+}
+
+/// Whom a run asks.
+pub trait Caller {
+    /// The engine can answer.
+    fn ready(&mut self);
+
+    /// Whether the program can be executed anew.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in a sentence.
+    fn may_restart(&self) -> Result<(), String>;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What comes next.
+    pub next: Next,
+    /// Whether a reload is still running.
+    pub policy: Halted,
+}
+
+/// What comes after a run.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing.
+    End,
+    /// The program anew, with these listeners, which take connections all the while.
+    Restart(Vec<Listener>),
+}
+
+/// What ends a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    End,
+    Restart,
+}
+
 /// Serves until it is asked to end.
 ///
 /// # Errors
 ///
 /// [`DaemonFault`]; nothing that was there before is destroyed.
-pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), DaemonFault> {
+pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFault> {
+    let Given { loaded, sink, signals, supervisor, mut handed } = given;
     let config = &loaded.config;
     tracing::info!(
         version = version(),
@@ -68,10 +129,19 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
     );
     announce(loaded);
     // The address first: a second engine must fail before it touches the first one's files.
-    let listeners = bind(&config.connectors).map_err(ListenFault::Bind)?;
+    let listeners = listeners(config, &mut handed, supervisor)?;
+    let kept = listeners.iter().map(|bound| bound.listener.try_clone());
+    let kept = kept.collect::<Result<Vec<_>, _>>().map_err(ListenFault::Threads)?;
     let pair = tls_pair(config)?;
     let backend = choose_backend(config.policy.regex_backend)?;
-    let (reloader, ruleset) = open_policy(config, backend)?;
+    let mut policy = PolicyThread::start(loaded, backend).map_err(ListenFault::Threads)?;
+    let (ruleset, after) = match first_policy(&policy, signals, supervisor)? {
+        Opening::Opened { ruleset, after } => (*ruleset, after),
+        Opening::GivenUp => {
+            supervisor.tell(Told::Stopping);
+            return Ok(Ended { next: Next::End, policy: policy.end(DRAIN_MAX) });
+        }
+    };
     let live = Arc::new(Live::new(ruleset));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
     // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
@@ -88,10 +158,20 @@ pub fn run(loaded: &Loaded, sink: &Sink, signals: &Signals) -> Result<(), Daemon
         threads: config.global.threads,
         version: version().to_owned(),
     })?;
+    let public = Public { live, audit: audit.clone(), supervisor: Arc::clone(supervisor) };
+    policy.serve(public);
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
-    let engine = Running { reloader, live, audit, sink };
-    engine.serve(signals, plane, shadow_thread, audit_thread)
+    supervisor.tell(Told::Ready);
+    caller.ready();
+    // Not before: `READY=1` must be the first that the service manager hears.
+    match after {
+        After::Nothing => {}
+        After::Reload => policy.reload(),
+    }
+    let running =
+        Running { policy, audit, shadow_thread, audit_thread, plane, kept, sink, supervisor };
+    running.serve(signals, caller)
 }
 
 /// What an operator should know before anything is served.
@@ -105,6 +185,93 @@ fn announce(loaded: &Loaded) {
     if !loaded.config.not_yet.is_empty() {
         let keys = loaded.config.not_yet.join(", ");
         tracing::info!(keys, "these settings have no effect in this version");
+    }
+}
+
+/// The listeners of all connectors: those that came along, and the others bound now.
+fn listeners(
+    config: &Config,
+    handed: &mut Handed,
+    supervisor: &Supervisor,
+) -> Result<Vec<BoundListener>, ListenFault> {
+    let (mut listeners, mut fresh) = (Vec::new(), Vec::new());
+    for wanted in wanted(&config.connectors) {
+        match handed.listener_at(&wanted.place) {
+            Some(listener) => {
+                eg_settings::info!(place = %wanted.place, "the listener was kept for this start");
+                listeners.push(wanted.with(listener));
+            }
+            None => {
+                fresh.push(listeners.len());
+                listeners.push(wanted.bind()?);
+            }
+        }
+    }
+    let rest = handed.rest();
+    for (name, place) in &rest {
+        tracing::warn!(
+            name,
+            %place,
+            "a socket was handed over that no `[connectors.<name>]` asks for; it is closed"
+        );
+    }
+    // By one name: what is not wanted any more goes only with the others.
+    if !rest.is_empty() {
+        supervisor.forget();
+    }
+    for (number, bound) in listeners.iter().enumerate() {
+        if !rest.is_empty() || fresh.contains(&number) {
+            supervisor.keep(&bound.listener);
+        }
+    }
+    Ok(listeners)
+}
+
+/// What came of the wait for the first policy.
+enum Opening {
+    Opened {
+        ruleset: Box<Ruleset>,
+        after: After,
+    },
+    /// The engine was asked to end before.
+    GivenUp,
+}
+
+/// What was asked for while the first policy was loaded. It may have come from the store, which is not
+/// what the files hold.
+enum After {
+    Nothing,
+    Reload,
+}
+
+/// Waits for the first policy or for the order to end.
+fn first_policy(
+    policy: &PolicyThread,
+    signals: &Signals,
+    supervisor: &Supervisor,
+) -> Result<Opening, DaemonFault> {
+    let mut watch = Watch::new(supervisor.watchdog(), Vec::new(), Instant::now());
+    let until = Instant::now() + LOAD_MAX;
+    let mut after = After::Nothing;
+    loop {
+        let patience = watch.wait(Instant::now());
+        match signals.wait(Some(policy.bell()), patience).map_err(DaemonFault::Signals)? {
+            Asked::Stop(signal) => {
+                tracing::info!(signal = signal.as_str(), "the start is given up");
+                return Ok(Opening::GivenUp);
+            }
+            Asked::Reload => after = After::Reload,
+            Asked::Restart => tracing::info!("the engine starts already; it is not restarted"),
+            Asked::Nothing => {}
+        }
+        let at = Instant::now();
+        // Nothing serves yet, so there is no thread that could be stuck.
+        if watch.look(at, Vec::new) == Look::Alive && at < until {
+            supervisor.tell(Told::Alive);
+        }
+        if let Some(opened) = policy.opened() {
+            return Ok(Opening::Opened { ruleset: Box::new(opened?), after });
+        }
     }
 }
 
@@ -132,172 +299,99 @@ fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
     Ok(pair.config)
 }
 
-/// Opens the store and takes the first policy; a store that DuckDB cannot read any more is made
-/// again from the files, and moved aside once that has succeeded.
-fn open_policy(config: &Config, backend: Backend) -> Result<(Reloader, Ruleset), DaemonFault> {
-    let path = &config.database.database_file;
-    let attempt = |path: &Path| -> Result<(Reloader, Ruleset), ReloadFault> {
-        let mut reloader = Reloader::new(config, Store::open(path)?, backend);
-        let ruleset = first_ruleset(&mut reloader)?;
-        Ok((reloader, ruleset))
-    };
-    let fault = match attempt(path) {
-        Err(ReloadFault::Store(fault @ StoreFault::Broken { .. })) => fault,
-        opened => return Ok(opened?),
-    };
-    eg_settings::critical!(
-        cause = chain(&fault),
-        "the store is broken; it is made again from the policy files"
-    );
-    let fresh = store::fresh_path(path)?;
-    match attempt(&fresh) {
-        Ok(closed) => drop(closed),
-        Err(fault) => {
-            store::fresh_path(path)?;
-            return Err(fault.into());
-        }
-    }
-    let aside = store::replace(path, &fresh, jiff::Timestamp::now())?;
-    eg_settings::critical!(aside = %aside.display(), "the broken store is moved aside");
-    Ok(attempt(path)?)
-}
-
-fn first_ruleset(reloader: &mut Reloader) -> Result<Ruleset, ReloadFault> {
-    match reloader.start()? {
-        Start::FromStore { ruleset, regexes, notes } => {
-            for note in notes {
-                tracing::warn!("{note}");
-            }
-            tracing::info!(
-                rules = ruleset.rules().len(),
-                names = ruleset.entries(),
-                regexes = regexes.patterns,
-                as_names = regexes.names,
-                fallback = regexes.fallback,
-                shards_compiled = regexes.compiled,
-                digest = %ruleset.digest(),
-                "policy loaded from the store"
-            );
-            Ok(ruleset)
-        }
-        Start::FromFiles(prepared) => {
-            report(&prepared.receipt, "policy compiled from the files");
-            reloader.clean_up();
-            Ok(prepared.ruleset)
-        }
-    }
-}
-
-/// Logs what a reload did.
-fn report(receipt: &Receipt, what: &str) {
-    for warning in &receipt.warnings {
-        let place = &warning.place;
-        tracing::warn!(
-            file = place.file,
-            line = place.line,
-            column = place.column,
-            code = warning.code.id(),
-            "{}",
-            warning.message
-        );
-    }
-    for note in &receipt.notes {
-        tracing::warn!("{note}");
-    }
-    tracing::info!(
-        revision = receipt.revision,
-        rules = receipt.rules,
-        lists = receipt.lists,
-        parsed = receipt.parsed,
-        names = receipt.entries,
-        regexes = receipt.regexes.patterns,
-        as_names = receipt.regexes.names,
-        fallback = receipt.regexes.fallback,
-        shards_compiled = receipt.regexes.compiled,
-        ms = u64::try_from(receipt.took.as_millis()).unwrap_or(u64::MAX),
-        digest = %receipt.digest,
-        "{what}"
-    );
-}
-
-/// Logs why a policy was refused, each fault on a line.
-pub fn report_fault(fault: &ReloadFault) {
-    if let ReloadFault::Policy { diagnostics } = fault {
-        for diagnostic in diagnostics {
-            let place = &diagnostic.place;
-            tracing::error!(
-                file = place.file,
-                line = place.line,
-                column = place.column,
-                code = diagnostic.code.id(),
-                "{}",
-                diagnostic.message
-            );
-        }
-    }
-}
-
 /// The engine while it serves.
 struct Running<'s> {
-    reloader: Reloader,
-    live: Arc<Live>,
+    policy: PolicyThread,
     audit: Audit,
+    shadow_thread: ShadowThread,
+    audit_thread: AuditThread,
+    plane: DataPlane,
+    /// The listeners once more, for the next run.
+    kept: Vec<Listener>,
     sink: &'s Sink,
+    supervisor: &'s Supervisor,
 }
 
 impl Running<'_> {
-    fn serve(
-        mut self,
-        signals: &Signals,
-        plane: DataPlane,
-        shadow_thread: ShadowThread,
-        audit_thread: AuditThread,
-    ) -> Result<(), DaemonFault> {
-        let waited = self.wait_for_the_end(signals);
+    fn serve(self, signals: &Signals, caller: &impl Caller) -> Result<Ended, DaemonFault> {
+        let waited = self.wait_for_the_end(signals, caller);
+        let Self { policy: mut thread, audit, plane, kept, supervisor, .. } = self;
+        let (shadow_thread, audit_thread) = (self.shadow_thread, self.audit_thread);
+        let next = match waited {
+            // Open, they take connections for the next run while this one drains.
+            Ok(Wish::Restart) => {
+                supervisor.tell(Told::Alive);
+                supervisor.tell(Told::Reloading);
+                Next::Restart(kept)
+            }
+            // Closed, they send connectors to another engine at once.
+            Ok(Wish::End) | Err(_) => {
+                supervisor.tell(Told::Stopping);
+                drop(kept);
+                Next::End
+            }
+        };
+        let until = Instant::now() + DRAIN_MAX;
+        thread.begin_end();
         plane.drain(DRAIN_MAX);
         shadow_thread.finish();
-        self.audit.event(&Event::Stop, now());
-        drop(self.audit);
+        let left = until.saturating_duration_since(Instant::now());
+        let policy = thread.end(left.max(RELOAD_END_MIN));
+        if matches!(next, Next::Restart(_)) && thread.owes_a_reload() {
+            // The next run starts from the store, and finds the signal waiting.
+            process::ask_again().map_err(DaemonFault::Signals)?;
+        }
+        audit.event(&Event::Stop, now());
+        drop(audit);
         audit_thread.finish();
-        tracing::info!("ended");
-        waited
+        match policy {
+            Halted::Whole => tracing::info!("ended"),
+            Halted::InAStep => tracing::info!("ended; a reload was given up in the middle"),
+        }
+        waited.map(|_| Ended { next, policy })
     }
 
-    fn wait_for_the_end(&mut self, signals: &Signals) -> Result<(), DaemonFault> {
+    fn wait_for_the_end(
+        &self,
+        signals: &Signals,
+        caller: &impl Caller,
+    ) -> Result<Wish, DaemonFault> {
+        let pulses = || self.plane.pulses();
+        let mut watch = Watch::new(self.supervisor.watchdog(), pulses(), Instant::now());
         loop {
-            match signals.wait().map_err(DaemonFault::Signals)? {
+            match signals.wait(None, watch.wait(Instant::now())).map_err(DaemonFault::Signals)? {
+                Asked::Nothing => {}
                 Asked::Reload => self.reload(),
                 Asked::Stop(signal) => {
                     tracing::info!(signal = signal.as_str(), "draining");
-                    return Ok(());
+                    return Ok(Wish::End);
+                }
+                Asked::Restart => match caller.may_restart() {
+                    Ok(()) => {
+                        tracing::info!("draining; the program is executed anew");
+                        return Ok(Wish::Restart);
+                    }
+                    Err(cause) => {
+                        tracing::error!(cause, "the engine was not restarted and goes on");
+                    }
+                },
+            }
+            match watch.look(Instant::now(), pulses) {
+                Look::Early => {}
+                Look::Alive => self.supervisor.tell(Told::Alive),
+                Look::Stuck(threads) => {
+                    eg_settings::critical!(threads, "threads that serve make no progress");
                 }
             }
         }
     }
 
-    fn reload(&mut self) {
+    /// The files are opened anew at once, whatever the policy thread is doing.
+    fn reload(&self) {
         if let Err(error) = self.sink.reopen() {
             tracing::error!(cause = %error, "the log file cannot be reopened; the old one stays");
         }
         self.audit.reopen();
-        match self.reloader.reload() {
-            Ok(prepared) => {
-                drop(self.live.swap(prepared.ruleset));
-                self.reloader.clean_up();
-                let Receipt { revision, rules, .. } = prepared.receipt;
-                let published = self.live.load();
-                let entry = Event::Reload { ruleset: published.digest(), revision, rules };
-                self.audit.event(&entry, now());
-                report(&prepared.receipt, "policy reloaded");
-            }
-            Err(fault) => {
-                report_fault(&fault);
-                let cause = chain(&fault);
-                let published = self.live.load();
-                let entry = Event::ReloadRefused { ruleset: published.digest(), reason: &cause };
-                self.audit.event(&entry, now());
-                tracing::error!(cause, "the policy was not reloaded; the running one stays");
-            }
-        }
+        self.policy.reload();
     }
 }

@@ -8,6 +8,8 @@
 pub mod start;
 
 pub mod daemon;
+pub mod policy_thread;
+mod watch;
 
 pub mod config;
 pub mod process;

@@ -157,7 +157,19 @@ pub struct DataPlane {
 #[derive(Debug)]
 struct Thread {
     waker: Arc<Waker>,
+    pulse: Pulse,
     handle: JoinHandle<()>,
+}
+
+/// How often a thread has gone round its loop, for whoever watches over it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// Goes round once more.
+    pub(crate) fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The way to a worker.
@@ -201,15 +213,19 @@ impl DataPlane {
             let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
             let (arrivals, inbox) = sync_channel(ARRIVALS_MAX);
             let worker = Worker::new(Arc::clone(&house), poll, inbox)?;
-            let handle = spawn(format!("defendr-{number}"), move || worker.run())?;
+            let pulse = Pulse::default();
+            let beating = pulse.clone();
+            let handle = spawn(format!("defendr-{number}"), move || worker.run(&beating))?;
             hands.push(Hand { waker: Arc::clone(&waker), arrivals });
-            workers.push(Thread { waker, handle });
+            workers.push(Thread { waker, pulse, handle });
         }
         let places = listeners.iter().map(Listener::place).collect::<Result<_, _>>()?;
         let front = Front::new(Arc::clone(&house), listeners, hands)?;
         let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
-        let handle = spawn("defendr-front".into(), move || front.run())?;
-        Ok(Self { house, places, front: Thread { waker, handle }, workers })
+        let pulse = Pulse::default();
+        let beating = pulse.clone();
+        let handle = spawn("defendr-front".into(), move || front.run(&beating))?;
+        Ok(Self { house, places, front: Thread { waker, pulse, handle }, workers })
     }
 
     /// Where it listens.
@@ -228,6 +244,21 @@ impl DataPlane {
     #[must_use]
     pub fn refusals(&self) -> &Refusals {
         &self.house.refusals
+    }
+
+    /// How often each thread has gone round its loop, and the call to go round once more: one that
+    /// has not by the next time it is asked is stuck.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<u64> {
+        let threads = std::iter::once(&self.front).chain(&self.workers);
+        threads
+            .map(|thread| {
+                let beats = thread.pulse.0.load(Ordering::Relaxed);
+                // A thread that cannot be woken is stuck, and its pulse says so.
+                let _ = thread.waker.wake();
+                beats
+            })
+            .collect()
     }
 
     /// Takes no more sessions, answers what is in flight for at most `patience`, and ends.
@@ -276,10 +307,11 @@ impl Front {
         Ok(Self { house, poll, doors, hands, next: 0 })
     }
 
-    fn run(mut self) {
+    fn run(mut self, pulse: &Pulse) {
         let mut events = Events::with_capacity(16);
         let mut pause = None;
         while self.house.drain_until().is_none() {
+            pulse.beat();
             if let Err(fault) = self.poll.poll(&mut events, pause)
                 && fault.kind() != io::ErrorKind::Interrupted
             {

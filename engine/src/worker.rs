@@ -17,7 +17,7 @@ use rustls::ServerConnection;
 
 use crate::answer::Desk;
 use crate::link::{CHUNK_BYTES, Link};
-use crate::listener::{House, Seat};
+use crate::listener::{House, Pulse, Seat};
 use crate::session::{Bench, Session, Turn};
 use crate::transport::{Peer, Stream};
 
@@ -103,9 +103,10 @@ impl Worker {
     }
 
     /// Serves until the engine is drained.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, pulse: &Pulse) {
         let mut events = Events::with_capacity(EVENTS);
         loop {
+            pulse.beat();
             let asleep = if self.turns.is_empty() {
                 self.check_at.saturating_duration_since(Instant::now())
             } else {

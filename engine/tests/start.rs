@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+mod daemon;
+
 /// How long a start or an end may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,6 +69,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_enforcegate-engine"));
         command.arg("-c").arg(self.path("engine.conf")).args(arguments);
         command.env_clear().stdin(Stdio::null());
+        command.env("ENGINE_APM_DIAGNOSTIC_FILE", self.path("last-error.json"));
         command
     }
 
@@ -86,10 +89,35 @@ impl Home {
         assert!(!text.contains("panicked"), "{text}");
     }
 
+    /// Has the log written to `engine.log`.
+    fn log_to_file(&self) {
+        let text = fs::read_to_string(self.path("engine.conf")).unwrap();
+        let text = text.replace("type = \"console\"", "type = \"file\"\nfile = \"engine.log\"");
+        self.write("engine.conf", &text, 0o640);
+    }
+
+    /// What is in that file.
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("engine.log")).unwrap_or_default()
+    }
+
+    fn wait_for_log(&self, holds: impl Fn(&str) -> bool) {
+        let began = Instant::now();
+        while !holds(&self.log()) {
+            assert!(began.elapsed() < PATIENCE, "not there: {}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
     fn start(&self) -> Engine {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, arguments: &[&str]) -> Engine {
         let log = self.path("stderr");
-        let file = fs::File::create(&log).unwrap();
-        let child = self.command(&[]).stderr(file).spawn().unwrap();
+        let file = fs::File::options().create(true).append(true).open(&log).unwrap();
+        file.set_len(0).unwrap();
+        let child = self.command(arguments).stderr(file).spawn().unwrap();
         let mut engine = Engine { child, log };
         engine.wait_for("ready");
         engine

@@ -1,7 +1,7 @@
 //! A small description for this crate's tests, with one of everything.
 
 use crate::key::{Description, Environment, Fallback, Family, Key, Kind, Rivals, ShortName, key};
-use crate::log::{file_key, format_key, level_key, type_key};
+use crate::log::{file_key, format_key, level_key, socket_key, type_key};
 use Fallback::{Nothing, Value};
 
 /// The family.
@@ -37,6 +37,7 @@ const KEYS: &[Key] = &[
     key("control", "port", Kind::Integer { least: 1, most: 65535 }, Value("11225"), "the port"),
     type_key("console", "where lines go"),
     file_key(Nothing("none"), "the log file"),
+    socket_key(),
     level_key("error"),
     format_key(),
 ];

@@ -267,7 +267,7 @@ mod tests {
         for (text, expected) in [
             ("[logging]\ntype = \"file\"\n", "a.conf:2:1: `type` is `file`, which needs `file`"),
             ("[logging]\nfile = \"\"\n", "a.conf:2:1: `file` in `[logging]` must not be empty"),
-            ("[logging]\ntype = \"syslog\"\n", "a.conf:2:1: `syslog` is not in this version"),
+            ("[logging]\ntype = \"journal\"\n", "a.conf:2:1: `type` is `journal`; it must be"),
             ("[logging]\nlevel = \"loud\"\n", "a.conf:2:1: `level` is `loud`; it must be"),
         ] {
             let found = logging(text, &Overrides::default()).unwrap_err();

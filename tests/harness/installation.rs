@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use eg_proto::{Opener, PortalSecret};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::folder::{self, Folder};
@@ -219,6 +220,21 @@ impl Installation {
         })?;
         self.engine = Some(process);
         Ok(())
+    }
+
+    /// Has the engine execute itself anew, and waits until it says that it is ready again.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get ready.
+    pub fn restart_engine_in_place(&mut self) -> Result<()> {
+        let log = self.path("log/engine.log");
+        let said_before = ready_count(&log);
+        let engine = self.engine()?;
+        engine.signal(Signal::SIGUSR2)?;
+        engine.await_ready("the word of the engine's next run that it is ready", || {
+            (ready_count(&log) > said_before).then_some(())
+        })
     }
 
     /// Starts the portal and waits until it listens.

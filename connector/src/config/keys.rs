@@ -2,7 +2,7 @@
 //! manual's table come from it; nothing else lists keys.
 
 use Fallback::{Nothing, Value};
-use eg_settings::log::{file_key, format_key, level_key, type_key};
+use eg_settings::log::{file_key, format_key, level_key, socket_key, type_key};
 use eg_settings::{Description, Fallback, Family, Key, Kind, Rivals, key};
 
 /// The section of which there is one for each engine.
@@ -53,8 +53,9 @@ const KEYS: &[Key] = &[
     key("ssl_bump_acl", "fail_action", Kind::Word(&["terminate", "splice", "bump"]), Value("terminate"),
         "what the role `--acl` says while no engine answers; a line that cannot be read is terminated in either case"),
     // -- [logging]
-    type_key("console", "where lines go; `console` is standard error, which Squid copies into cache.log; never standard output"),
+    type_key("console", "where lines go; `console` is standard error, which Squid copies into cache.log, `syslog` the facility daemon; never standard output"),
     file_key(Nothing("required where `type` is `file`"), "the log file; Squid's user must be able to write it"),
+    socket_key(),
     level_key("error"),
     format_key(),
 ];

@@ -165,7 +165,7 @@ fn all_faults_at_once_with_their_places() {
     refused(
         "[engin.a]\nhost = \"h\"\n[engine.b]\nprot = 1\nport = 70000\nnet = \"tcp\"\n\
          key = \"0123456789abcdef\"\nkey_file = \"strong.key\"\n[connector]\nname = \"a b\"\n\
-         answer = \"notes\"\nanswer_timeout_ms = \"2000\"\ninspect = 1\n[logging]\ntype = \"syslog\"\n",
+         answer = \"notes\"\nanswer_timeout_ms = \"2000\"\ninspect = 1\n[logging]\ntype = \"journal\"\n",
         &[
             "c.conf:1:2: unknown section `[engin]`; the nearest is `[engine]`",
             "c.conf:3:9: `host` in `[engine.b]` is required and must not be empty",
@@ -176,7 +176,7 @@ fn all_faults_at_once_with_their_places() {
             "c.conf:11:1: `answer` is `notes`; it must be `note`, `redirect`",
             "c.conf:12:21: `answer_timeout_ms` takes a whole number, not a value of type string",
             "c.conf:13:11: `inspect` takes a text in quotes, not a value of type integer",
-            "c.conf:15:1: `syslog` is not in this version",
+            "c.conf:15:1: `type` is `journal`; it must be `file`, `console`, `syslog`",
         ],
     );
 }

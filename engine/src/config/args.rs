@@ -27,11 +27,11 @@ struct Flags {
     #[arg(short, long, value_name = "PATH", default_value = "/etc/enforcegate/engine.conf")]
     conf: PathBuf,
 
-    /// Detach from the terminal (not in this version)
+    /// Detach and serve in the background; ends once the engine can answer, or with its failure
     #[arg(short = 'D', long)]
     daemon: bool,
 
-    /// The pid file of daemon mode (not in this version)
+    /// The pid file, locked while the engine runs; with -D /run/enforcegate/engine.pid unless given
     #[arg(long, value_name = "PATH")]
     pidfile: Option<PathBuf>,
 
@@ -39,7 +39,7 @@ struct Flags {
     #[arg(long, value_name = "LEVEL")]
     loglevel: Option<String>,
 
-    /// file, console or syslog (syslog is not in this version)
+    /// file, console or syslog
     #[arg(long, value_name = "TYPE")]
     logtype: Option<String>,
 
@@ -57,6 +57,18 @@ pub enum Mode {
     Check,
 }
 
+/// Where it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Below whoever started it.
+    Foreground,
+    /// Detached (`-D`).
+    Background,
+}
+
+/// The pid file of daemon mode (SPEC 1).
+const PID_FILE: &str = "/run/enforcegate/engine.pid";
+
 /// The arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
@@ -64,6 +76,10 @@ pub struct Args {
     pub conf: PathBuf,
     /// What to do.
     pub mode: Mode,
+    /// Where it serves.
+    pub ground: Ground,
+    /// The pid file, where there is to be one.
+    pub pid_file: Option<PathBuf>,
     /// `--loglevel`
     pub log_level: Option<String>,
     /// `--logtype`
@@ -96,17 +112,39 @@ impl Args {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Shown::Asked(error.to_string()),
             _ => Shown::Fault(error.to_string()),
         })?;
-        if flags.daemon || flags.pidfile.is_some() {
-            let message = "error: daemon mode (`-D`, `--pidfile`) is not in this version; let systemd \
-                 or another supervisor run the program in the foreground\n";
-            return Err(Shown::Fault(message.to_owned()));
-        }
+        let ground = if flags.daemon { Ground::Background } else { Ground::Foreground };
+        let default = flags.daemon.then(|| PathBuf::from(PID_FILE));
+        // A daemon works in `/`, and a restart starts from there.
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Ok(Self {
-            conf: flags.conf,
+            conf: whole(flags.conf),
+            ground,
+            pid_file: flags.pidfile.or(default).map(whole),
             mode: if flags.check { Mode::Check } else { Mode::Run },
             log_level: flags.loglevel,
             log_type: flags.logtype,
         })
+    }
+
+    /// The command line that means the same, for the program to be executed anew.
+    #[must_use]
+    pub fn again(&self) -> Vec<OsString> {
+        let Self { conf, mode: _, ground, pid_file, log_level, log_type } = self;
+        let flag = |name: &str, value: OsString| {
+            let mut flag = OsString::from(name);
+            flag.push("=");
+            flag.push(value);
+            flag
+        };
+        let mut again = vec![flag("--conf", conf.into())];
+        match ground {
+            Ground::Foreground => {}
+            Ground::Background => again.push("--daemon".into()),
+        }
+        again.extend(pid_file.iter().map(|path| flag("--pidfile", path.into())));
+        again.extend(log_level.iter().map(|level| flag("--loglevel", level.into())));
+        again.extend(log_type.iter().map(|kind| flag("--logtype", kind.into())));
+        again
     }
 }
 
@@ -129,7 +167,7 @@ mod tests {
     #[test]
     fn short_and_long_flags_are_one() {
         for flags in [["-c", "a.conf"], ["--conf", "a.conf"]] {
-            assert_eq!(read(&flags).unwrap().conf, PathBuf::from("a.conf"));
+            assert_eq!(read(&flags).unwrap().conf, std::path::absolute("a.conf").unwrap());
         }
         assert_eq!(read(&["--check"]).unwrap().mode, Mode::Check);
         assert_eq!(read(&["--loglevel", "info"]).unwrap().log_level.as_deref(), Some("info"));
@@ -146,10 +184,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused() {
-        for flags in [&["-D"][..], &["--daemon"], &["--pidfile", "x"]] {
-            let Err(Shown::Fault(text)) = read(flags) else { panic!("{flags:?}") };
-            assert!(text.contains("not in this version"), "{text}");
+    fn only_a_daemon_has_a_pid_file_by_itself() {
+        let default = Some(PathBuf::from("/run/enforcegate/engine.pid"));
+        let given = Some(PathBuf::from("/x.pid"));
+        for (flags, ground, pid_file) in [
+            (&[][..], Ground::Foreground, &None),
+            (&["-D"], Ground::Background, &default),
+            (&["--daemon"], Ground::Background, &default),
+            (&["--pidfile", "/x.pid"], Ground::Foreground, &given),
+            (&["-D", "--pidfile", "/x.pid"], Ground::Background, &given),
+        ] {
+            let args = read(flags).unwrap();
+            assert_eq!((args.ground, &args.pid_file), (ground, pid_file), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_restart_reads_as_the_start_did() {
+        for flags in [
+            &[][..],
+            &["-c", "a.conf", "-D"],
+            &["--pidfile", "b.pid", "--loglevel", "debug", "--logtype", "syslog"],
+            &["-D", "--pidfile", "-odd"],
+        ] {
+            let Ok(args) = read(flags) else { continue };
+            let program = std::iter::once(OsString::from("enforcegate-engine"));
+            assert_eq!(Args::read(program.chain(args.again())).unwrap(), args, "{flags:?}");
         }
     }
 

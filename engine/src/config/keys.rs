@@ -2,7 +2,7 @@
 //! manual's table come from it; nothing else lists keys.
 
 use Fallback::{Nothing, Value};
-use eg_settings::log::{file_key, format_key, level_key, type_key};
+use eg_settings::log::{file_key, format_key, level_key, socket_key, type_key};
 use eg_settings::{Description, Environment, Fallback, Family, Key, Kind, Rivals, ShortName, key};
 
 /// The section of which there is one for each connector.
@@ -25,6 +25,9 @@ pub const ENGINE_CONF: Description = Description {
 };
 
 /// The short names of the original.
+/// Where the cause of a start that failed goes, unless something else is said.
+pub(super) const DIAGNOSTIC_FILE: &str = "/var/lib/enforcegate/apm-last-error.json";
+
 #[rustfmt::skip] // a table is read by columns
 const SHORT: &[ShortName] = &[
     ShortName { name: "ENFORCEGATE_CAPTIVE_BASE_URL", section: "captive_portal", key: "base_url" },
@@ -39,8 +42,8 @@ const SHORT: &[ShortName] = &[
 #[rustfmt::skip] // a table is read by columns
 const KEYS: &[Key] = &[
     // -- top
-    key("", "diagnostic_file", Kind::Path, Value("/var/lib/enforcegate/apm-last-error.json"),
-        "where the structured cause of a fatal start failure goes").later(),
+    key("", "diagnostic_file", Kind::Path, Value(DIAGNOSTIC_FILE),
+        "where the structured cause of a fatal start failure goes; the next good start removes it"),
     // -- [global]
     key("global", "threads", Kind::Integer { least: 1, most: 256 }, Value("4"),
         "worker threads that serve connector sessions; sessions share them"),
@@ -143,8 +146,9 @@ const KEYS: &[Key] = &[
     key("control", "dhparams", Kind::Path, Value("conf/ssl/dhparams.pem"),
         "accepted and ignored: TLS 1.3 has forward secrecy without it").later(),
     // -- [logging]
-    type_key("file", "where lines go; `console` is standard error"),
+    type_key("file", "where lines go; `console` is standard error, `syslog` the facility daemon"),
     file_key(Value("/var/log/enforcegate/engine.log"), "the log file, opened again on SIGHUP").reread(),
+    socket_key(),
     level_key("error"),
     format_key(),
     // -- [audit]

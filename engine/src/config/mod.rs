@@ -12,10 +12,10 @@ mod connectors;
 mod notices;
 mod types;
 
-pub use args::{Args, Mode, Shown, version};
+pub use args::{Args, Ground, Mode, Shown, version};
 pub use keys::ENGINE_CONF;
 pub use notices::{Weakening, weakenings};
-pub use settle::{Loaded, load, load_text};
+pub use settle::{Loaded, diagnostic_file, load, load_text};
 pub use types::{
     Aaa, AckKey, AuditConfig, BackendChoice, CaptivePortal, Cluster, Config, ConnectorConfig,
     Control, Database, GitMode, Global, Identities, Learning, License, Metrics, OnFailure,

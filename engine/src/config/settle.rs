@@ -30,6 +30,27 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigFaults> 
     eg_settings::load(&ENGINE_CONF, path, overrides, config)
 }
 
+/// Where the cause of a start that failed goes, even where the rest of the configuration has faults.
+#[must_use]
+pub fn diagnostic_file(path: &Path, overrides: &Overrides) -> PathBuf {
+    const KEY: &str = "diagnostic_file";
+    let mut found = None;
+    let look = |settling: &mut Settling<'_>| -> Option<()> {
+        found = settling.table("").optional_path(KEY);
+        None
+    };
+    drop(eg_settings::load(&ENGINE_CONF, path, overrides, look));
+    // A file that cannot be read at all: what stands above it, then the default.
+    let named = |name: &str| {
+        let (_, value) = overrides.variables.iter().find(|(variable, _)| variable == name)?;
+        Some(PathBuf::from(value))
+    };
+    found
+        .or_else(|| named("ENFORCEGATE_DIAGNOSTIC_FILE"))
+        .or_else(|| named("ENGINE_APM_DIAGNOSTIC_FILE"))
+        .unwrap_or_else(|| PathBuf::from(super::keys::DIAGNOSTIC_FILE))
+}
+
 /// Reads a configuration's text as if it stood in `path`.
 ///
 /// # Errors

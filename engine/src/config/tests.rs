@@ -99,7 +99,7 @@ fn wrong_values_are_refused_with_their_line() {
         ),
         ("[policy]\nshrink_guard_percent = 101\n", "it must be 0 to 100"),
         ("[metrics]\nlisten = \"9100\"\n", ":6:1: `listen` is `9100`"),
-        ("[logging]\ntype = \"syslog\"\n", ":6:1: `syslog` is not in this version"),
+        ("[logging]\ntype = \"journal\"\n", ":6:1: `type` is `journal`; it must be"),
         ("[logging]\nlevel = \"loud\"\n", ":6:1: `level` is `loud`"),
         ("[control]\nip = \"127.0.0.1\"\nport = 11224\n", "give one of them another port"),
         ("[control]\nport = 11224\n", "give one of them another port"),

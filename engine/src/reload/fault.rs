@@ -91,6 +91,9 @@ pub enum ReloadFault {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// The engine ends.
+    #[error("the engine ends before the policy is loaded")]
+    Ending,
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreFault),

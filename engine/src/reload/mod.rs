@@ -9,6 +9,7 @@
 
 mod backend;
 mod bank;
+mod ending;
 mod fault;
 mod kept;
 mod lists;
@@ -32,6 +33,7 @@ use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
 pub use backend::{BackendFault, choose as choose_backend};
 pub use bank::RegexCounts;
 use bank::{Bank, Keeping};
+pub use ending::Ending;
 pub use fault::ReloadFault;
 use lists::ListLoader;
 use sets::SetBuilder;
@@ -118,6 +120,7 @@ pub struct Reloader {
     store: Store,
     bank: Bank,
     live: Option<StoredPolicy>,
+    ending: Ending,
 }
 
 /// A policy that is ready to go live.
@@ -159,7 +162,14 @@ impl Reloader {
     #[must_use]
     pub fn new(config: &Config, store: Store, backend: Backend) -> Self {
         let policy = &config.policy;
-        Self { config: policy.clone(), store, bank: Bank::new(backend), live: None }
+        let bank = Bank::new(backend);
+        Self { config: policy.clone(), store, bank, live: None, ending: Ending::default() }
+    }
+
+    /// Gives up between two steps once the engine ends.
+    #[must_use]
+    pub fn heeding(self, ending: &Ending) -> Self {
+        Self { ending: ending.clone(), ..self }
     }
 
     /// The policy of the store without reading the policy's files; where there is none, or its set
@@ -236,7 +246,11 @@ impl Reloader {
             self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
         let guard = self.config.shrink_guard_percent;
         let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+            self.ending.check().map_err(|fault| fault.to_string())?;
+            loader.load(list)
+        });
+        self.ending.check()?;
         if has_error(&diagnostics) {
             return Err(ReloadFault::Policy { diagnostics });
         }
@@ -253,8 +267,11 @@ impl Reloader {
         let policy = compile(checked, self.config.default_action, lists);
         let mut builder = SetBuilder::new(self.store.sets());
         builder.take(loader);
+        self.ending.check()?;
         let mut banked = self.bank.fill(&policy, Keeping::Files(self.store.sets()))?;
+        self.ending.check()?;
         let ruleset = builder.build(&policy, banked.shards())?;
+        self.ending.check()?;
         notes.append(&mut builder.notes);
         notes.append(&mut banked.notes);
         let revision = self.store.save_policy(&policy, compiled_us)?;

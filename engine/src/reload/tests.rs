@@ -456,7 +456,7 @@ fn another_scanner_has_shards_of_its_own() {
     let before = kept_shards(&site);
     let Site { folder, reloader: Reloader { store, config, .. } } = site;
     let (bank, live) = (Bank::new(Backend::Regex), None);
-    let mut reloader = Reloader { config, store, bank, live };
+    let mut reloader = Reloader { config, store, bank, live, ending: Ending::default() };
     let Start::FromStore { regexes, .. } = reloader.start().unwrap() else { panic!() };
     assert_eq!((regexes.compiled, regexes.read, regexes.fallback), (2, 0, 2));
     reloader.clean_up();

@@ -2,7 +2,7 @@
 //! come from it; nothing else lists keys.
 
 use Fallback::{Nothing, Value};
-use eg_settings::log::{file_key, format_key, level_key, type_key};
+use eg_settings::log::{file_key, format_key, level_key, socket_key, type_key};
 use eg_settings::{Description, Fallback, Key, Kind, Rivals, key};
 
 /// What `portal.conf` may say.
@@ -42,8 +42,9 @@ const KEYS: &[Key] = &[
     key("portal", "report_mistakes", Kind::Switch, Value("false"),
         "whether a visitor may report a mistake").later(),
     // -- [logging]
-    type_key("console", "where lines go; `console` is standard error"),
+    type_key("console", "where lines go; `console` is standard error, `syslog` the facility daemon"),
     file_key(Nothing("required where `type` is `file`"), "the log file"),
+    socket_key(),
     level_key("notice"),
     format_key(),
 ];

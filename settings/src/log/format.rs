@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::Speaker;
 use super::level::Level;
 use super::logging::LogFormat;
+use super::{Speaker, syslog};
 
 /// The field that says how severe an event is where tracing's level says too little.
 pub(super) const SEVERITY: &str = "severity";
@@ -12,10 +12,21 @@ pub(super) const SEVERITY: &str = "severity";
 /// A value longer than this is cut; a line is for reading.
 const VALUE_CHARS_MAX: usize = 8192;
 
+/// What a line becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A line of a file or of standard error.
+    Line(LogFormat),
+    /// A datagram for syslog, which holds level, program and time beside the text.
+    Syslog(LogFormat),
+}
+
 /// An event's parts while they are collected.
 #[derive(Debug)]
 pub(super) struct Line {
     level: Level,
+    /// The program as syslog names it.
+    ident: &'static str,
     speaker: Named,
     message: String,
     fields: Vec<(String, Value)>,
@@ -38,6 +49,7 @@ enum Value {
 impl Line {
     /// A line of `level` by the module `target`.
     pub(super) fn new(level: Level, speaker: Speaker, target: &str) -> Self {
+        let ident = speaker.ident();
         let speaker = match speaker {
             // `eg_engine::reload` is `reload` to an operator.
             Speaker::Part(program) => {
@@ -47,7 +59,7 @@ impl Line {
             }
             Speaker::Process(program) => Named::Process { program, number: std::process::id() },
         };
-        Self { level, speaker, message: String::new(), fields: Vec::new() }
+        Self { level, ident, speaker, message: String::new(), fields: Vec::new() }
     }
 
     /// How severe it is.
@@ -76,24 +88,42 @@ impl Line {
     }
 
     /// The line with its end, stamped with the time.
-    pub(super) fn finish(&self, format: LogFormat) -> String {
-        self.finish_at(format, jiff::Timestamp::now())
+    pub(super) fn finish(&self, form: Form) -> String {
+        self.finish_at(form, &jiff::Zoned::now())
     }
 
-    fn finish_at(&self, format: LogFormat, now: jiff::Timestamp) -> String {
-        match format {
-            LogFormat::Text => self.text(now),
-            LogFormat::Json => self.json(now),
+    fn finish_at(&self, form: Form, now: &jiff::Zoned) -> String {
+        match form {
+            Form::Line(LogFormat::Text) => {
+                let speaker = match &self.speaker {
+                    Named::Part(part) => part.clone(),
+                    Named::Process { program, number } => format!("{program}[{number}]"),
+                };
+                let time = now.timestamp();
+                let start = format!("{time:.3} {} {speaker}: ", self.level.word());
+                self.text(start) + "\n"
+            }
+            Form::Line(LogFormat::Json) => self.json(now.timestamp()) + "\n",
+            Form::Syslog(format) => self.syslog(format, now),
         }
     }
 
-    fn text(&self, now: jiff::Timestamp) -> String {
-        let mut line = match &self.speaker {
-            Named::Part(part) => format!("{now:.3} {} {part}: ", self.level.word()),
-            Named::Process { program, number } => {
-                format!("{now:.3} {} {program}[{number}]: ", self.level.word())
-            }
+    /// RFC 3164, as the C library's `syslog` writes it: the time is local and has no zone.
+    fn syslog(&self, format: LogFormat, now: &jiff::Zoned) -> String {
+        let priority = syslog::priority(self.level);
+        let (time, process) = (now.strftime("%b %e %H:%M:%S"), std::process::id());
+        let start = format!("<{priority}>{time} {}[{process}]: ", self.ident);
+        let mut line = match (format, &self.speaker) {
+            (LogFormat::Json, _) => start + &self.json(now.timestamp()),
+            (LogFormat::Text, Named::Part(part)) => self.text(format!("{start}{part}: ")),
+            (LogFormat::Text, Named::Process { .. }) => self.text(start),
         };
+        syslog::cut(&mut line);
+        line
+    }
+
+    fn text(&self, start: String) -> String {
+        let mut line = start;
         escape_into(&mut line, &self.message);
         for (name, value) in &self.fields {
             match value {
@@ -102,7 +132,6 @@ impl Line {
                 Value::Text(value) => drop(write!(line, " {name}={value:?}")),
             }
         }
-        line.push('\n');
         line
     }
 
@@ -128,9 +157,7 @@ impl Line {
             };
             object.entry(name.clone()).or_insert(value);
         }
-        let mut line = serde_json::Value::Object(object).to_string();
-        line.push('\n');
-        line
+        serde_json::Value::Object(object).to_string()
     }
 }
 
@@ -155,6 +182,13 @@ fn escape_into(line: &mut String, text: &str) {
 mod tests {
     use super::*;
 
+    const TEXT: Form = Form::Line(LogFormat::Text);
+    const JSON: Form = Form::Line(LogFormat::Json);
+
+    fn epoch() -> jiff::Zoned {
+        jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC)
+    }
+
     fn line() -> Line {
         line_by(Speaker::Part("eg_engine"))
     }
@@ -170,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_text_line_cannot_be_broken() {
-        let text = line().finish_at(LogFormat::Text, jiff::Timestamp::UNIX_EPOCH);
+        let text = line().finish_at(TEXT, &epoch());
         assert_eq!(
             text,
             "1970-01-01T00:00:00.000Z notice reload: policy reloaded\\nforged line rules=12 \
@@ -180,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_json_line_is_one_object() {
-        let text = line().finish_at(LogFormat::Json, jiff::Timestamp::UNIX_EPOCH);
+        let text = line().finish_at(JSON, &epoch());
         assert_eq!(text.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["level"], "notice");
@@ -192,12 +226,41 @@ mod tests {
     fn of_several_processes_each_line_says_which() {
         let number = std::process::id();
         let line = line_by(Speaker::Process("squid-connector"));
-        let text = line.finish_at(LogFormat::Text, jiff::Timestamp::UNIX_EPOCH);
+        let text = line.finish_at(TEXT, &epoch());
         let start = format!("1970-01-01T00:00:00.000Z notice squid-connector[{number}]: policy");
         assert!(text.starts_with(&start), "{text}");
-        let text = line.finish_at(LogFormat::Json, jiff::Timestamp::UNIX_EPOCH);
+        let text = line.finish_at(JSON, &epoch());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["program"], "squid-connector");
         assert_eq!(value["process"], number);
+    }
+
+    #[test]
+    fn syslog_is_told_facility_severity_program_and_local_time() {
+        let number = std::process::id();
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(2));
+        let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(zone);
+        let rest = "policy reloaded\\nforged line rules=12 file=\"/etc/a b\" digest=abc";
+        for (speaker, named) in [
+            (Speaker::Part("eg_engine"), format!("enforcegate-engine[{number}]: reload")),
+            (
+                Speaker::Part("eg_portal"),
+                format!("enforcegate-portal[{number}]: eg_engine::reload"),
+            ),
+            (Speaker::Process("squid-connector"), format!("enforcegate-squid-connector[{number}]")),
+        ] {
+            let text = line_by(speaker).finish_at(Form::Syslog(LogFormat::Text), &now);
+            assert_eq!(text, format!("<29>Jan  1 02:00:00 {named}: {rest}"));
+            let text = line_by(speaker).finish_at(Form::Syslog(LogFormat::Json), &now);
+            let (start, object) = text.split_once("]: ").unwrap();
+            assert!(named.starts_with(start.split_once(":00 ").unwrap().1), "{text}");
+            let value: serde_json::Value = serde_json::from_str(object).unwrap();
+            assert_eq!(value["time"], "1970-01-01T00:00:00.000Z");
+        }
+        let mut long = Line::new(Level::Debug, Speaker::Part("eg_engine"), "eg_engine");
+        long.field("message", &"x".repeat(VALUE_CHARS_MAX));
+        let text = long.finish_at(Form::Syslog(LogFormat::Text), &now);
+        assert_eq!(text.len(), syslog::LINE_BYTES_MAX);
+        assert!(text.starts_with("<31>"), "{text}");
     }
 }

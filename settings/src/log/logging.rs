@@ -1,6 +1,6 @@
 //! The section `[logging]`, the same in every program but for its defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::level::Level;
 use crate::key::{Fallback, Key, Kind, key};
@@ -24,7 +24,12 @@ pub enum LogType {
     File(PathBuf),
     /// Standard error.
     Console,
+    /// The syslog that listens on this datagram socket.
+    Syslog(PathBuf),
 }
+
+/// Where syslog listens on every Linux system; also what a program falls back to.
+const SYSLOG_SOCKET: &str = "/dev/log";
 
 /// `[logging] format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +55,14 @@ const WORDS: &[(&str, Word)] =
 #[must_use]
 pub const fn type_key(default: &'static str, meaning: &'static str) -> Key {
     let kind = Kind::Word(&["file", "console", "syslog"]);
-    key("logging", "type", kind, Fallback::Value(default), meaning).later_but(&["file", "console"])
+    key("logging", "type", kind, Fallback::Value(default), meaning)
+}
+
+/// The key `socket`.
+#[must_use]
+pub const fn socket_key() -> Key {
+    let meaning = "where syslog listens, for `type = \"syslog\"`";
+    key("logging", "socket", Kind::Path, Fallback::Value(SYSLOG_SOCKET), meaning)
 }
 
 /// The key `file`.
@@ -93,6 +105,7 @@ impl Logging {
         if emptied {
             table.fault("file", "`file` in `[logging]` must not be empty".to_owned());
         }
+        let socket = table.optional_path("socket");
         let level = table.choice("level", Level::WORDS);
         let format =
             table.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
@@ -107,9 +120,7 @@ impl Logging {
                 return None;
             }
             (Word::Syslog, _) => {
-                let message = "`syslog` is not in this version; use `file` or `console`";
-                table.fault("type", message.to_owned());
-                return None;
+                LogType::Syslog(socket.unwrap_or_else(|| Path::new(SYSLOG_SOCKET).to_path_buf()))
             }
         };
         Some(Self { kind, level: level?, format: format? })

@@ -1,5 +1,5 @@
-//! Log lines: eight levels on tracing's five, a file that can be reopened or standard error, text or
-//! JSON.
+//! Log lines: eight levels on tracing's five, a file that can be reopened, standard error or syslog,
+//! text or JSON.
 //!
 //! Who a line says is speaking is the program's to choose, a [`Speaker`].
 //!
@@ -17,6 +17,8 @@ mod logging;
 
 mod format;
 
+mod syslog;
+
 mod sink;
 
 use tracing::field::{Field, Visit};
@@ -26,9 +28,11 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-use format::Line;
+use format::{Form, Line};
 pub use level::Level;
-pub use logging::{LogFormat, LogType, Logging, file_key, format_key, level_key, type_key};
+pub use logging::{
+    LogFormat, LogType, Logging, file_key, format_key, level_key, socket_key, type_key,
+};
 use sink::Queue;
 pub use sink::{LogFault, Sink};
 
@@ -57,6 +61,18 @@ pub enum Speaker {
     Process(&'static str),
 }
 
+impl Speaker {
+    /// The program as syslog names it.
+    fn ident(self) -> &'static str {
+        match self {
+            Self::Part("eg_engine") => "enforcegate-engine",
+            Self::Part("eg_portal") => "enforcegate-portal",
+            Self::Process("squid-connector") => "enforcegate-squid-connector",
+            Self::Part(name) | Self::Process(name) => name,
+        }
+    }
+}
+
 /// Starts logging for the whole process. Gives the sink, for SIGHUP to reopen and for the program to
 /// keep until its end: dropped, it waits until the last lines are written.
 ///
@@ -64,9 +80,13 @@ pub enum Speaker {
 ///
 /// When the log file cannot be opened.
 pub fn start(config: &Logging, speaker: Speaker) -> Result<Sink, LogFault> {
-    let (level, format) = (config.level, config.format);
-    let (sink, queue) = Sink::open(&config.kind, move |count| lost(speaker, count).finish(format))?;
-    let layer = Lines { queue, level, format, speaker };
+    let level = config.level;
+    let form = match &config.kind {
+        LogType::File(_) | LogType::Console => Form::Line(config.format),
+        LogType::Syslog(_) => Form::Syslog(config.format),
+    };
+    let (sink, queue) = Sink::open(&config.kind, move |count| lost(speaker, count).finish(form))?;
+    let layer = Lines { queue, level, form, speaker };
     // Only tests start twice in a process; the first sink stays then.
     drop(tracing::subscriber::set_global_default(Registry::default().with(layer)));
     Ok(sink)
@@ -89,7 +109,7 @@ fn lost(speaker: Speaker, count: u64) -> Line {
 struct Lines {
     queue: Queue,
     level: Level,
-    format: LogFormat,
+    form: Form,
     speaker: Speaker,
 }
 
@@ -113,7 +133,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
         let mut line = Line::new(level_of(facts), self.speaker, facts.target());
         event.record(&mut line);
         if line.level() <= self.level {
-            self.queue.push(line.finish(self.format));
+            self.queue.push(line.finish(self.form));
         }
     }
 }
@@ -202,7 +222,7 @@ mod tests {
 
     #[test]
     fn dropped_lines_are_told_of() {
-        let text = lost(Speaker::Part("eg_engine"), 7).finish(LogFormat::Text);
+        let text = lost(Speaker::Part("eg_engine"), 7).finish(Form::Line(LogFormat::Text));
         assert!(text.contains(" warning log: lines were dropped"), "{text}");
         assert!(text.ends_with(" lines=7\n"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Where lines go: a file that SIGHUP reopens, or standard error, behind a bounded queue.
+//! Where lines go: a file that SIGHUP reopens, standard error, or syslog, behind a bounded queue.
 //!
 //! Whoever logs only puts a line into the queue; a thread of its own writes it, so that a log that
 //! stalls holds up nobody. Where the queue is full the line is dropped and counted, and the count is
@@ -18,6 +18,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::logging::LogType;
+use super::syslog::Syslog;
 
 /// Lines may hold URLs and users at debug: the world does not read them.
 const LOG_MODE: u32 = 0o640;
@@ -59,6 +60,7 @@ pub struct Sink {
 enum Target {
     Console,
     File(PathBuf),
+    Syslog,
 }
 
 /// What those who log, the writer and the sink share.
@@ -112,12 +114,16 @@ impl Sink {
                 Self::start(Target::File(path), Output::File(file), lost)
             }
             LogType::Console => Self::start(Target::Console, Output::Console, lost),
+            LogType::Syslog(path) => {
+                let output = Output::Syslog(Syslog::at(path.clone()));
+                Self::start(Target::Syslog, output, lost)
+            }
         }
     }
 
     fn start(
         target: Target,
-        output: impl Write + Renewed + Send + 'static,
+        output: impl Deliver + Send + 'static,
         lost: impl Fn(u64) -> String + Send + 'static,
     ) -> Result<(Self, Queue), LogFault> {
         let (lines, inbox) = sync_channel(QUEUE_LINES_MAX);
@@ -134,7 +140,7 @@ impl Sink {
     /// When the file cannot be opened.
     pub fn reopen(&self) -> io::Result<()> {
         match &self.target {
-            Target::Console => Ok(()),
+            Target::Console | Target::Syslog => Ok(()),
             Target::File(path) => {
                 let fresh = open(path)?;
                 *self.state.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
@@ -148,8 +154,14 @@ impl Sink {
     pub const fn is_console(&self) -> bool {
         match &self.target {
             Target::Console => true,
-            Target::File(_) => false,
+            Target::File(_) | Target::Syslog => false,
         }
+    }
+
+    /// Waits until what was logged so far is written, for a second at most: before an end that
+    /// drops nothing.
+    pub fn catch_up(&self) {
+        self.flush(FLUSH_MAX);
     }
 
     /// Waits until what was logged so far is written, for `patience` at most.
@@ -184,21 +196,28 @@ struct Writer<W, L> {
     lost: L,
 }
 
-impl<W: Write + Renewed, L: Fn(u64) -> String> Writer<W, L> {
+impl<W: Deliver, L: Fn(u64) -> String> Writer<W, L> {
     fn run(mut self) {
         while let Ok(line) = self.inbox.recv() {
             let fresh = self.state.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(file) = fresh {
                 self.output.renew(file);
             }
-            // A log that cannot be written stops nothing.
-            drop(self.output.write_all(line.as_bytes()));
-            let dropped = self.state.dropped.swap(0, Ordering::AcqRel);
-            if dropped > 0 {
-                drop(self.output.write_all((self.lost)(dropped).as_bytes()));
+            // A log that cannot be written stops nothing; what it missed it is told of later.
+            if self.output.deliver(&line).is_err() {
+                self.state.dropped.fetch_add(1, Ordering::AcqRel);
+            } else {
+                self.tell_lost();
             }
             *self.state.written.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             self.state.progress.notify_all();
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let dropped = self.state.dropped.swap(0, Ordering::AcqRel);
+        if dropped > 0 && self.output.deliver(&(self.lost)(dropped)).is_err() {
+            self.state.dropped.fetch_add(dropped, Ordering::AcqRel);
         }
     }
 }
@@ -208,32 +227,29 @@ impl<W: Write + Renewed, L: Fn(u64) -> String> Writer<W, L> {
 enum Output {
     Console,
     File(File),
+    Syslog(Syslog),
 }
 
-/// Goes over to a file that was opened anew.
-trait Renewed {
+/// Takes lines, whole.
+trait Deliver {
+    /// Takes a line.
+    fn deliver(&mut self, line: &str) -> io::Result<()>;
+
+    /// Goes over to a file that was opened anew.
     fn renew(&mut self, file: File);
 }
 
-impl Renewed for Output {
+impl Deliver for Output {
+    fn deliver(&mut self, line: &str) -> io::Result<()> {
+        match self {
+            Self::Console => io::stderr().lock().write_all(line.as_bytes()),
+            Self::File(file) => file.write_all(line.as_bytes()),
+            Self::Syslog(syslog) => syslog.send(line),
+        }
+    }
+
     fn renew(&mut self, file: File) {
         *self = Self::File(file);
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Console => io::stderr().lock().write(bytes),
-            Self::File(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Console => io::stderr().lock().flush(),
-            Self::File(file) => file.flush(),
-        }
     }
 }
 
@@ -257,20 +273,14 @@ mod tests {
         text: Arc<Mutex<String>>,
     }
 
-    impl Renewed for Stalling {
-        fn renew(&mut self, _: File) {}
-    }
-
-    impl Write for Stalling {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    impl Deliver for Stalling {
+        fn deliver(&mut self, line: &str) -> io::Result<()> {
             drop(self.gate.lock().unwrap());
-            self.text.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
+            self.text.lock().unwrap().push_str(line);
             Ok(())
         }
+
+        fn renew(&mut self, _: File) {}
     }
 
     fn start(output: &Stalling) -> (Sink, Queue) {
@@ -325,6 +335,30 @@ mod tests {
         queue.push("2\n".to_owned());
         drop(sink);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn what_syslog_missed_it_is_told_once_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let lost = |count| format!("lost {count}");
+        let (sink, queue) = Sink::open(&LogType::Syslog(path.clone()), lost).unwrap();
+        assert!(!sink.is_console());
+        queue.push("1".to_owned());
+        queue.push("2".to_owned());
+        sink.flush(FLUSH_MAX * 60);
+        let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        sink.reopen().unwrap();
+        queue.push("3".to_owned());
+        queue.push("4".to_owned());
+        drop(sink);
+        let mut heard = Vec::new();
+        for _ in 0..3 {
+            let mut bytes = [0; 64];
+            let count = socket.recv(&mut bytes).unwrap();
+            heard.push(String::from_utf8(bytes[..count].to_vec()).unwrap());
+        }
+        assert_eq!(heard, ["3", "lost 2", "4"]);
     }
 
     #[test]

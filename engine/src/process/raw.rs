@@ -1,0 +1,59 @@
+//! The three system calls that Rust cannot vouch for, each behind the check that makes it sound. The
+//! only module of the engine with `unsafe`.
+
+#![expect(unsafe_code, reason = "fork, a descriptor by its number, and an end without destructors")]
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::unistd::{ForkResult, fork as nix_fork};
+
+/// Standard input, output and error are never handed over.
+const FIRST: RawFd = 3;
+
+/// Where the system lists this process's threads.
+const THREADS: &str = "/proc/self/task";
+
+/// Makes a second process out of this one.
+///
+/// # Errors
+///
+/// Where another thread runs, since the locks it holds would stay locked in the child for ever; and
+/// where the system refuses.
+pub(super) fn fork() -> io::Result<ForkResult> {
+    if std::fs::read_dir(THREADS)?.count() != 1 {
+        return Err(io::Error::other("another thread runs already"));
+    }
+    // SAFETY: this is the only thread, so the child inherits no lock that nobody will release.
+    unsafe { nix_fork() }.map_err(Into::into)
+}
+
+/// The descriptors that whoever started this program left open for it, by their numbers, each one at
+/// most once. Only the first call gives any.
+///
+/// # Errors
+///
+/// Where a number is not open, stands for standard input, output or error, or comes twice.
+pub(super) fn adopt_all(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    static ADOPTED: AtomicBool = AtomicBool::new(false);
+    if ADOPTED.swap(true, Ordering::AcqRel) {
+        return Err(io::Error::other("descriptors are taken over once, at the start"));
+    }
+    for (at, number) in numbers.iter().enumerate() {
+        let again = numbers.iter().take(at).any(|before| before == number);
+        let open = std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+        if *number < FIRST || again || !open {
+            return Err(io::Error::other(format!("descriptor {number} was not left open")));
+        }
+    }
+    // SAFETY: each number is open and comes once, and this is the only call that gets this far, before
+    // anything else of the program opens descriptors: nobody else owns one of them.
+    Ok(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }).collect())
+}
+
+/// Ends the process at once, without the destructors of libraries that other threads may be using.
+pub fn leave(status: u8) -> ! {
+    // SAFETY: ends the process; no memory is used afterwards.
+    unsafe { nix::libc::_exit(i32::from(status)) }
+}
