@@ -254,6 +254,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     let (mut client, mut sni, mut agent) = (IpAddr::from([192, 0, 2, 10]), None, None);
     let (mut connect, mut told_sni, mut told_agent) = (None, None, None);
     let (mut tunnel, mut method) = (Tunnel::Opaque, b"GET".to_vec());
+    let mut referer = None;
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
@@ -261,6 +262,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
             ("ua", text) => agent = Some(bytes(text)),
             ("method", text) => method = bytes(text),
             ("tunnel", "peeked") => tunnel = Tunnel::Peeked,
+            ("referer", text) => referer = Some(bytes(text)),
             ("tunnel", "decrypted") => tunnel = Tunnel::Decrypted,
             ("connect", text) => connect = text.rsplit_once(':'),
             ("told-sni", text) => told_sni = Some(bytes(text)),
@@ -290,7 +292,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
         user_agent: told_agent.as_deref().map_or(Known::Unknown, Known::Is),
     });
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
-    let referer = Known::Absent;
+    let referer = referer.as_deref().map_or(Known::Absent, Known::Is);
     let client = Client { address: client, user: None, sni, user_agent, referer };
     judge(Ok(&Request { phase, tunnel, method: &method, uri: &uri, client, earlier }))
 }
