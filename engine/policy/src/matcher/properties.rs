@@ -115,7 +115,6 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 sni_regexes,
                 user_agent_regexes,
                 referer_regexes,
-                ..Conditions::default()
             }
         },
     )
