@@ -108,6 +108,52 @@ fn the_second_question_is_answered_with_a_word() {
 }
 
 #[test]
+fn the_names_of_a_tunnel_are_compared_inside_it() {
+    let engine = start();
+    let mut client = client(&engine, Inspect::Bump);
+    let tag = client.ask(&[connect(1, "fine.example:443")]).remove(0).tag;
+    let named = Query { tag: Some(tag.as_bytes()), ..acl(2, "fine.example:443", "fine.example") };
+    let known = client.ask(&[named]).remove(0).tag;
+    assert!(!known.is_empty() && known != tag);
+    let inside = |id, uri: &'static str, tag| Query { tag: Some(tag), ..query(id, uri) };
+    let said = client.ask(&[
+        inside(3, "https://fine.example/a", known.as_bytes()),
+        inside(4, "https://games.example/a", known.as_bytes()),
+        query(5, "https://games.example/a"),
+    ]);
+    let actions: Vec<_> = said.iter().map(|answer| answer.action).collect();
+    assert_eq!(actions, [Action::Permit, Action::Deny, Action::Deny]);
+    assert!(said.iter().all(|answer| answer.tag.is_empty()), "a request inside starts nothing");
+    // Denied by the CONNECT that it came through, though it names another host.
+    let tag = client.ask(&[connect(6, "elsewhere.example:443")]).remove(0).tag;
+    let sni =
+        Query { tag: Some(tag.as_bytes()), ..acl(7, "elsewhere.example:443", "games.example") };
+    let known = client.ask(&[sni]).remove(0).tag;
+    let said = client.ask(&[inside(8, "https://elsewhere.example/", known.as_bytes())]);
+    assert_eq!(said[0].action, Action::Deny);
+    let trail = engine.stop();
+    let anomalies: Vec<_> = trail.iter().map(|line| line["anomaly"].as_str()).collect();
+    assert_eq!(anomalies, [Some("host-mismatch"), None, Some("sni-mismatch")]);
+}
+
+#[test]
+fn the_portal_is_let_through_and_its_neighbours_are_not() {
+    let rules = vec![rule(1, "portal-host", Asks::Deny, "portal.example")];
+    let engine = Engine::start_rules(vec![guest("squid", KEY, "127.0.0.1/32")], rules);
+    let said = engine.client().ask(&[
+        query(1, "http://portal.example/blocked?v=1&p=abc"),
+        query(2, "http://portal.example/"),
+        query(3, "http://portal.example:8080/blocked"),
+        connect(4, "portal.example:443"),
+        Query { user_agent: Some(b"any"), ..query(5, "http://portal.example/style.css") },
+    ]);
+    let actions: Vec<_> = said.iter().map(|answer| answer.action).collect();
+    let (permit, deny) = (Action::Permit, Action::Deny);
+    assert_eq!(actions, [permit, deny, deny, deny, permit]);
+    engine.stop();
+}
+
+#[test]
 fn what_waits_for_a_later_question() {
     let engine = start();
     for (inspect, host, expected) in [

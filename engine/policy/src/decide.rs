@@ -74,7 +74,7 @@ pub fn decide<'r>(
                 return Verdict { action: plan.action, cause: Cause::Rule { rule, list } };
             }
             (Outcome::Unknown(lack), Unknown::Defers) => {
-                match tunnel::later(matcher, request, (plan.action, lack), findings, aside) {
+                match tunnel::later(matcher, request, lack, findings, aside) {
                     Later::Asked => return Verdict::deferred(),
                     Later::Silent => (),
                 }
@@ -298,6 +298,11 @@ impl Trial<'_> {
             Heard::NotKnown => return Outcome::Unknown(self.lack(field)),
             Heard::Texts(reading) => reading,
         };
+        // A pattern for the whole URI cannot be asked about the other hosts of a connection, so that
+        // none can be permitted by it.
+        if field == Field::Uri && !self.plan.action.blocks() && self.findings.names().count() > 1 {
+            return Outcome::Fails;
+        }
         let asked = self.matcher.runs().of(asked);
         let table = &self.matcher.tables().regexes;
         let blocks = self.plan.action.blocks();
@@ -315,7 +320,7 @@ impl Trial<'_> {
     }
 
     /// What is missing where a regex is unknown. A pattern alone does not say which hosts it means, so
-    /// that only a rule which names them asks for nothing but the path.
+    /// that only a rule which names them lacks nothing but the path.
     const fn lack(&self, field: Field) -> Lack {
         let plan = self.plan;
         let named = plan.domains.is_some()

@@ -296,6 +296,18 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    fn match_anomaly(&mut self, text: &str, span: Span) {
+        match values::anomaly(text) {
+            Ok(Anomaly::Ech) => {
+                let message = "no proxy tells of an encrypted `ClientHello`, so `ech` never holds";
+                self.fault(Code::NeverHolds, span, message.to_owned(), None);
+                self.rule.conditions.anomalies.push(Anomaly::Ech);
+            }
+            Ok(anomaly) => self.rule.conditions.anomalies.push(anomaly),
+            Err(refusal) => self.refuse(span, refusal),
+        }
+    }
+
     fn match_uri_regex(&mut self, text: &str, span: Span) {
         let pattern = self.regex(Field::Uri, text, span);
         self.rule.conditions.uri_regexes.extend(pattern);
@@ -323,18 +335,6 @@ impl Reader<'_, '_, '_> {
                 self.refuse(span, refusal);
                 None
             }
-        }
-    }
-
-    fn match_anomaly(&mut self, text: &str, span: Span) {
-        match values::anomaly(text) {
-            Ok(Anomaly::Ech) => {
-                let message = "no proxy tells of an encrypted `ClientHello`, so `ech` never holds";
-                self.fault(Code::NeverHolds, span, message.to_owned(), None);
-                self.rule.conditions.anomalies.push(Anomaly::Ech);
-            }
-            Ok(anomaly) => self.rule.conditions.anomalies.push(anomaly),
-            Err(refusal) => self.refuse(span, refusal),
         }
     }
 

@@ -78,7 +78,7 @@ impl NaivePolicy {
                     let list = self.reported_list(rule, request);
                     return Verdict { action: rule.action, cause: Cause::Rule { rule, list } };
                 }
-                Answer::NotKnown(lack) if self.asked_again(rule.action, request, lack) => {
+                Answer::NotKnown(lack) if self.asked_again(request, lack) => {
                     return Verdict { action: Action::Permit, cause: Cause::Deferred };
                 }
                 Answer::NotKnown(_) | Answer::FitsNot => (),
@@ -88,12 +88,12 @@ impl NaivePolicy {
     }
 
     /// Whether a later question about the tunnel tells what a rule lacks.
-    fn asked_again(&self, action: Action, request: &Request<'_>, lack: Lack) -> bool {
+    fn asked_again(&self, request: &Request<'_>, lack: Lack) -> bool {
         match (request.phase, request.tunnel) {
             (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
             (Phase::Hello, Tunnel::Peeked) => false,
             (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
-            (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => action != Action::Deny,
+            (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => true,
             (Phase::Connect, Tunnel::Peeked) => {
                 let words = self.compiled.rules.iter().filter_map(|rule| {
                     let tls = rule.tls?;
@@ -188,7 +188,6 @@ impl NaivePolicy {
         if !asked.user_agents.is_empty() {
             answers.push(agent_fits(&asked.user_agents, request));
         }
-        self.patterns.answer(rule, request, &mut answers);
         if !asked.anomalies.is_empty() {
             let found: Vec<_> =
                 asked.anomalies.iter().map(|own| anomaly_fits(*own, request)).collect();
@@ -199,6 +198,7 @@ impl NaivePolicy {
             let rest = lacks.min().map_or(Answer::FitsNot, Answer::NotKnown);
             answers.push(if found.contains(&Answer::Fits) { Answer::Fits } else { rest });
         }
+        self.patterns.answer(rule, request, &mut answers);
         if answers.contains(&Answer::FitsNot) {
             Answer::FitsNot
         } else {
@@ -385,13 +385,16 @@ fn anomaly_fits(anomaly: Anomaly, request: &Request<'_>) -> Answer {
     }
 }
 
-fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
+fn known_agent<'a>(request: &Request<'a>) -> Known<&'a [u8]> {
     let earlier = request.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent);
-    let known = if request.phase == Phase::Hello { earlier } else { request.client.user_agent };
-    match (request.phase, known) {
-        (_, Known::Unknown) => Answer::NotKnown(Lack::Inside),
-        (_, Known::Absent) => Answer::FitsNot,
-        (_, Known::Is(header)) => {
+    if request.phase == Phase::Hello { earlier } else { request.client.user_agent }
+}
+
+fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
+    match known_agent(request) {
+        Known::Unknown => Answer::NotKnown(Lack::Inside),
+        Known::Absent => Answer::FitsNot,
+        Known::Is(header) => {
             let header = header.to_ascii_lowercase();
             answer(texts.iter().any(|text| {
                 let text = text.to_ascii_lowercase();

@@ -6,7 +6,7 @@ use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
-use super::{Answer, answer, in_views, known_sni};
+use super::{Answer, answer, hosts, in_views, known_agent, known_sni};
 use crate::check::CheckedRule;
 use crate::client::{Known, Phase, Request};
 use crate::decide::Lack;
@@ -55,12 +55,14 @@ impl Patterns {
         request: &Request<'_>,
     ) -> Answer {
         let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
+        let lack = lack(rule, field);
         let one = |text: Known<&[u8]>| match text {
-            Known::Unknown => Answer::NotKnown(lack(rule, field)),
+            Known::Unknown => Answer::NotKnown(lack),
             Known::Absent => Answer::FitsNot,
             Known::Is(text) => answer(any(text)),
         };
         match (field, request.phase) {
+            (Field::Uri, _) if !rule.action.blocks() && hosts(request).len() > 1 => Answer::FitsNot,
             (Field::Uri, _) => match request.uri.path_known() {
                 PathKnown::Known => {
                     let views = request.uri.views().map(|view| any(view.text()));
@@ -68,8 +70,10 @@ impl Patterns {
                 }
                 PathKnown::Unknown => {
                     let lasts = |pattern| self.lasts(pattern, request.uri.text());
-                    let unknown = Answer::NotKnown(lack(rule, field));
-                    if asked.iter().any(lasts) { Answer::Fits } else { unknown }
+                    match asked.iter().any(lasts) {
+                        true => Answer::Fits,
+                        false => Answer::NotKnown(lack),
+                    }
                 }
             },
             (Field::Sni, _) => one(match known_sni(request) {
@@ -77,11 +81,8 @@ impl Patterns {
                 Known::Absent => Known::Absent,
                 Known::Is(name) => Known::Is(name.as_str().as_bytes()),
             }),
-            (Field::UserAgent, Phase::Hello) => {
-                one(request.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent))
-            }
-            (Field::UserAgent, Phase::Connect | Phase::Request) => one(request.client.user_agent),
-            (Field::Referer, Phase::Connect | Phase::Hello) => one(Known::Unknown),
+            (Field::UserAgent, _) => one(known_agent(request)),
+            (Field::Referer, Phase::Connect | Phase::Hello) => Answer::NotKnown(lack),
             (Field::Referer, Phase::Request) => one(request.client.referer),
         }
     }

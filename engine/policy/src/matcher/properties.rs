@@ -85,8 +85,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
         rarely(vec(select(&["mozilla", "bot", "o", "curl/8"][..]).prop_map(str::to_owned), 1..3)),
-        regexes(),
-        rarely(vec(select(&Anomaly::ALL[..]), 1..3)),
+        (rarely(vec(select(&Anomaly::ALL[..]), 1..3)), regexes()),
         prop_oneof![
             4 => Just(Application::Any),
             1 => select(&[
@@ -98,18 +97,8 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         ],
     );
     kinds.prop_map(
-        |(
-            uri,
-            domains,
-            domain_lists,
-            sni,
-            sources,
-            destinations,
-            agents,
-            regexes,
-            anomalies,
-            application,
-        )| {
+        |(uri, domains, domain_lists, sni, sources, destinations, agents, others, application)| {
+            let (anomalies, regexes) = others;
             let user_agents = agents;
             let [uri_regexes, sni_regexes, user_agent_regexes, referer_regexes] = regexes;
             Conditions {
@@ -121,12 +110,11 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 destinations,
                 user_agents,
                 application,
+                anomalies,
                 uri_regexes,
                 sni_regexes,
                 user_agent_regexes,
                 referer_regexes,
-                anomalies,
-                ..Conditions::default()
             }
         },
     )
@@ -276,8 +264,8 @@ fn ask() -> impl Strategy<Value = Ask> {
             client,
             sni,
             user_agent,
-            referer,
             earlier,
+            referer,
         },
     )
 }

@@ -121,9 +121,9 @@ pub(crate) struct Ask {
     pub(crate) client: IpAddr,
     pub(crate) sni: Known<String>,
     pub(crate) user_agent: Known<String>,
-    pub(crate) referer: Known<String>,
     /// Host and port of the CONNECT, SNI and User-Agent, as a tag brings them back.
     pub(crate) earlier: Option<(String, u16, Known<String>, Known<String>)>,
+    pub(crate) referer: Known<String>,
 }
 
 impl Ask {
@@ -136,8 +136,8 @@ impl Ask {
             client: IpAddr::from([10, 0, 0, 7]),
             sni: Known::Absent,
             user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
-            referer: Known::Absent,
             earlier: None,
+            referer: Known::Absent,
         }
     }
 

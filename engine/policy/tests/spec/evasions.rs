@@ -1,9 +1,11 @@
 //! Requests that must not slip through, by the ids of the corpus, groups A to G, as far as the engine
 //! decides them and as far as
-//! the attributes of this version go; keywords come with regexes.
+//! the attributes of this version go.
 //!
 //! Where Squid hands on another text than the client sent, both are asked: the first as a case of
 //! rules, the second because another proxy may hand it on.
+
+use eg_policy::verdict::Action;
 
 use super::bench::one;
 
@@ -291,6 +293,49 @@ fn d_path() {
         ("request http://SHARED.test.:8080/secret", PATH),
         ("request https://u@shared.test/secret", PATH),
     ]);
+}
+
+/// The rows about words in a URI.
+#[test]
+fn d_keywords() {
+    let deep = format!("request http://good.test/{}/casino", "a".repeat(7_000)); // D36
+    one("word: {\n match-uri-regex: casino\n}\nfolder: {\n match-uri-regex: /warez/\n}").decides(
+        &[
+            ("request http://good.test/casino", "deny word"),
+            ("request http://good.test/x?q=CASINO", "deny word"),
+            ("request http://casino.test/", "deny word"),
+            ("request http://good.test/?q=ca+sino", "default"), // D27
+            ("request http://good.test/?q=ca%20sino", "deny word"), // D27: in one reading
+            ("request http://good.test/c%61sino", "deny word"), // D28
+            ("request http://good.test/ca%73%69no", "deny word"), // D28
+            ("request http://good.test/%zz/c%61sino", "deny word"), // D28
+            ("request http://good.test/c%2561sino", "deny word"), // D29
+            ("request http://good.test/c%00asino", "invalid"),  // D29
+            ("request http://good.test/warez/", "deny folder"),
+            ("request http://good.test/warez", "default"), // D31
+            ("request http://good.test/%2fwarez/", "deny folder"), // D32
+            ("request http://good.test/warez%2f", "deny folder"), // D32
+            ("request http://good.test/./warez/./", "deny folder"), // D32
+            ("request http://good.test//warez//", "deny folder"), // D32
+            (&deep, "deny word"),
+            ("connect casino.test:443", "deny word"),
+            ("connect good.test:443", "default"),
+            ("connect good.test:443 | tunnel=peeked", "default"),
+            ("connect good.test:443 | tunnel=decrypted", "deferred"),
+        ],
+    );
+    // a pattern of the whole URI permits nothing where the names of a connection differ
+    one("r: {\n match-uri-regex: ^https://good\\.test/\n action: permit\n}")
+        .default(Action::Deny)
+        .decides(&[
+            ("request https://good.test/x", "permit r"),
+            (
+                "request https://good.test/x | connect=good.test:443 | told-sni=good.test",
+                "permit r",
+            ),
+            ("request https://good.test/x | connect=evil.test:443", "default"),
+            ("request https://good.test/x | connect=good.test:443 | told-sni=evil.test", "default"),
+        ]);
 }
 
 #[test]
