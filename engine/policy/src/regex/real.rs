@@ -195,7 +195,7 @@ fn real_uris_find_what_each_pattern_finds_alone() {
     say(&format!("URIs: {} patterns, {} texts, {found} found\n", patterns.len(), texts.len()));
     assert!(found > texts.len() / 50, "{found}");
 
-    let naive = NaivePolicy::new(policy.clone(), NaiveSets::default());
+    let naive = NaivePolicy::new(policy, NaiveSets::default());
     let mut scratch = Scratch::new(&rules);
     let now = Moment::from_unix_micros(0);
     let mut denied = 0;
