@@ -10,10 +10,11 @@
 
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
-    Candidates, Findings, Fit, Hit, Item, Matcher, NameTable, Names, Networks, Place, Plan, Run,
-    Second, Sni, Whose, connect_host, origin,
+    Candidates, Findings, Fit, Fits, Heard, Hit, Item, Matcher, NameTable, Names, Networks, Place,
+    Plan, Run, Second, Sni, Whose, connect_host, heard, origin,
 };
 use crate::moment::Moment;
+use crate::regex::{Field, Reading};
 use crate::ruleset::Ruleset;
 use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
@@ -35,6 +36,12 @@ impl Scratch {
         let mut scratch = Self::default();
         scratch.fit(rules);
         scratch
+    }
+
+    /// Takes away what scanners need.
+    #[cfg(test)]
+    pub(crate) fn lose_memory(&mut self) {
+        self.findings.regexes.lose_memory();
     }
 
     /// Makes it fit another ruleset. A decision must not meet a scratch that fits a different one.
@@ -88,6 +95,15 @@ pub(crate) enum Lack {
     Inside,
     /// The server name, which the next question about any tunnel tells.
     Name,
+}
+
+/// What is missing where a field that patterns are searched for in is not known.
+const fn lack_of(field: Field) -> Lack {
+    match field {
+        Field::Uri => Lack::Path,
+        Field::Sni => Lack::Name,
+        Field::UserAgent | Field::Referer => Lack::Inside,
+    }
 }
 
 /// What became of an attribute, or of a whole rule.
@@ -156,6 +172,10 @@ impl Trial<'_> {
             .and(|| self.sources())
             .and(|| self.agents())
             .and(|| self.anomalies())
+            .and(|| self.regex(Field::Uri))
+            .and(|| self.regex(Field::Sni))
+            .and(|| self.regex(Field::UserAgent))
+            .and(|| self.regex(Field::Referer))
     }
 
     fn application(&self) -> Outcome {
@@ -276,6 +296,35 @@ impl Trial<'_> {
                 let asked = self.matcher.runs().of(asked);
                 self.matcher.agents(header, self.findings).any(asked).into()
             }
+        }
+    }
+
+    /// `match-uri-regex`, in the views of the request, and those of the other fields.
+    fn regex(&mut self, field: Field) -> Outcome {
+        let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
+        let reading = match heard(self.request, field) {
+            Heard::Nothing => return Outcome::Fails,
+            Heard::NotKnown => return Outcome::Unknown(lack_of(field)),
+            Heard::Texts(reading) => reading,
+        };
+        // A pattern for the whole URI cannot be asked about the other hosts of a connection, so that
+        // none can be permitted by it.
+        if field == Field::Uri && !self.plan.action.blocks() && self.findings.names().count() > 1 {
+            return Outcome::Fails;
+        }
+        let asked = self.matcher.runs().of(asked);
+        let table = &self.matcher.tables().regexes;
+        let blocks = self.plan.action.blocks();
+        let fits = match self.findings.regexes.fits(table, self.request, field, reading, asked) {
+            // Nobody could tell whether it fits: on the side of the rule that stops the client.
+            Fits::Broken => return blocks.into(),
+            Fits::Views { fitting, .. } if blocks => fitting > 0,
+            Fits::Views { fitting, all } => fitting == all,
+        };
+        match (fits, reading) {
+            (true, Reading::Whole | Reading::Open) => Outcome::Holds,
+            (false, Reading::Whole) => Outcome::Fails,
+            (false, Reading::Open) => Outcome::Unknown(Lack::Path),
         }
     }
 

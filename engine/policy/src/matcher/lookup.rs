@@ -14,9 +14,11 @@ use super::network::Holders;
 use super::places::Places;
 use super::plan::Plan;
 use super::runs::{Candidates, Run, Runs};
+use super::scan::{Found, RegexFindings};
 use super::table::{Hit, Reach, Suffix, walk};
 use super::tables::Tables;
 use crate::client::{Known, Request, Unknown};
+use crate::regex::Field;
 use crate::uri::Host;
 
 /// Labels of a name at most (RFC 1035: 253 bytes), hence suffixes and hits of one host.
@@ -58,6 +60,8 @@ pub(crate) struct Matcher {
     pub(super) by_destination: Anchored,
     /// The rules that a text of a user agent finds, by its number.
     pub(super) by_agent: Vec<Run>,
+    /// The rules that regular expressions of each field find.
+    pub(super) by_regex: [Found; 4],
     /// All rules that an SNI finds.
     pub(super) any_sni: Run,
     /// All rules that a user agent finds.
@@ -106,6 +110,8 @@ pub(crate) struct Findings {
     sources: (Looked, Holders),
     destinations: [(Looked, Holders); 2],
     agents: (Looked, AgentHits),
+    /// The regular expressions of each field.
+    pub(crate) regexes: RegexFindings,
 }
 
 /// Whether a table was asked about this request.
@@ -183,6 +189,7 @@ impl Findings {
         self.sources.1.reserve();
         self.destinations.iter_mut().for_each(|found| found.1.reserve());
         self.agents.1.fit(matcher.tables.agents.len());
+        self.regexes.fit(&matcher.tables.regexes);
     }
 
     /// What the name tables hold of the host, and of the SNI and the host of the CONNECT where they are
@@ -207,6 +214,7 @@ impl Findings {
         self.sources.0 = Looked::NotYet;
         self.destinations.iter_mut().for_each(|found| found.0 = Looked::NotYet);
         self.agents.0 = Looked::NotYet;
+        self.regexes.clear();
     }
 }
 
@@ -264,6 +272,10 @@ impl Matcher {
         }
         if !self.any_agent.is_empty() {
             self.gather_agents(request, findings, candidates);
+        }
+        for (field, found) in Field::ALL.into_iter().zip(&self.by_regex) {
+            let into = (&self.runs, &mut *candidates);
+            findings.regexes.gather(&self.tables.regexes, found, request, field, into);
         }
     }
 

@@ -3,6 +3,9 @@
 //! It shares nothing with the tables but the types, so that the two cannot be wrong in the same way.
 //! For tests only.
 
+#[path = "naive_scan.rs"]
+mod scan;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
@@ -33,6 +36,7 @@ pub struct NaiveSets {
 pub struct NaivePolicy {
     compiled: CompiledPolicy,
     sets: NaiveSets,
+    patterns: scan::Patterns,
 }
 
 /// Yes, no, or not known yet.
@@ -59,8 +63,9 @@ impl NaiveSets {
 impl NaivePolicy {
     /// The policy over these sets.
     #[must_use]
-    pub const fn new(compiled: CompiledPolicy, sets: NaiveSets) -> Self {
-        Self { compiled, sets }
+    pub fn new(compiled: CompiledPolicy, sets: NaiveSets) -> Self {
+        let patterns = scan::Patterns::new(&compiled.rules);
+        Self { compiled, sets, patterns }
     }
 
     /// The verdict on `request` at `now`.
@@ -193,6 +198,7 @@ impl NaivePolicy {
             let rest = lacks.min().map_or(Answer::FitsNot, Answer::NotKnown);
             answers.push(if found.contains(&Answer::Fits) { Answer::Fits } else { rest });
         }
+        self.patterns.answer(rule, request, &mut answers);
         if answers.contains(&Answer::FitsNot) {
             Answer::FitsNot
         } else {
@@ -379,13 +385,16 @@ fn anomaly_fits(anomaly: Anomaly, request: &Request<'_>) -> Answer {
     }
 }
 
-fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
+fn known_agent<'a>(request: &Request<'a>) -> Known<&'a [u8]> {
     let earlier = request.earlier.map_or(Known::Unknown, |earlier| earlier.user_agent);
-    let known = if request.phase == Phase::Hello { earlier } else { request.client.user_agent };
-    match (request.phase, known) {
-        (_, Known::Unknown) => Answer::NotKnown(Lack::Inside),
-        (_, Known::Absent) => Answer::FitsNot,
-        (_, Known::Is(header)) => {
+    if request.phase == Phase::Hello { earlier } else { request.client.user_agent }
+}
+
+fn agent_fits(texts: &[String], request: &Request<'_>) -> Answer {
+    match known_agent(request) {
+        Known::Unknown => Answer::NotKnown(Lack::Inside),
+        Known::Absent => Answer::FitsNot,
+        Known::Is(header) => {
             let header = header.to_ascii_lowercase();
             answer(texts.iter().any(|text| {
                 let text = text.to_ascii_lowercase();

@@ -21,6 +21,7 @@ use eg_policy::guard::PortalGuard;
 use eg_policy::lists::{read_addresses, read_names};
 use eg_policy::matcher::{DomainIndex, write_index};
 use eg_policy::moment::Moment;
+use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::tunnel::{TlsAnswer, tls_for};
@@ -117,7 +118,8 @@ impl<'a> Setup<'a> {
         let sets: Vec<_> = names.iter().map(|(digest, set)| (*digest, set)).collect();
         let index = Arc::new(DomainIndex::open(write_index(&sets, 7)).unwrap());
         let compiled = compile(checked, self.default_action, lists);
-        (Some(build(&compiled, Loaded { index, addresses }).unwrap()), faults)
+        let regexes = compile_all(&compiled, Backend::built_in()).unwrap();
+        (Some(build(&compiled, Loaded { index, addresses, regexes }).unwrap()), faults)
     }
 
     /// The ruleset of a policy that must be free of errors.
@@ -252,6 +254,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     let (mut client, mut sni, mut agent) = (IpAddr::from([192, 0, 2, 10]), None, None);
     let (mut connect, mut told_sni, mut told_agent) = (None, None, None);
     let (mut tunnel, mut method) = (Tunnel::Opaque, b"GET".to_vec());
+    let mut referer = None;
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
@@ -259,6 +262,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
             ("ua", text) => agent = Some(bytes(text)),
             ("method", text) => method = bytes(text),
             ("tunnel", "peeked") => tunnel = Tunnel::Peeked,
+            ("referer", text) => referer = Some(bytes(text)),
             ("tunnel", "decrypted") => tunnel = Tunnel::Decrypted,
             ("connect", text) => connect = text.rsplit_once(':'),
             ("told-sni", text) => told_sni = Some(bytes(text)),
@@ -288,7 +292,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
         user_agent: told_agent.as_deref().map_or(Known::Unknown, Known::Is),
     });
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
-    let referer = Known::Absent;
+    let referer = referer.as_deref().map_or(Known::Absent, Known::Is);
     let client = Client { address: client, user: None, sni, user_agent, referer };
     judge(Ok(&Request { phase, tunnel, method: &method, uri: &uri, client, earlier }))
 }
