@@ -4,9 +4,13 @@
 mod stage;
 
 #[cfg(test)]
+mod canonical;
+#[cfg(test)]
 mod deny;
 #[cfg(test)]
 mod engine_gone;
+#[cfg(test)]
+mod odd_urls;
 #[cfg(test)]
 mod permit;
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines                who asks: through Squid, or as Squid
 //! trail, showcase               what was decided, and a table of requests with what is due
+//! witness                       a Squid without us, and what it does by itself
 //! ```
 
 pub mod browser;
@@ -27,3 +28,4 @@ pub mod squid;
 pub mod tls;
 pub mod trail;
 pub mod wait;
+pub mod witness;

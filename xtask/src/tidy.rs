@@ -22,7 +22,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("eg-connector", &["eg-proto", "eg-settings"]),
     ("eg-portal", &["eg-proto", "eg-settings"]),
     ("eg-ctl", &["eg-policy", "eg-settings"]),
-    ("eg-tests", &["eg-proto"]),
+    ("eg-tests", &["eg-connector", "eg-policy", "eg-proto"]),
     ("eg-benches", &["eg-tests"]),
     ("xtask", &["eg-benches", "eg-tests"]),
 ];
