@@ -10,6 +10,7 @@ mod steps;
 
 mod bench;
 mod demo;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -46,6 +47,15 @@ enum Chore {
     Test,
     /// Checks what no other tool does: edges between crates, files and their openings
     Tidy,
+    /// Lets libFuzzer look for bytes that break what must hold; 1 where it finds some
+    Fuzz {
+        /// How long it looks, over all targets
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+        /// One target alone, a folder of fuzz/seeds
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Measures, and writes the result below benches/record
     Bench {
         #[command(subcommand)]
@@ -69,6 +79,7 @@ fn main() -> ExitCode {
         }),
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
+        Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
     };
     done.unwrap_or_else(|fault| {

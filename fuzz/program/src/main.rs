@@ -12,4 +12,6 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     eg_fuzz::find(&name).unwrap_or_else(|| panic!("EG_FUZZ_TARGET names no target: `{name}`"))
 });
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (TARGET.run)(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (TARGET.run)(&bytes[..bytes.len().min(TARGET.bytes_max)]);
+});

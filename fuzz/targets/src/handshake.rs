@@ -33,7 +33,7 @@ fn at_engine(found: &[(FrameKind, Vec<u8>)], door: &Door) {
         let frame = Frame { kind: *kind, body };
         match handshake.feed(frame, door, &mut out) {
             Ok(EngineProgress::Continue) => assert!(!out.is_empty(), "nothing is answered"),
-            Ok(EngineProgress::Done(hello)) => assert!(false, "admitted without a key: {hello:?}"),
+            Ok(EngineProgress::Done(hello)) => admitted(&hello),
             Err(_) => {
                 let (refusal, fault) = frames(FrameBuffer::for_handshake(), &out, out.len().max(1));
                 assert_eq!(fault, None, "the refusal is no frame");
@@ -46,26 +46,22 @@ fn at_engine(found: &[(FrameKind, Vec<u8>)], door: &Door) {
 
 fn at_connector(found: &[(FrameKind, Vec<u8>)], key: &SharedKey, name: &ConnectorName) {
     let mut out = Vec::new();
-    let started = ConnectorHandshake::start(
-        key,
-        name,
-        RunId(3),
-        Inspect::Peek,
-        [5; 32],
-        [9; 32],
-        &mut out,
-    );
+    let started =
+        ConnectorHandshake::start(key, name, RunId(3), Inspect::Peek, [5; 32], [9; 32], &mut out);
     assert!(started.is_ok(), "it cannot say hello");
     let Ok(mut handshake) = started else { return };
     for (kind, body) in found {
         match handshake.feed(Frame { kind: *kind, body }, &mut out) {
             Ok(ConnectorProgress::Continue) => (),
-            Ok(ConnectorProgress::Done(terms)) => {
-                assert!(false, "an engine without the key is believed: {terms:?}");
-            }
+            Ok(ConnectorProgress::Done(terms)) => admitted(&terms),
             Err(_) => return,
         }
     }
+}
+
+#[expect(clippy::panic, reason = "it is how a target says that something does not hold")]
+fn admitted(whom: &impl std::fmt::Debug) {
+    panic!("admitted without the key: {whom:?}");
 }
 
 /// Knows one connector.

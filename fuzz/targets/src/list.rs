@@ -11,7 +11,8 @@ pub(crate) fn run(bytes: &[u8]) {
         let mut text = String::new();
         for (name, scope) in names.iter() {
             let mut buffer = String::new();
-            let own = Domain::parse(&mut buffer, name.as_bytes()).is_ok_and(|own| own.as_str() == name);
+            let own =
+                Domain::parse(&mut buffer, name.as_bytes()).is_ok_and(|own| own.as_str() == name);
             assert!(own || parse_address(name.as_bytes()).is_some(), "`{name}` is not canonical");
             text.push_str(match scope {
                 Scope::Tree => "",

@@ -44,7 +44,10 @@ pub(crate) fn run(bytes: &[u8]) {
         assert!(token.is_empty(), "a refused token leaves something");
         return;
     }
-    assert!(token.len() <= TOKEN_BYTES_MAX && is_base64url(&token), "it cannot stand in an address");
+    assert!(
+        token.len() <= TOKEN_BYTES_MAX && is_base64url(&token),
+        "it cannot stand in an address"
+    );
     let text = String::from_utf8_lossy(&token);
     for page in Route::ALL {
         let opened = opener.open(*page, &text, NOW);

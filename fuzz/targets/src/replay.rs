@@ -42,6 +42,16 @@ fn every_target_has_seeds_that_hold() {
 }
 
 #[test]
+fn the_folders_are_those_of_the_targets() {
+    for kind in ["seeds", "regressions"] {
+        for entry in fs::read_dir(folder(kind, "")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(crate::find(&name).is_some(), "fuzz/{kind}/{name} is of no target");
+        }
+    }
+}
+
+#[test]
 fn what_was_found_once_is_not_found_again() {
     for target in &TARGETS {
         for (name, bytes) in inputs("regressions", target.name) {

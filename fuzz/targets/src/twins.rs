@@ -27,31 +27,71 @@ const RULES_MAX: usize = 8;
 const REQUESTS_MAX: usize = 16;
 
 const NAMES: [&str; 8] = [
-    "example.com", "www.example.com", "a.www.example.com", "ample.com", "other.net",
-    "cdn.other.net", "192.0.2.1", "[2001:db8::1]",
+    "example.com",
+    "www.example.com",
+    "a.www.example.com",
+    "ample.com",
+    "other.net",
+    "cdn.other.net",
+    "192.0.2.1",
+    "[2001:db8::1]",
 ];
 const PREFIXES: [&str; 10] = [
-    "example.com", "http://example.com/", "https://example.com/a", "example.com:8080/a/",
-    "http://192.0.2.1/", "other.net/a/b", "https://other.net:443/", "www.example.com/ab",
-    "ftp://other.net/", "example.com/a/b?x",
+    "example.com",
+    "http://example.com/",
+    "https://example.com/a",
+    "example.com:8080/a/",
+    "http://192.0.2.1/",
+    "other.net/a/b",
+    "https://other.net:443/",
+    "www.example.com/ab",
+    "ftp://other.net/",
+    "example.com/a/b?x",
 ];
 const CLIENTS: [&str; 6] =
     ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "10.1.2.1-10.1.3.9", "list:0", "0.0.0.0/0"];
 const DESTINATIONS: [&str; 6] =
     ["192.0.2.0/24", "loopback", "private", "link-local", "any-literal", "2001:db8::1"];
 const AGENTS: [&str; 4] = ["mozilla", "bot", "o", "curl/8"];
-const LINES: [&str; 6] =
-    ["example.com\n", "=www.example.com\n", "other.net\n", "=cdn.other.net\n", "192.0.2.1\n", "x\n"];
+const LINES: [&str; 6] = [
+    "example.com\n",
+    "=www.example.com\n",
+    "other.net\n",
+    "=cdn.other.net\n",
+    "192.0.2.1\n",
+    "x\n",
+];
 const RANGES: [&str; 4] = ["10.0.0.0/8\n", "10.1.2.3\n", "2001:db8::/64\n", "172.16.0.9\n"];
 
 const HOSTS: [&str; 14] = [
-    "example.com", "WWW.Example.COM.", "b.a.www.example.com", "notexample.com", "other.net",
-    "x.cdn.other.net", "unlisted.org", "192.0.2.1", "3221225985", "[::ffff:192.0.2.1]",
-    "[2001:DB8::1]", "127.1", "0", "10.1.2.3",
+    "example.com",
+    "WWW.Example.COM.",
+    "b.a.www.example.com",
+    "notexample.com",
+    "other.net",
+    "x.cdn.other.net",
+    "unlisted.org",
+    "192.0.2.1",
+    "3221225985",
+    "[::ffff:192.0.2.1]",
+    "[2001:DB8::1]",
+    "127.1",
+    "0",
+    "10.1.2.3",
 ];
 const PATHS: [&str; 12] = [
-    "", "/", "/a", "/a/b", "/a/b?x=1", "/ab", "/x/../a/b", "//a//b", "/%61/b", "/a%2fb",
-    "/c\\..\\a\\b", "/%2561/b",
+    "",
+    "/",
+    "/a",
+    "/a/b",
+    "/a/b?x=1",
+    "/ab",
+    "/x/../a/b",
+    "//a//b",
+    "/%61/b",
+    "/a%2fb",
+    "/c\\..\\a\\b",
+    "/%2561/b",
 ];
 const SNIS: [&str; 4] = ["example.com", "www.example.com", "z.other.net", "plain.org"];
 const HEADERS: [&str; 4] = ["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""];
@@ -60,7 +100,8 @@ const ADDRESSES: [[u8; 4]; 4] = [[10, 1, 2, 3], [10, 9, 9, 9], [172, 16, 0, 9], 
 pub(crate) fn run(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let text = policy_text(&mut feed);
-    let (checked, faults) = check(&[(SourceFile::new("fuzz.policy", text.as_str()), Trust::Operator)]);
+    let (checked, faults) =
+        check(&[(SourceFile::new("fuzz.policy", text.as_str()), Trust::Operator)]);
     let default_action = if feed.byte() & 1 == 0 { Action::Permit } else { Action::Deny };
     let Some((ruleset, naive)) = twins(&mut feed, checked, default_action) else {
         return;
@@ -163,7 +204,8 @@ fn twins(
 
 /// One request; nothing where it is malformed.
 fn ask(feed: &mut Feed<'_>, judge: impl FnOnce(&Request<'_>)) {
-    let phase = feed.pick(&[Phase::Request, Phase::Connect, Phase::Hello]).unwrap_or(Phase::Request);
+    let phase =
+        feed.pick(&[Phase::Request, Phase::Connect, Phase::Hello]).unwrap_or(Phase::Request);
     let tunnel = feed.pick(&[Tunnel::Opaque, Tunnel::Decrypted]).unwrap_or(Tunnel::Opaque);
     let raw = match feed.byte() % 8 {
         // What the fuzzer makes up, behind a host that rules name.

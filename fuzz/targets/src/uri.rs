@@ -22,13 +22,14 @@ pub(crate) fn run(bytes: &[u8]) {
 fn stands(uri: &CanonicalUri<'_>) {
     let mut second = UriBuffer::default();
     let again = CanonicalUri::parse(&mut second, Form::Absolute, uri.text());
-    let again = again.map(|again| {
-        (again.text(), again.host(), again.host_text(), again.scheme(), again.port())
-    });
+    let again = again
+        .map(|again| (again.text(), again.host(), again.host_text(), again.scheme(), again.port()));
     let own = (uri.text(), uri.host(), uri.host_text(), uri.scheme(), uri.port());
     assert_eq!(again, Ok(own), "{}", uri.text().escape_ascii());
-    assert!(uri.text().iter().all(|byte| byte.is_ascii_graphic()));
-    assert!(!uri.host_text().is_empty() && !uri.host_text().bytes().any(|b| b.is_ascii_uppercase()));
+    assert!(uri.text().iter().all(u8::is_ascii_graphic));
+    assert!(
+        !uri.host_text().is_empty() && !uri.host_text().bytes().any(|b| b.is_ascii_uppercase())
+    );
 
     let views: Vec<&[u8]> = uri.views().map(View::text).collect();
     assert!((1..=3).contains(&views.len()), "{} views", views.len());
