@@ -28,6 +28,10 @@ pub(crate) fn run(bytes: &[u8]) {
     }
     if let Ok((ranges, _)) = read_addresses(bytes) {
         assert_eq!(AddressList::from_file(&ranges.to_file()).ok().as_ref(), Some(&ranges));
+        // A range may end among the mapped addresses, which a list writes as a network only.
+        if ranges.iter().any(|range| range.last.to_canonical() != range.last) {
+            return;
+        }
         let text: String =
             ranges.iter().map(|range| format!("{}-{}\n", range.first, range.last)).collect();
         let again = read_addresses(text.as_bytes()).map(|(again, _)| again).ok();

@@ -49,7 +49,7 @@ const PREFIXES: [&str; 10] = [
     "example.com/a/b?x",
 ];
 const CLIENTS: [&str; 6] =
-    ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "10.1.2.1-10.1.3.9", "list:0", "0.0.0.0/0"];
+    ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "10.1.2.1-10.1.3.9", "list:0", "::/0"];
 const DESTINATIONS: [&str; 6] =
     ["192.0.2.0/24", "loopback", "private", "link-local", "any-literal", "2001:db8::1"];
 const AGENTS: [&str; 4] = ["mozilla", "bot", "o", "curl/8"];
@@ -61,7 +61,7 @@ const LINES: [&str; 6] = [
     "192.0.2.1\n",
     "x\n",
 ];
-const RANGES: [&str; 4] = ["10.0.0.0/8\n", "10.1.2.3\n", "2001:db8::/64\n", "172.16.0.9\n"];
+const RANGES: [&str; 4] = ["10.0.0.0/8\n", "10.1.2.3\n", "2001:db8::/64\n", "::/80\n"];
 
 const HOSTS: [&str; 14] = [
     "example.com",
@@ -95,7 +95,8 @@ const PATHS: [&str; 12] = [
 ];
 const SNIS: [&str; 4] = ["example.com", "www.example.com", "z.other.net", "plain.org"];
 const HEADERS: [&str; 4] = ["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""];
-const ADDRESSES: [[u8; 4]; 4] = [[10, 1, 2, 3], [10, 9, 9, 9], [172, 16, 0, 9], [192, 0, 2, 7]];
+const ADDRESSES: [&str; 6] =
+    ["10.1.2.3", "10.9.9.9", "172.16.0.9", "192.0.2.7", "2001:db8::7", "::7"];
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
@@ -240,7 +241,8 @@ fn ask(feed: &mut Feed<'_>, judge: impl FnOnce(&Request<'_>)) {
         }),
         _ => None,
     };
-    let address = IpAddr::from(feed.pick(&ADDRESSES).unwrap_or_default());
+    let address: Option<IpAddr> = feed.pick(&ADDRESSES).and_then(|text| text.parse().ok());
+    let Some(address) = address else { return };
     let (user_agent, referer) = (known_text(feed), known_text(feed));
     judge(&Request {
         phase,
