@@ -55,7 +55,8 @@ fn rule(id: u32, name: &str, action: Asks, domain: &str) -> CheckedRule {
 fn ruleset(rules: Vec<CheckedRule>) -> Ruleset {
     let policy = CompiledPolicy { rules, lists: Vec::new(), default_action: Asks::Permit };
     let index = DomainIndex::open(write_index(&[], 1)).unwrap();
-    build(&policy, Loaded { index: Arc::new(index), addresses: Vec::new() }).unwrap()
+    build(&policy, Loaded { index: Arc::new(index), addresses: Vec::new(), regexes: Vec::new() })
+        .unwrap()
 }
 
 fn portal() -> PortalLinks {

@@ -15,9 +15,10 @@ use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, Item, Matcher, NameTable, NetworkTable, Networks, Plan,
-    PrefixTable, Runs, Sni, Tables, cidrs, class,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, NameTable, NetworkTable,
+    Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
 };
+use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
 
 /// The most rules of a ruleset: names of rules are told apart by 31 bits, of which rules take three
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub index: Arc<DomainIndex>,
     /// The sets of all lists of addresses.
     pub addresses: Vec<(Digest, AddressList)>,
+    /// The shards of [`CompiledPolicy::shards`], in any order; more may be there.
+    pub regexes: Vec<Arc<Shard>>,
 }
 
 /// Why no ruleset can be built. Each means that what lies in the store, or beside it, does not fit
@@ -68,6 +71,16 @@ pub enum BuildFault {
     /// The texts of all user agents together are too large for one automaton.
     #[error("the texts of `match-user-agent` are too many or too long together")]
     Agents,
+    /// The patterns of a shard were not compiled.
+    #[error("the {patterns} patterns of `{attribute}` from `{first}` on were not compiled")]
+    NoSuchShard {
+        /// Which attribute has them.
+        attribute: &'static str,
+        /// The first of them.
+        first: String,
+        /// How many there are.
+        patterns: usize,
+    },
 }
 
 /// Builds the ruleset that `policy` describes.
@@ -83,10 +96,11 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
     if let Some((_, rule)) = rules.iter().zip(rules.iter().skip(1)).find(|(a, b)| a.id >= b.id) {
         return Err(BuildFault::Order { rule: rule.name.clone() });
     }
-    let Loaded { index, addresses } = loaded;
+    let Loaded { index, addresses, regexes } = loaded;
+    let regexes = RegexTable::new(shards(policy, &regexes)?);
     let builder = Builder::new(policy, &index, &addresses)?;
     let mut runs = Runs::default();
-    let tables = builder.tables(Arc::clone(&index), &mut runs)?;
+    let tables = builder.tables(Arc::clone(&index), regexes, &mut runs)?;
     let mut plans = Vec::with_capacity(rules.len());
     for rule in rules {
         plans.push(builder.plan(rule, &tables, &mut runs)?);
@@ -102,6 +116,20 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
         lists: policy.lists.clone(),
         matcher,
     })
+}
+
+/// The compiled shards of a policy, in the order of their plans.
+fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
+    let loaded: HashMap<&ShardPlan, &Arc<Shard>> =
+        loaded.iter().map(|shard| (shard.plan(), shard)).collect();
+    let find = |plan: ShardPlan| {
+        loaded.get(&plan).map(|shard| Arc::clone(shard)).ok_or_else(|| BuildFault::NoSuchShard {
+            attribute: plan.field().attribute(),
+            first: plan.patterns().first().map(ToString::to_string).unwrap_or_default(),
+            patterns: plan.patterns().len(),
+        })
+    };
+    policy.shards().into_iter().map(find).collect()
 }
 
 /// A policy, and where its lists are.
@@ -135,7 +163,12 @@ impl<'p> Builder<'p> {
         Ok(builder)
     }
 
-    fn tables(&self, index: Arc<DomainIndex>, runs: &mut Runs) -> Result<Tables, BuildFault> {
+    fn tables(
+        &self,
+        index: Arc<DomainIndex>,
+        regexes: RegexTable,
+        runs: &mut Runs,
+    ) -> Result<Tables, BuildFault> {
         let asked = self.policy.rules.iter().map(|rule| &rule.conditions);
         let prefixes = asked.clone().flat_map(|asked| &asked.uri).collect();
         let prefixes = PrefixTable::new(prefixes);
@@ -149,6 +182,7 @@ impl<'p> Builder<'p> {
             destinations: self.networks(|asked| &asked.destinations, runs),
             prefixes,
             agents,
+            regexes,
         })
     }
 
@@ -248,8 +282,16 @@ impl<'p> Builder<'p> {
             sources,
             destinations,
             agents: (!asked.user_agents.is_empty()).then(|| runs.add(agents)),
+            regexes: Field::ALL
+                .map(|field| regexes(field.of(asked), tables.regexes.of(field), runs)),
         })
     }
+}
+
+/// The patterns that a rule asks for, by their numbers.
+fn regexes(asked: &[RegexPattern], table: &FieldTable, runs: &mut Runs) -> Option<Run> {
+    let numbers = asked.iter().filter_map(|pattern| table.find(pattern)).collect();
+    (!asked.is_empty()).then(|| runs.add(numbers))
 }
 
 /// What a rule asks of the SNI; one `*` is more than all names beside it.

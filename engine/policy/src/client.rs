@@ -111,6 +111,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The Referer, as far as this phase knows it: only the request itself carries it.
+    #[must_use]
+    pub const fn referer(&self) -> Known<&'a [u8]> {
+        match self.phase {
+            Phase::Connect | Phase::Hello => Known::Unknown,
+            Phase::Request => self.client.referer,
+        }
+    }
+
     /// What an unknown counts for here (SPEC 4).
     #[must_use]
     pub const fn unknown(&self) -> Unknown {

@@ -10,10 +10,11 @@
 
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
-    Candidates, Findings, Fit, Hit, Item, Matcher, NameTable, Names, Networks, Plan, Run, Second,
-    Sni, origin,
+    Candidates, Findings, Fit, Fits, Heard, Hit, Item, Matcher, NameTable, Names, Networks, Plan,
+    Run, Second, Sni, heard, origin,
 };
 use crate::moment::Moment;
+use crate::regex::{Field, Reading};
 use crate::ruleset::Ruleset;
 use crate::uri::PathKnown;
 use crate::verdict::{Action, Cause, Verdict};
@@ -121,6 +122,10 @@ impl Trial<'_> {
             .and(|| self.destinations())
             .and(|| self.sources())
             .and(|| self.agents())
+            .and(|| self.regex(Field::Uri))
+            .and(|| self.regex(Field::Sni))
+            .and(|| self.regex(Field::UserAgent))
+            .and(|| self.regex(Field::Referer))
     }
 
     fn application(&self) -> Outcome {
@@ -218,6 +223,30 @@ impl Trial<'_> {
                 let asked = self.matcher.runs().of(asked);
                 self.matcher.agents(header, self.findings).any(asked).into()
             }
+        }
+    }
+
+    /// `match-uri-regex`, in the views of the request, and those of the other fields.
+    fn regex(&mut self, field: Field) -> Outcome {
+        let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
+        let reading = match heard(self.request, field) {
+            Heard::Nothing => return Outcome::Fails,
+            Heard::NotKnown => return Outcome::Unknown,
+            Heard::Texts(reading) => reading,
+        };
+        let asked = self.matcher.runs().of(asked);
+        let table = &self.matcher.tables().regexes;
+        let blocks = self.plan.action.blocks();
+        let fits = match self.findings.regexes.fits(table, self.request, field, reading, asked) {
+            // Nobody could tell whether it fits: on the side of the rule that stops the client.
+            Fits::Broken => return blocks.into(),
+            Fits::Views { fitting, .. } if blocks => fitting > 0,
+            Fits::Views { fitting, all } => fitting == all,
+        };
+        match (fits, reading) {
+            (true, Reading::Whole | Reading::Open) => Outcome::Holds,
+            (false, Reading::Whole) => Outcome::Fails,
+            (false, Reading::Open) => Outcome::Unknown,
         }
     }
 

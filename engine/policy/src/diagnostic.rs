@@ -164,6 +164,22 @@ codes! {
         "Write the address in the usual spelling, so that whoever reads the rule sees what it names; if a name is meant, correct it."
     NeverPermits "EGP045" Warning "a URI prefix that permits nothing"
         "A rule that permits must fit every reading of a request, the fully decoded one too. Permit the folder above."
+    BadRegex "EGP050" Error "a bad regular expression"
+        "Mend it; a character that means something, such as `[` or `{`, is written with a backslash where it stands for itself."
+    RegexLookAround "EGP051" Error "a regular expression that looks ahead or behind"
+        "Look-around needs an engine that backtracks, and a client could make that run for ever. Write what must match in one attribute and what must not in an `except-` one, such as `except-uri-regex`."
+    RegexBackReference "EGP052" Error "a regular expression that refers back"
+        "Back-references need an engine that backtracks, and a client could make that run for ever. Write the alternatives out; a backslash before a byte's number is written `\\x01`."
+    RegexPossessive "EGP053" Error "a possessive quantifier or an atomic group"
+        "They only tell an engine that backtracks what not to try again. Write a plain `+`, `*` or group; every engine here takes linear time anyway."
+    RegexSteering "EGP054" Error "a regular expression with a condition, a recursion or a verb"
+        "Such constructs need an engine that backtracks, and a client could make that run for ever. Write two patterns, or an `except-` attribute such as `except-uri-regex`."
+    RegexAmbiguous "EGP055" Error "a regular expression that engines read differently"
+        "The same text means one thing to one engine and another to the next. Write it in the plain way that the message names."
+    RegexTooBroad "EGP056" Error "a regular expression that fits everything, or nothing"
+        "A pattern is searched for in the text and needs no `.*` around it. Say what must be there; where every text is meant, say `allow-broad: true` in the rule."
+    RegexTooLarge "EGP057" Error "a regular expression that is too large"
+        "Shorten it, split it, or count less far in its repeats; the manual gives the bounds."
 }
 
 impl fmt::Display for Code {
@@ -404,6 +420,9 @@ mod tests {
     #[test]
     fn the_manual_has_the_catalogue() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/manual/diagnostics.md");
+        if std::env::var_os("EG_WRITE_MANUAL").is_some() {
+            std::fs::write(path, catalogue()).unwrap();
+        }
         let page = std::fs::read_to_string(path).unwrap_or_default();
         assert!(page == catalogue(), "run `egpolicy diagnostics > docs/manual/diagnostics.md`");
     }

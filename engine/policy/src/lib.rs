@@ -18,6 +18,7 @@ pub mod diagnostic;
 pub mod sources;
 pub mod check;
 pub mod lists;
+pub mod regex;
 
 // -- rules to what matches
 pub mod compile;

@@ -3,6 +3,7 @@
 use crate::compile::CompiledList;
 use crate::digest::Digest;
 use crate::matcher::Matcher;
+use crate::regex::Shard;
 use crate::verdict::Action;
 
 pub use crate::check::CheckedRule as Rule;
@@ -54,6 +55,11 @@ impl Ruleset {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.matcher.tables().index.bytes()
+    }
+
+    /// The compiled regular expressions, by field and then in order.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.matcher.tables().regexes.shards()
     }
 
     /// The rule with this name.

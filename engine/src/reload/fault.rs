@@ -6,6 +6,7 @@ use eg_policy::build::BuildFault;
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::ListFault;
 use eg_policy::matcher::IndexFault;
+use eg_policy::regex::ShardFault;
 
 use crate::sources::SourcesFault;
 use crate::store::StoreFault;
@@ -80,6 +81,9 @@ pub enum ReloadFault {
     /// The ruleset cannot be built.
     #[error("the ruleset cannot be built")]
     Build(#[from] BuildFault),
+    /// Regular expressions cannot be compiled.
+    #[error(transparent)]
+    Shard(#[from] ShardFault),
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {

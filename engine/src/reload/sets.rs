@@ -10,6 +10,7 @@ use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::digest::Digest;
 use eg_policy::lists::{AddressList, NameList};
 use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::Files;
 
@@ -52,7 +53,8 @@ impl<'s> SetBuilder<'s> {
                 }
             }
         }
-        Ok(build(policy, Loaded { index, addresses })?)
+        let regexes = compile_all(policy, Backend::built_in())?;
+        Ok(build(policy, Loaded { index, addresses, regexes })?)
     }
 
     /// Sees to it that a list's set file is there.

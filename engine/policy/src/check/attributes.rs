@@ -1,6 +1,7 @@
 //! The attributes of the language: one table with what each is and whether this version evaluates it.
 
 use crate::diagnostic::nearest;
+use crate::regex::Field;
 
 /// An attribute that this version evaluates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +20,8 @@ pub enum Attribute {
     MatchDestination,
     /// `match-user-agent`
     MatchUserAgent,
+    /// `match-uri-regex` and the like
+    MatchRegex(Field),
     /// `application`
     Application,
     /// `action`
@@ -47,18 +50,18 @@ pub enum Support {
 /// Every attribute of the language, in the order of the manual.
 const TABLE: &[(&str, Support)] = &[
     ("match-uri", Support::Evaluated(Attribute::MatchUri)),
-    ("match-uri-regex", Support::Later),
+    ("match-uri-regex", Support::Evaluated(Attribute::MatchRegex(Field::Uri))),
     ("match-domain-list", Support::Evaluated(Attribute::MatchDomainList)),
     ("match-domain", Support::Evaluated(Attribute::MatchDomain)),
     ("match-sni", Support::Evaluated(Attribute::MatchSni)),
-    ("match-sni-regex", Support::Later),
+    ("match-sni-regex", Support::Evaluated(Attribute::MatchRegex(Field::Sni))),
     ("match-source", Support::Evaluated(Attribute::MatchSource)),
     ("match-destination", Support::Evaluated(Attribute::MatchDestination)),
     ("match-anomaly", Support::Later),
     ("match-user", Support::Later),
     ("match-user-agent", Support::Evaluated(Attribute::MatchUserAgent)),
-    ("match-user-agent-regex", Support::Later),
-    ("match-referer-regex", Support::Later),
+    ("match-user-agent-regex", Support::Evaluated(Attribute::MatchRegex(Field::UserAgent))),
+    ("match-referer-regex", Support::Evaluated(Attribute::MatchRegex(Field::Referer))),
     ("match-method", Support::Later),
     ("match-port", Support::Later),
     ("application", Support::Evaluated(Attribute::Application)),
@@ -116,7 +119,10 @@ mod tests {
     #[test]
     fn what_a_key_is() {
         assert_eq!(Support::of("match-uri"), Support::Evaluated(Attribute::MatchUri));
-        assert_eq!(Support::of("match-uri-regex"), Support::Later);
+        let regex = Support::Evaluated(Attribute::MatchRegex(Field::Uri));
+        assert_eq!(Support::of("match-uri-regex"), regex);
+        assert_eq!(Support::of("match-method"), Support::Later);
+        assert_eq!(Support::of("except-uri-regex"), Support::Later);
         assert_eq!(Support::of("except-domain-list"), Support::Later);
         assert_eq!(Support::of("except-colour"), Support::Unknown);
         assert_eq!(Support::of("Match-Uri"), Support::Unknown);

@@ -15,8 +15,7 @@ pub use attributes::{Attribute, Support};
 pub use files::{check, check_with, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
-    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, RegexPattern, Scope,
-    SniPattern, Trust,
+    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, SniPattern, Trust,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
 pub(crate) use values::host_text;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::regex::RegexPattern;
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId, Tls};
 
@@ -87,11 +88,6 @@ pub struct Conditions {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anomalies: Vec<Anomaly>,
 }
-
-/// A regular expression as a rule writes it; at least one of the scanners takes it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RegexPattern(pub String);
 
 /// What of a connection does not fit together, or names nobody (SPEC 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

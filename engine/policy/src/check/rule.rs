@@ -5,6 +5,7 @@ use super::files::ListTable;
 use super::policy::{AddressPattern, CheckedRule, Conditions, ListIndex, ListKind, SniPattern};
 use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
 use crate::diagnostic::{Code, Faults, quote};
+use crate::regex::{Field, RegexPattern};
 use crate::syntax::ast::{Attribute as Written, Block, Word};
 use crate::syntax::span::{Lines, Span};
 use crate::syntax::{Shape, is_forbidden};
@@ -133,6 +134,12 @@ impl Reader<'_, '_, '_> {
             Attribute::MatchSource => self.each(written, Self::match_source),
             Attribute::MatchDestination => self.each(written, Self::match_destination),
             Attribute::MatchUserAgent => self.each(written, Self::match_user_agent),
+            Attribute::MatchRegex(Field::Uri) => self.each(written, Self::match_uri_regex),
+            Attribute::MatchRegex(Field::Sni) => self.each(written, Self::match_sni_regex),
+            Attribute::MatchRegex(Field::UserAgent) => {
+                self.each(written, Self::match_user_agent_regex);
+            }
+            Attribute::MatchRegex(Field::Referer) => self.each(written, Self::match_referer_regex),
             Attribute::Application
             | Attribute::Action
             | Attribute::Description
@@ -285,6 +292,36 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    fn match_uri_regex(&mut self, text: &str, span: Span) {
+        let pattern = self.regex(Field::Uri, text, span);
+        self.rule.conditions.uri_regexes.extend(pattern);
+    }
+
+    fn match_sni_regex(&mut self, text: &str, span: Span) {
+        let pattern = self.regex(Field::Sni, text, span);
+        self.rule.conditions.sni_regexes.extend(pattern);
+    }
+
+    fn match_user_agent_regex(&mut self, text: &str, span: Span) {
+        let pattern = self.regex(Field::UserAgent, text, span);
+        self.rule.conditions.user_agent_regexes.extend(pattern);
+    }
+
+    fn match_referer_regex(&mut self, text: &str, span: Span) {
+        let pattern = self.regex(Field::Referer, text, span);
+        self.rule.conditions.referer_regexes.extend(pattern);
+    }
+
+    fn regex(&mut self, field: Field, text: &str, span: Span) -> Option<RegexPattern> {
+        match values::regex(text, field, self.breadth) {
+            Ok(pattern) => Some(pattern),
+            Err(refusal) => {
+                self.refuse(span, refusal);
+                None
+            }
+        }
+    }
+
     /// An attribute that takes one value.
     fn single(&mut self, attribute: Attribute, written: &Written) {
         let mut words = written.value.words();
@@ -319,7 +356,8 @@ impl Reader<'_, '_, '_> {
             | Attribute::MatchSni
             | Attribute::MatchSource
             | Attribute::MatchDestination
-            | Attribute::MatchUserAgent => {}
+            | Attribute::MatchUserAgent
+            | Attribute::MatchRegex(_) => {}
         }
         Ok(())
     }

@@ -342,12 +342,12 @@ fn faults_are_drawn_with_their_line() {
       |
       = help: did you mean `match-domain`?
     "#);
-    insta::assert_snapshot!(block("match-uri-regex: ^a"), @r#"
-    error[EGP021]: `match-uri-regex` is not in this version yet
+    insta::assert_snapshot!(block("match-method: GET"), @r#"
+    error[EGP021]: `match-method` is not in this version yet
      --> rules.d/10-test.policy:2:5
       |
-    2 |     match-uri-regex: ^a
-      |     ^^^^^^^^^^^^^^^
+    2 |     match-method: GET
+      |     ^^^^^^^^^^^^
       |
       = help: The language has this attribute, but this version cannot evaluate it, and a condition that is ignored would match too much. Remove the rule for now.
     "#);

@@ -3,6 +3,7 @@
 use super::address::{AddressFault, parse_range};
 use super::policy::{AddressClass, AddressRange, Application, DomainPattern, Scope};
 use crate::diagnostic::{Code, nearest, quote};
+use crate::regex::{Field, PatternFault, RegexPattern};
 use crate::uri::{Domain, SuffixKind, UriPrefix, parse_address, public_suffix};
 use crate::verdict::Action;
 
@@ -318,6 +319,16 @@ pub(super) fn text(text: &str) -> Result<String, Refusal> {
                 format!("the text has {} bytes; at most {TEXT_BYTES_MAX} are kept", text.len());
             Err(Refusal::new(Code::TextTooLong, message))
         }
+    }
+}
+
+/// A regular expression for a field.
+pub(super) fn regex(text: &str, field: Field, breadth: Breadth) -> Result<RegexPattern, Refusal> {
+    let refusal = |fault: &PatternFault| Refusal::new(fault.code(), fault.to_string());
+    let pattern = RegexPattern::parse(text).map_err(|fault| refusal(&fault))?;
+    match (breadth, pattern.fits_every(field)) {
+        (Breadth::Narrow, Err(fault)) => Err(refusal(&fault)),
+        (Breadth::Narrow, Ok(())) | (Breadth::Any, Ok(()) | Err(_)) => Ok(pattern),
     }
 }
 

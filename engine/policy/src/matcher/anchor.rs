@@ -2,8 +2,8 @@
 //!
 //! Of the attributes that a rule has, its anchor is the one whose keys it shares with the fewest other
 //! rules. A request meets few keys of a table (the labels of a host, the 33 lengths of a prefix), so the
-//! fewer rules a key finds, the fewer candidates there are; user agents, of which a header may hold any
-//! number, come last.
+//! fewer rules a key finds, the fewer candidates there are; regular expressions, which cost a scan, and
+//! texts of user agents, of which a header may hold any number, come last.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,11 @@ use super::network::NetworkTable;
 use super::plan::{Networks, Plan, Sni};
 use super::prefix::Path;
 use super::runs::{Run, Runs};
+use super::scan::Found;
 use super::table::{NameTable, Reach};
 use super::tables::Tables;
 use crate::check::{CheckedRule, DomainPattern, SniPattern};
+use crate::regex::Field;
 
 /// The attribute that finds a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +33,24 @@ enum Anchor {
     Sources,
     /// `match-user-agent`
     Agents,
+    /// `match-uri-regex` and the like
+    Regex(Field),
 }
 
 impl Anchor {
     /// Every one; of two that are as good, the earlier is taken.
-    const ALL: [Self; 6] =
-        [Self::Uri, Self::Domains, Self::Destinations, Self::Sni, Self::Sources, Self::Agents];
+    const ALL: [Self; 10] = [
+        Self::Uri,
+        Self::Domains,
+        Self::Destinations,
+        Self::Sni,
+        Self::Sources,
+        Self::Regex(Field::Uri),
+        Self::Regex(Field::Sni),
+        Self::Regex(Field::UserAgent),
+        Self::Regex(Field::Referer),
+        Self::Agents,
+    ];
 
     /// How many keys of its tables one request may meet, roughly.
     const fn weight(self) -> u64 {
@@ -45,6 +59,8 @@ impl Anchor {
             // While the SNI is not known, every rule that it finds may be a candidate.
             Self::Sni => 2,
             Self::Sources => 4,
+            // The scan of a field costs as much as some tens of candidates.
+            Self::Regex(_) => 100,
             Self::Agents => 1000,
         }
     }
@@ -64,6 +80,7 @@ enum Space {
     DestinationNode,
     DestinationList,
     Agent,
+    Regex(Field),
 }
 
 /// A number in one of the tables.
@@ -106,6 +123,7 @@ impl Matcher {
         let by_destination =
             anchors.networks(&tables.destinations, Space::DestinationNode, Space::DestinationList);
         let by_agent = anchors.found(Space::Agent, tables.agents.len());
+        let by_regex = Field::ALL.map(|field| anchors.regexes(field));
         let any_sni = anchors.anchored(Some(Anchor::Sni));
         let any_agent = anchors.anchored(Some(Anchor::Agents));
         let always = anchors.anchored(None);
@@ -120,6 +138,7 @@ impl Matcher {
             by_source,
             by_destination,
             by_agent,
+            by_regex,
             any_sni,
             any_agent,
             always,
@@ -165,6 +184,7 @@ impl Anchors<'_> {
             Anchor::Sni => plan.sni == Sni::Named,
             Anchor::Sources => plan.sources.is_some(),
             Anchor::Agents => plan.agents.is_some(),
+            Anchor::Regex(field) => plan.regex(field).is_some(),
         })
     }
 
@@ -196,6 +216,7 @@ impl Anchors<'_> {
                 add(Space::SourceList, lists(plan.sources));
             }
             Anchor::Agents => add(Space::Agent, plan.agents),
+            Anchor::Regex(field) => add(Space::Regex(field), plan.regex(field)),
         }
     }
 
@@ -238,6 +259,13 @@ impl Anchors<'_> {
         let by_node = self.found(node, table.len());
         let by_list = self.found(list, self.tables.set_of_list.len());
         Anchored { by_node, by_list }
+    }
+
+    /// What the patterns of a field find.
+    fn regexes(&mut self, field: Field) -> Found {
+        let count = self.tables.regexes.of(field).patterns().len();
+        let by_pattern = self.found(Space::Regex(field), count);
+        Found { by_pattern, any: self.anchored(Some(Anchor::Regex(field))) }
     }
 
     /// What each group of names in rules finds.

@@ -11,9 +11,11 @@ use super::network::Holders;
 use super::plan::Plan;
 use super::prefix::Origin;
 use super::runs::{Candidates, Run, Runs};
+use super::scan::{Found, RegexFindings};
 use super::table::{Hit, Reach, Suffix, walk};
 use super::tables::Tables;
 use crate::client::{Known, Request, Unknown};
+use crate::regex::Field;
 use crate::uri::{Host, PathKnown};
 
 /// Labels of a name at most (RFC 1035: 253 bytes), hence suffixes and hits of one host.
@@ -43,6 +45,8 @@ pub(crate) struct Matcher {
     pub(super) by_destination: Anchored,
     /// The rules that a text of a user agent finds, by its number.
     pub(super) by_agent: Vec<Run>,
+    /// The rules that regular expressions of each field find.
+    pub(super) by_regex: [Found; 4],
     /// All rules that an SNI finds.
     pub(super) any_sni: Run,
     /// All rules that a user agent finds.
@@ -87,6 +91,8 @@ pub(crate) struct Findings {
     sources: (Looked, Holders),
     destinations: (Looked, Holders),
     agents: (Looked, AgentHits),
+    /// The regular expressions of each field.
+    pub(crate) regexes: RegexFindings,
 }
 
 /// Whether a table was asked about this request.
@@ -165,6 +171,7 @@ impl Findings {
         self.sources.1.reserve();
         self.destinations.1.reserve();
         self.agents.1.fit(matcher.tables.agents.len());
+        self.regexes.fit(&matcher.tables.regexes);
     }
 
     /// Forgets the request before.
@@ -177,6 +184,7 @@ impl Findings {
         self.sources.0 = Looked::NotYet;
         self.destinations.0 = Looked::NotYet;
         self.agents.0 = Looked::NotYet;
+        self.regexes.clear();
     }
 }
 
@@ -232,6 +240,10 @@ impl Matcher {
         }
         if !self.any_agent.is_empty() {
             self.gather_agents(request, findings, candidates);
+        }
+        for (field, found) in Field::ALL.into_iter().zip(&self.by_regex) {
+            let into = (&self.runs, &mut *candidates);
+            findings.regexes.gather(&self.tables.regexes, found, request, field, into);
         }
     }
 

@@ -3,10 +3,11 @@
 //! ```text
 //! table.rs    names to groups of sets        hashset.rs  the file of a table: every name of every list
 //! prefix.rs   literal prefixes of URIs       network.rs  addresses
-//! agent.rs    texts in a User-Agent          runs.rs     sorted numbers, and their merge
+//! agent.rs    texts in a User-Agent          scan.rs     regular expressions
+//! runs.rs     sorted numbers, and their merge
 //! tables.rs   all of them, of one policy     plan.rs     a rule as numbers in them
 //! anchor.rs   the rules that each key finds  lookup.rs   Matcher: asks each table once
-//! naive.rs    the slow twin of everything
+//! naive.rs    the slow twin of everything    naive_scan.rs  and of regular expressions
 //! ```
 
 mod agent;
@@ -23,6 +24,7 @@ mod properties;
 #[cfg(test)]
 mod real;
 mod runs;
+mod scan;
 #[cfg(test)]
 mod sentences;
 mod table;
@@ -38,5 +40,6 @@ pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
 pub(crate) use plan::{Networks, Plan, Sni};
 pub(crate) use prefix::{Fit, PrefixTable};
 pub(crate) use runs::{Candidates, Run, Runs};
+pub(crate) use scan::{FieldTable, Fits, Heard, RegexTable, heard};
 pub(crate) use table::{Entry, Hit, Item, NameTable};
 pub(crate) use tables::Tables;

@@ -3,6 +3,9 @@
 //! It shares nothing with the tables but the types, so that the two cannot be wrong in the same way.
 //! For tests and fuzz targets only: no program turns the feature `naive` on.
 
+#[path = "naive_scan.rs"]
+mod scan;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
@@ -29,6 +32,7 @@ pub struct NaiveSets {
 pub struct NaivePolicy {
     compiled: CompiledPolicy,
     sets: NaiveSets,
+    patterns: scan::Patterns,
 }
 
 /// Yes, no, or not known yet.
@@ -55,8 +59,9 @@ impl NaiveSets {
 impl NaivePolicy {
     /// The policy over these sets.
     #[must_use]
-    pub const fn new(compiled: CompiledPolicy, sets: NaiveSets) -> Self {
-        Self { compiled, sets }
+    pub fn new(compiled: CompiledPolicy, sets: NaiveSets) -> Self {
+        let patterns = scan::Patterns::new(&compiled.rules);
+        Self { compiled, sets, patterns }
     }
 
     /// The verdict on `request` at `now`.
@@ -121,6 +126,7 @@ impl NaivePolicy {
         if !asked.user_agents.is_empty() {
             answers.push(agent_fits(&asked.user_agents, request));
         }
+        self.patterns.answer(rule, request, &mut answers);
         if answers.contains(&Answer::FitsNot) {
             Answer::FitsNot
         } else if answers.contains(&Answer::NotKnown) {

@@ -2,6 +2,7 @@
 
 use super::runs::Run;
 use crate::check::Application;
+use crate::regex::Field;
 use crate::verdict::Action;
 
 /// One rule, ready to be compared with what was found. A kind that the rule does not ask for is `None`
@@ -24,6 +25,21 @@ pub(crate) struct Plan {
     pub(crate) destinations: Option<Networks>,
     /// Texts, by their numbers.
     pub(crate) agents: Option<Run>,
+    /// Regular expressions of each field, by their numbers.
+    pub(crate) regexes: [Option<Run>; 4],
+}
+
+impl Plan {
+    /// What is asked of a field.
+    pub(crate) const fn regex(&self, field: Field) -> Option<Run> {
+        let [uri, sni, user_agent, referer] = self.regexes;
+        match field {
+            Field::Uri => uri,
+            Field::Sni => sni,
+            Field::UserAgent => user_agent,
+            Field::Referer => referer,
+        }
+    }
 }
 
 /// What a rule asks of the SNI.

@@ -14,6 +14,7 @@ use crate::check::{
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
 use crate::moment::Moment;
+use crate::regex::{Backend, RegexPattern};
 use crate::uri::UriPrefix;
 use crate::verdict::Action;
 
@@ -82,6 +83,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
         rarely(vec(select(&["mozilla", "bot", "o", "curl/8"][..]).prop_map(str::to_owned), 1..3)),
+        regexes(),
         prop_oneof![
             4 => Just(Application::Any),
             1 => select(&[
@@ -93,8 +95,9 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         ],
     );
     kinds.prop_map(
-        |(uri, domains, domain_lists, sni, sources, destinations, agents, application)| {
+        |(uri, domains, domain_lists, sni, sources, destinations, agents, regexes, application)| {
             let user_agents = agents;
+            let [uri_regexes, sni_regexes, user_agent_regexes, referer_regexes] = regexes;
             Conditions {
                 uri,
                 domains,
@@ -104,10 +107,42 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 destinations,
                 user_agents,
                 application,
+                uri_regexes,
+                sni_regexes,
+                user_agent_regexes,
+                referer_regexes,
                 ..Conditions::default()
             }
         },
     )
+}
+
+/// Patterns of each field, with ends, boundaries and cases that matter.
+fn regexes() -> impl Strategy<Value = [Vec<RegexPattern>; 4]> {
+    let of = |texts: &'static [&'static str]| {
+        rarely(vec(select(texts).prop_map(|text| RegexPattern::parse(text).unwrap()), 1..3))
+    };
+    let uri = of(&[
+        r"^https?://(www\.)?example\.com/",
+        r"other\.net(:\d+)?(/|$)",
+        r"a/b$",
+        r"/a",
+        r"\bexample\b",
+        r"(?-i)/A",
+        r"\.com/\B",
+        r"/\b",
+        r"[?&]x=",
+        r"^http://[^/]*/a",
+        r":8080/$",
+        r"\.com(/.*)?$",
+        r"^https://[0-9.]+/",
+        r"%2f|%5c",
+        r"org/$|net/.",
+    ]);
+    let sni = of(&[r"(^|\.)example\.com$", r"^plain", r"o.*e", r"\.net$", r"^[^.]+\.[^.]+$"]);
+    let agent = of(&[r"^Mozilla/\d", r"(?-i)bot", r"BOT$", r"curl/[78]\.", r"\bgoogle"]);
+    let referer = of(&[r"^https://search\.", r"q=[a-z]+$", r"(?-i)Q="]);
+    (uri, sni, agent, referer).prop_map(|(uri, sni, agent, referer)| [uri, sni, agent, referer])
 }
 
 /// Mostly nothing, so that rules hold often enough.
@@ -199,14 +234,21 @@ fn ask() -> impl Strategy<Value = Ask> {
     let client = select(clients.map(|text| text.parse::<IpAddr>().unwrap()).to_vec());
     let phase = select(&[Phase::Connect, Phase::Hello, Phase::Request][..]);
     let tunnel = select(&[Tunnel::Opaque, Tunnel::Decrypted][..]);
-    (phase, tunnel, prop_oneof![absolute, connect], client, sni, agent).prop_map(
-        |(phase, tunnel, uri, client, sni, user_agent)| Ask {
+    let referer = prop_oneof![
+        Just(Known::Unknown),
+        Just(Known::Absent),
+        select(&["https://search.example/?q=ads", "http://h/?Q=1", ""][..])
+            .prop_map(|text| Known::Is(text.to_owned())),
+    ];
+    (phase, tunnel, prop_oneof![absolute, connect], client, sni, agent, referer).prop_map(
+        |(phase, tunnel, uri, client, sni, user_agent, referer)| Ask {
             phase,
             tunnel,
             uri,
             client,
             sni,
             user_agent,
+            referer,
         },
     )
 }
@@ -215,8 +257,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn tables_and_twin_agree(sketch in sketch(), asks in vec(ask(), 1..30)) {
-        let twins = sketch.build();
+    fn tables_and_twin_agree(
+        sketch in sketch(),
+        asks in vec(ask(), 1..30),
+        backend in select(vec![Backend::built_in(), Backend::Regex]),
+    ) {
+        let twins = sketch.build_for(backend).unwrap();
         let mut scratch = Scratch::new(&twins.ruleset);
         let now = Moment::from_unix_micros(0);
         for ask in asks {

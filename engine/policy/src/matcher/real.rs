@@ -78,7 +78,8 @@ fn tier(folder: &Path) -> Tier {
     let index = Arc::new(DomainIndex::open(bytes).unwrap());
     let opened = start.elapsed().as_secs_f64();
     let policy = CompiledPolicy { rules, lists, default_action: Action::Permit };
-    let ruleset = build(&policy, Loaded { index, addresses: Vec::new() }).unwrap();
+    let ruleset =
+        build(&policy, Loaded { index, addresses: Vec::new(), regexes: Vec::new() }).unwrap();
     let names = sets.iter().flat_map(|(_, names)| names.iter().map(|(name, _)| name.to_owned()));
     Tier { ruleset, names: names.collect(), lines, index_bytes, seconds: [read, written, opened] }
 }

@@ -6,6 +6,7 @@ use super::agent::AgentTable;
 use super::hashset::DomainIndex;
 use super::network::NetworkTable;
 use super::prefix::PrefixTable;
+use super::scan::RegexTable;
 use super::table::NameTable;
 
 /// What the rules and lists of a policy name, each thing once.
@@ -25,4 +26,6 @@ pub(crate) struct Tables {
     pub(crate) destinations: NetworkTable,
     /// Texts of user agents.
     pub(crate) agents: AgentTable,
+    /// Regular expressions.
+    pub(crate) regexes: RegexTable,
 }

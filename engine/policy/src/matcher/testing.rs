@@ -11,6 +11,7 @@ use crate::client::{Client, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
 use crate::lists::{AddressList, NameList, read_addresses, read_names};
+use crate::regex::{Backend, RegexPattern, compile_all};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, UriBuffer, UriPrefix};
 use crate::verdict::{Action, RuleId};
@@ -46,6 +47,10 @@ impl Sketch {
     }
 
     pub(crate) fn try_build(&self) -> Result<Twins, BuildFault> {
+        self.build_for(Backend::built_in())
+    }
+
+    pub(crate) fn build_for(&self, backend: Backend) -> Result<Twins, BuildFault> {
         let rules = (1..).zip(&self.rules).map(|(id, (action, conditions))| CheckedRule {
             id: RuleId(id),
             name: format!("rule-{id}"),
@@ -77,7 +82,8 @@ impl Sketch {
         addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
         let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
         let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
-        let ruleset = build(&compiled, Loaded { index, addresses })?;
+        let regexes = compile_all(&compiled, backend).unwrap();
+        let ruleset = build(&compiled, Loaded { index, addresses, regexes })?;
         let naive = NaivePolicy::new(compiled.clone(), sets);
         Ok(Twins { compiled, ruleset, naive })
     }
@@ -113,6 +119,7 @@ pub(crate) struct Ask {
     pub(crate) client: IpAddr,
     pub(crate) sni: Known<String>,
     pub(crate) user_agent: Known<String>,
+    pub(crate) referer: Known<String>,
 }
 
 impl Ask {
@@ -125,6 +132,7 @@ impl Ask {
             client: IpAddr::from([10, 0, 0, 7]),
             sni: Known::Absent,
             user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
+            referer: Known::Absent,
         }
     }
 
@@ -154,16 +162,24 @@ impl Ask {
             Known::Absent => Known::Absent,
             Known::Is(raw) => Known::Is(Domain::parse(&mut name, raw.as_bytes()).ok()?),
         };
-        let user_agent = match &self.user_agent {
-            Known::Unknown => Known::Unknown,
-            Known::Absent => Known::Absent,
-            Known::Is(header) => Known::Is(header.as_bytes()),
-        };
-        let referer = Known::Absent;
+        let user_agent = header(&self.user_agent);
+        let referer = header(&self.referer);
         let client = Client { address: self.client, user: None, sni, user_agent, referer };
         let (phase, tunnel) = (self.phase, self.tunnel);
         Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None }))
     }
+}
+
+fn header(text: &Known<String>) -> Known<&[u8]> {
+    match text {
+        Known::Unknown => Known::Unknown,
+        Known::Absent => Known::Absent,
+        Known::Is(header) => Known::Is(header.as_bytes()),
+    }
+}
+
+pub(crate) fn patterns(texts: &[&str]) -> Vec<RegexPattern> {
+    texts.iter().map(|text| RegexPattern::parse(text).unwrap()).collect()
 }
 
 impl Ruleset {

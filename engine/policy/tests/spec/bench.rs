@@ -19,6 +19,7 @@ use eg_policy::digest::Digest;
 use eg_policy::lists::{read_addresses, read_names};
 use eg_policy::matcher::{DomainIndex, write_index};
 use eg_policy::moment::Moment;
+use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::uri::{CanonicalUri, Domain, Form, UriBuffer};
@@ -106,7 +107,8 @@ impl<'a> Setup<'a> {
         let sets: Vec<_> = names.iter().map(|(digest, set)| (*digest, set)).collect();
         let index = Arc::new(DomainIndex::open(write_index(&sets, 7)).unwrap());
         let compiled = compile(checked, self.default_action, lists);
-        (Some(build(&compiled, Loaded { index, addresses }).unwrap()), faults)
+        let regexes = compile_all(&compiled, Backend::built_in()).unwrap();
+        (Some(build(&compiled, Loaded { index, addresses, regexes }).unwrap()), faults)
     }
 
     /// The ruleset of a policy that must be free of errors.

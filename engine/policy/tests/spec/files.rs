@@ -289,13 +289,9 @@ fn a_fault_blames_no_other_line() {
 
 /// Attributes that the language has and this version does not evaluate: refused, never ignored.
 const LATER: &[&str] = &[
-    "match-uri-regex: x",
-    "match-sni-regex: x",
     "match-anomaly: no-sni",
     "match-user: alice",
     "match-user: @users.list",
-    "match-user-agent-regex: x",
-    "match-referer-regex: x",
     "match-method: POST",
     "match-port: 8080",
     "time-window: mon-fri 08:00-17:30",
