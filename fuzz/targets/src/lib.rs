@@ -7,8 +7,9 @@
 //! wire handshake payload   Defendr's frames and messages, the portal's token
 //! line                     what Squid writes to its helper
 //! policy uri list stored   what the engine reads: rules, requests, lists, files beside the store
+//! regex                    patterns, and what a shard of them says
 //! twins                    the matcher beside its slow twin
-//! feed                     bytes as choices, for targets whose input has a structure
+//! feed rules               bytes as choices, and a policy of one rule, for those that need them
 //! ```
 
 mod feed;
@@ -17,8 +18,10 @@ mod line;
 mod list;
 mod payload;
 mod policy;
+mod regex;
 #[cfg(test)]
 mod replay;
+mod rules;
 mod stored;
 mod twins;
 mod uri;
@@ -36,12 +39,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "wire", run: wire::run, bytes_max: 4_096 },
     Target { name: "handshake", run: handshake::run, bytes_max: 2_048 },
     Target { name: "payload", run: payload::run, bytes_max: 4_096 },
     Target { name: "line", run: line::run, bytes_max: 4_096 },
     Target { name: "policy", run: policy::run, bytes_max: 2_048 },
+    Target { name: "regex", run: regex::run, bytes_max: 512 },
     Target { name: "uri", run: uri::run, bytes_max: 512 },
     Target { name: "list", run: list::run, bytes_max: 2_048 },
     Target { name: "stored", run: stored::run, bytes_max: 4_096 },

@@ -4,19 +4,19 @@
 use std::sync::Arc;
 
 use eg_policy::build::{Loaded, build};
-use eg_policy::check::{CheckedRule, Conditions, ListIndex, ListKind};
-use eg_policy::client::{Client, Known, Phase, Request, Tunnel};
-use eg_policy::compile::{CompiledList, CompiledPolicy};
+use eg_policy::check::{Conditions, ListIndex, ListKind};
+use eg_policy::compile::CompiledList;
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::digest::Digest;
 use eg_policy::lists::{AddressList, NameList};
 use eg_policy::matcher::DomainIndex;
 use eg_policy::moment::Moment;
-use eg_policy::uri::{CanonicalUri, Form, UriBuffer};
-use eg_policy::verdict::{Action, RuleId};
+use eg_policy::regex::{Backend, RegexPattern, Shard};
+use eg_policy::verdict::Action;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::feed::Feed;
+use crate::rules;
 
 /// Sets of an index that a rule names.
 const SETS_MAX: usize = 8;
@@ -25,7 +25,7 @@ const HOSTS: [&[u8]; 4] =
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
-    match feed.byte() % 4 {
+    match feed.byte() % 5 {
         0 => {
             if let Ok(names) = NameList::from_file(feed.rest()) {
                 assert_eq!(names.to_file(), feed.rest());
@@ -41,6 +41,7 @@ pub(crate) fn run(bytes: &[u8]) {
                 look_into(index);
             }
         }
+        3 => shard(feed.rest()),
         _ => {
             let mut forged = feed.rest().to_vec();
             forged.extend_from_slice(&xxh3_64(feed.rest()).to_le_bytes());
@@ -60,42 +61,33 @@ fn look_into(index: DomainIndex) {
         set,
         entries: 0,
     };
-    let numbers = (0_u32..).map(ListIndex);
-    let domain_lists = numbers.zip(&sets).map(|(number, _)| number).collect();
-    let rule = CheckedRule {
-        id: RuleId(1),
-        name: "rule".to_owned(),
-        file: String::new(),
-        line: 0,
-        action: Action::Deny,
-        description: None,
-        category: None,
-        tls: None,
-        conditions: Conditions { domain_lists, ..Conditions::default() },
-    };
-    let lists = sets.into_iter().map(list).collect();
-    let policy = CompiledPolicy { rules: vec![rule], lists, default_action: Action::Permit };
-    let loaded = Loaded { index: Arc::new(index), addresses: Vec::new() };
+    let domain_lists = (0_u32..).map(ListIndex).zip(&sets).map(|(number, _)| number).collect();
+    let conditions = Conditions { domain_lists, ..Conditions::default() };
+    let policy = rules::policy(conditions, sets.into_iter().map(list).collect());
+    let loaded = Loaded { index: Arc::new(index), addresses: Vec::new(), regexes: Vec::new() };
     let Ok(ruleset) = build(&policy, loaded) else { return };
     let mut scratch = Scratch::new(&ruleset);
     for host in HOSTS {
-        let mut buffer = UriBuffer::default();
-        let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, host) else { continue };
-        let request = Request {
-            phase: Phase::Request,
-            tunnel: Tunnel::Opaque,
-            method: b"GET",
-            uri: &uri,
-            client: Client {
-                address: [192, 0, 2, 7].into(),
-                user: None,
-                sni: Known::Absent,
-                user_agent: Known::Absent,
-                referer: Known::Absent,
-            },
-            earlier: None,
-        };
-        let verdict = decide(&ruleset, &mut scratch, &request, Moment::from_unix_micros(0));
-        assert!(matches!(verdict.action, Action::Permit | Action::Deny));
+        rules::ask(host, |request| {
+            let verdict = decide(&ruleset, &mut scratch, request, Moment::from_unix_micros(0));
+            assert!(matches!(verdict.action, Action::Permit | Action::Deny));
+        });
+    }
+}
+
+/// A shard whose key and checksum hold, and whatever else stands in it.
+fn shard(bytes: &[u8]) {
+    let patterns = ["ads?[0-9]", "^tracker", "x$"].map(RegexPattern::parse);
+    let uri_regexes = patterns.into_iter().flatten().collect();
+    let policy = rules::policy(Conditions { uri_regexes, ..Conditions::default() }, Vec::new());
+    for plan in policy.shards() {
+        let key = plan.key(Backend::Regex);
+        let mut forged = [b"EGSHARD1", key.as_bytes().as_slice(), bytes].concat();
+        let sum = Digest::of(&forged);
+        forged.extend_from_slice(sum.as_bytes());
+        if let Ok(shard) = Shard::from_bytes(&plan, Backend::Regex, &forged) {
+            assert_eq!(shard.to_bytes().ok(), Some(forged));
+        }
+        assert!(Shard::from_bytes(&plan, Backend::Regex, bytes).is_err());
     }
 }

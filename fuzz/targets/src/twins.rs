@@ -15,6 +15,7 @@ use eg_policy::lists::{AddressList, NameList, read_addresses, read_names};
 use eg_policy::matcher::naive::{NaivePolicy, NaiveSets};
 use eg_policy::matcher::{DomainIndex, write_index};
 use eg_policy::moment::Moment;
+use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::uri::{CanonicalUri, Domain, Form, UriBuffer};
@@ -53,6 +54,18 @@ const CLIENTS: [&str; 6] =
 const DESTINATIONS: [&str; 6] =
     ["192.0.2.0/24", "loopback", "private", "link-local", "any-literal", "2001:db8::1"];
 const AGENTS: [&str; 4] = ["mozilla", "bot", "o", "curl/8"];
+const PATTERNS: [&str; 10] = [
+    "^https?://example",
+    "/a/b$",
+    "a/b",
+    "[^/]*\\.com",
+    "\\.net/",
+    "bot",
+    "(?-i)Mozilla/[0-9]",
+    "^[a-z]+\\.other",
+    "[?]x=[0-9]",
+    "org$",
+];
 const LINES: [&str; 6] = [
     "example.com\n",
     "=www.example.com\n",
@@ -148,6 +161,18 @@ fn policy_text(feed: &mut Feed<'_>) -> String {
                 }
             }
         }
+        let kinds = feed.byte();
+        for (kind, key) in [
+            (0, "match-uri-regex"),
+            (1, "match-sni-regex"),
+            (2, "match-user-agent-regex"),
+            (3, "match-referer-regex"),
+        ] {
+            // Both bits, so that few rules have one.
+            if kinds >> (2 * kind) & 3 == 3 {
+                add(key, feed.pick(&PATTERNS).unwrap_or_default());
+            }
+        }
         if asked(6) {
             add("match-domain-list", feed.pick(&["/l/one", "/l/two"]).unwrap_or_default());
         }
@@ -198,7 +223,10 @@ fn twins(
     let index = DomainIndex::open(write_index(&borrowed, 11));
     assert!(index.is_ok(), "an index of ours does not open: {index:?}");
     let compiled: CompiledPolicy = compile(checked, default_action, lists);
-    let ruleset = build(&compiled, Loaded { index: Arc::new(index.ok()?), addresses });
+    let regexes = compile_all(&compiled, Backend::Regex);
+    assert!(regexes.is_ok(), "no shards: {:?}", regexes.as_ref().err());
+    let regexes = regexes.ok()?;
+    let ruleset = build(&compiled, Loaded { index: Arc::new(index.ok()?), addresses, regexes });
     assert!(ruleset.is_ok(), "no ruleset: {:?}", ruleset.as_ref().err());
     Some((ruleset.ok()?, NaivePolicy::new(compiled, sets)))
 }
