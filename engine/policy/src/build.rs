@@ -97,7 +97,7 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
         return Err(BuildFault::Order { rule: rule.name.clone() });
     }
     let Loaded { index, addresses, regexes } = loaded;
-    let regexes = RegexTable::new(shards(policy, &regexes)?);
+    let regexes = RegexTable::new(shards(policy, &regexes)?, policy.lowered());
     let builder = Builder::new(policy, &index, &addresses)?;
     let mut runs = Runs::default();
     let tables = builder.tables(Arc::clone(&index), regexes, &mut runs)?;

@@ -35,6 +35,12 @@ impl Scratch {
         scratch
     }
 
+    /// Takes away what scanners need.
+    #[cfg(test)]
+    pub(crate) fn lose_memory(&mut self) {
+        self.findings.regexes.lose_memory();
+    }
+
     /// Makes it fit another ruleset. A decision must not meet a scratch that fits a different one.
     pub fn fit(&mut self, rules: &Ruleset) {
         self.findings.fit(&rules.matcher);

@@ -3,7 +3,7 @@
 use crate::compile::CompiledList;
 use crate::digest::Digest;
 use crate::matcher::Matcher;
-use crate::regex::Shard;
+use crate::regex::{Field, Shard};
 use crate::verdict::Action;
 
 pub use crate::check::CheckedRule as Rule;
@@ -60,6 +60,12 @@ impl Ruleset {
     /// The compiled regular expressions, by field and then in order.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {
         self.matcher.tables().regexes.shards()
+    }
+
+    /// How many patterns of server names are looked up as names, and so are in no shard.
+    #[must_use]
+    pub fn lowered(&self) -> usize {
+        Field::ALL.iter().map(|field| self.matcher.tables().regexes.of(*field).lowered()).sum()
     }
 
     /// The rule with this name.

@@ -8,6 +8,7 @@
 //! bench.rs      text, lists and a request line to a verdict
 //! files.rs      grammar, names, faults, files and their order
 //! attributes.rs each attribute, what it matches and what it does not
+//! regex.rs      regular expressions
 //! order.rs      the lowest id wins
 //! lists.rs      list files
 //! evasions.rs   requests that must not slip through
@@ -25,6 +26,10 @@ mod files;
 #[cfg(test)]
 #[path = "spec/attributes.rs"]
 mod attributes;
+
+#[cfg(test)]
+#[path = "spec/regex.rs"]
+mod regex;
 
 #[cfg(test)]
 #[path = "spec/order.rs"]

@@ -351,6 +351,15 @@ fn faults_are_drawn_with_their_line() {
       |
       = help: The language has this attribute, but this version cannot evaluate it, and a condition that is ignored would match too much. Remove the rule for now.
     "#);
+    insta::assert_snapshot!(block("match-uri-regex: /img/(?!new)"), @r#"
+    error[EGP051]: `(?!` looks at text that it does not take: nothing here backtracks on what a client sends
+     --> rules.d/10-test.policy:2:22
+      |
+    2 |     match-uri-regex: /img/(?!new)
+      |                      ^^^^^^^^^^^^
+      |
+      = help: Look-around needs an engine that backtracks, and a client could make that run for ever. Write what must match in one attribute and what must not in an `except-` one, such as `except-uri-regex`.
+    "#);
     insta::assert_snapshot!(block("match-domain: a.example\n    action: dney"), @r#"
     warning[EGP027]: `dney` is no action; the rule denies
      --> rules.d/10-test.policy:3:13

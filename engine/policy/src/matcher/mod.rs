@@ -26,6 +26,8 @@ mod real;
 mod runs;
 mod scan;
 #[cfg(test)]
+mod regex_sentences;
+#[cfg(test)]
 mod sentences;
 mod table;
 mod tables;

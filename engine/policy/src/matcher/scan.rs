@@ -1,13 +1,15 @@
 //! Regular expressions: the patterns of a policy by field, and what a request holds of them.
 //!
+//! Server names have patterns that are names in disguise, which are looked up instead of scanned for.
 //! A field is scanned when a rule asks for it, in each view at most once, and all its patterns in one
 //! pass of each shard. What cannot be scanned counts for rules that block and against rules that permit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::runs::{Candidates, Run, Runs};
 use crate::client::{Known, Request, Unknown};
-use crate::regex::{Field, Hits, Memory, Reading, RegexPattern, Scanned, Shard};
+use crate::regex::{Field, Hits, Memory, Reading, RegexPattern, Scanned, Shard, name};
 use crate::uri::PathKnown;
 
 /// Views of a URI at most; the other fields have one.
@@ -22,9 +24,13 @@ pub(crate) struct RegexTable {
 /// The patterns of one field.
 #[derive(Debug, Default)]
 pub(crate) struct FieldTable {
-    /// Sorted; a pattern's number is its place.
+    /// Those that are scanned for, and behind them those that are looked up; both sorted. A pattern's
+    /// number is its place.
     patterns: Vec<RegexPattern>,
+    scanned: usize,
     shards: Vec<Part>,
+    /// Names in disguise, and the number of the pattern of each.
+    names: HashMap<Box<[u8]>, u32>,
 }
 
 /// A shard in a ruleset.
@@ -41,14 +47,22 @@ pub(crate) struct Part {
 }
 
 impl RegexTable {
-    /// The table of these shards, which are in the order of their fields and patterns.
-    pub(crate) fn new(shards: Vec<Arc<Shard>>) -> Self {
+    /// The table of these shards, which are in the order of their fields and patterns, and of the
+    /// patterns of server names that are looked up.
+    pub(crate) fn new(shards: Vec<Arc<Shard>>, lowered: Vec<RegexPattern>) -> Self {
         let mut table = Self::default();
         for (slot, shard) in shards.into_iter().enumerate() {
             let Some(field) = table.fields.get_mut(shard.field().place()) else { continue };
             let (local, base) = (field.shards.len(), number(field.patterns.len()));
             field.patterns.extend_from_slice(shard.plan().patterns());
             field.shards.push(Part { shard, slot, local, base });
+            field.scanned = field.patterns.len();
+        }
+        if let Some(field) = table.fields.get_mut(Field::Sni.place()) {
+            let names = lowered.iter().zip(number(field.scanned)..);
+            let named = |(pattern, number)| Some((name(pattern)?.into_bytes().into(), number));
+            field.names = names.filter_map(named).collect();
+            field.patterns.extend(lowered);
         }
         table
     }
@@ -81,9 +95,49 @@ impl FieldTable {
         &self.shards
     }
 
+    /// How many patterns are looked up as names.
+    pub(crate) fn lowered(&self) -> usize {
+        self.names.len()
+    }
+
     /// The number of a pattern.
     pub(crate) fn find(&self, pattern: &RegexPattern) -> Option<u32> {
-        self.patterns.binary_search(pattern).ok().map(number)
+        let (scanned, named) = self.patterns.split_at_checked(self.scanned)?;
+        let place = scanned.binary_search(pattern).ok();
+        let named = || named.binary_search(pattern).ok().map(|place| place + scanned.len());
+        place.or_else(named).map(number)
+    }
+
+    /// Finds every pattern that `text` holds. `slot` says what of the memory is a shard's.
+    pub(crate) fn scan(
+        &self,
+        text: &[u8],
+        reading: Reading,
+        memory: &mut Memory,
+        hits: &mut Hits,
+        slot: impl Fn(&Part) -> usize,
+    ) -> Scanned {
+        if !self.names.is_empty() {
+            let mut rest = Some(text);
+            while let Some(name) = rest {
+                if let Some(number) = self.names.get(name) {
+                    hits.add(*number);
+                }
+                let dot = name.iter().position(|byte| *byte == b'.');
+                rest = dot.and_then(|dot| name.get(dot + 1..));
+            }
+        }
+        let mut worst = Scanned::Fully;
+        if !self.shards.is_empty() {
+            memory.hold(text);
+        }
+        for part in &self.shards {
+            match memory.scan(&part.shard, slot(part), part.base, reading, hits) {
+                Scanned::Fully => {}
+                Scanned::Broken => worst = Scanned::Broken,
+            }
+        }
+        worst
     }
 }
 
@@ -179,6 +233,12 @@ impl RegexFindings {
         }
     }
 
+    /// Takes away what scanners need of a thread.
+    #[cfg(test)]
+    pub(crate) fn lose_memory(&mut self) {
+        self.memory = Memory::default();
+    }
+
     /// Forgets the request before.
     pub(crate) fn clear(&mut self) {
         for texts in &mut self.fields {
@@ -199,16 +259,17 @@ impl RegexFindings {
         let Self { memory, fields } = self;
         let texts = fields.get_mut(field.place())?;
         if texts.looked.is_none() {
-            let shards = &table.of(field).shards;
+            let table = table.of(field);
             let mut worst = Scanned::Fully;
-            let mut scan = |text: &[u8], hits: &mut Hits| {
-                memory.hold(text);
-                for part in shards {
-                    match memory.scan(&part.shard, part.slot, part.base, reading, hits) {
-                        Scanned::Fully => {}
-                        Scanned::Broken => worst = Scanned::Broken,
-                    }
-                }
+            let mut scan = |text: &[u8], hits: &mut Hits| match table.scan(
+                text,
+                reading,
+                memory,
+                hits,
+                |part| part.slot,
+            ) {
+                Scanned::Fully => {}
+                Scanned::Broken => worst = Scanned::Broken,
             };
             texts.count = match (field, known(request, field)) {
                 (Field::Uri, _) => {

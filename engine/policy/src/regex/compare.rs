@@ -78,20 +78,8 @@ impl Comparer {
         }
         self.fit(rules, field);
         self.hits.clear();
-        self.memory.hold(text);
-        let mut scanned = Scanned::Fully;
-        for part in table.shards() {
-            match self.memory.scan(
-                &part.shard,
-                part.local,
-                part.base,
-                Reading::Whole,
-                &mut self.hits,
-            ) {
-                Scanned::Fully => {}
-                Scanned::Broken => scanned = Scanned::Broken,
-            }
-        }
+        let scanned =
+            table.scan(text, Reading::Whole, &mut self.memory, &mut self.hits, |part| part.local);
         let disagreement = |number: usize| {
             let pattern = table.patterns().get(number)?;
             let of_shard = match (scanned, u32::try_from(number).is_ok_and(|n| self.hits.has(n))) {
@@ -114,6 +102,12 @@ impl Comparer {
             *next = first.saturating_add(OTHERS) % count;
         }
         disagreements
+    }
+
+    /// Takes away what scanners need.
+    #[cfg(test)]
+    pub(crate) fn lose_memory(&mut self) {
+        self.memory = Memory::default();
     }
 
     fn fit(&mut self, rules: &Ruleset, field: Field) {

@@ -3,7 +3,8 @@
 //! ```text
 //! dialect.rs   what a pattern may be        prescan.rs  the constructs that need backtracking, by name
 //! faults.rs    why a pattern is refused     print.rs    a pattern as Hyperscan is told it
-//! plan.rs      patterns cut into shards     shard.rs    one shard, compiled
+//! lower.rs     names written as patterns    plan.rs     patterns cut into shards
+//! shard.rs     one shard, compiled
 //! stored.rs    a shard as bytes             scanner.rs  what every scanner does, and its memory
 //! intel.rs     Hyperscan                    automata.rs regex-automata, which takes what is left
 //! library.rs   which Hyperscan this is      selftest.rs known answers, asked at start
@@ -18,6 +19,7 @@ mod faults;
 mod prescan;
 mod dialect;
 mod print;
+mod lower;
 mod plan;
 mod scanner;
 #[cfg(feature = "hyperscan")]
@@ -33,6 +35,8 @@ mod selftest;
 mod compare;
 #[cfg(test)]
 mod real;
+#[cfg(test)]
+mod tests;
 
 pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
@@ -42,4 +46,5 @@ pub use plan::{Backend, Field, SHARD_PATTERNS_MAX, ShardPlan};
 pub use selftest::{SelfTestFault, self_test};
 pub use shard::{Placed, Shard, ShardFault, compile_all};
 
+pub(crate) use lower::name;
 pub(crate) use scanner::{Hits, Memory, Reading, Scanned};

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::dialect::RegexPattern;
 use super::library;
+use super::lower;
 use crate::check::Conditions;
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
@@ -154,15 +155,36 @@ impl ShardPlan {
 }
 
 impl CompiledPolicy {
-    /// The shards that the patterns of all rules make, by field and then in order.
+    /// The shards that the patterns of all rules make, by field and then in order, without those that
+    /// are [lowered](Self::lowered).
     #[must_use]
     pub fn shards(&self) -> Vec<ShardPlan> {
         let of_field = |field: Field| {
-            let rules = self.rules.iter().flat_map(move |rule| field.of(&rule.conditions));
-            let patterns: BTreeSet<&RegexPattern> = rules.collect();
-            cut(field, patterns.into_iter().cloned())
+            let scanned = |pattern: &&RegexPattern| !is_lowered(field, pattern);
+            cut(field, self.patterns(field).into_iter().filter(scanned).cloned())
         };
         Field::ALL.into_iter().flat_map(of_field).collect()
+    }
+
+    /// The patterns of server names that are a name in disguise, sorted, each once. They are in no
+    /// shard: such a name is looked up.
+    #[must_use]
+    pub fn lowered(&self) -> Vec<RegexPattern> {
+        let patterns = self.patterns(Field::Sni).into_iter();
+        patterns.filter(|pattern| is_lowered(Field::Sni, pattern)).cloned().collect()
+    }
+
+    /// The patterns of a field, sorted, each once.
+    fn patterns(&self, field: Field) -> BTreeSet<&RegexPattern> {
+        self.rules.iter().flat_map(|rule| field.of(&rule.conditions)).collect()
+    }
+}
+
+/// Whether a pattern is looked up as a name.
+fn is_lowered(field: Field, pattern: &RegexPattern) -> bool {
+    match field {
+        Field::Sni => lower::name(pattern).is_some(),
+        Field::Uri | Field::UserAgent | Field::Referer => false,
     }
 }
 

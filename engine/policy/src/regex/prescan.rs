@@ -17,7 +17,7 @@ const GROUPS: &[(&str, Refusal)] = &[
     ("(?<!", look_around),
     ("(?>", possessive),
     ("(?(", steering),
-    ("(?R", steering),
+    ("(?R)", steering),
     ("(?&", steering),
     ("(?P>", steering),
     ("(?P=", back_reference),

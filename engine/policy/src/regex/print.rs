@@ -116,6 +116,9 @@ fn write_group(tree: &Hir, case: Case, text: &mut String) -> Result<(), Unprinta
     if let HirKind::Class(_) = tree.kind() {
         return write(tree, case, text);
     }
+    if let HirKind::Capture(capture) = tree.kind() {
+        return write_group(&capture.sub, case, text);
+    }
     text.push_str("(?:");
     write(tree, case, text)?;
     text.push(')');

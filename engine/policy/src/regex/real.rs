@@ -1,14 +1,33 @@
-//! Real patterns: every one is taken by a scanner or refused with a reason, and the counts are known.
+//! Real patterns: every one is taken by a scanner or refused with a reason, and what is found in real
+//! texts is what each pattern finds alone.
 //!
-//! Where the data is not there, the test says so and passes.
+//! A part of the texts is looked at; `EG_WHOLE_DATA=1 cargo test -p eg-policy --lib regex::real` looks
+//! at all of them, for about a minute. Where the data is not there, the test says so and passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+
+use regex_automata::meta::{Config, Regex};
+use regex_automata::util::syntax;
 
 use super::dialect::RegexPattern;
-use super::plan::Field;
+use super::plan::{Backend, Field};
+use super::scanner::{Hits, Memory, Reading, Scanned};
+use super::shard::{Placed, compile_all};
+use crate::build::{Loaded, build};
+use crate::check::{CheckedRule, Conditions};
+use crate::compile::CompiledPolicy;
+use crate::decide::{Scratch, decide};
+use crate::matcher::naive::{NaivePolicy, NaiveSets};
+use crate::matcher::testing::Ask;
+use crate::matcher::{DomainIndex, write_index};
+use crate::moment::Moment;
 use crate::real_data::{folder_or_skip, say};
+use crate::ruleset::Ruleset;
+use crate::uri::{CanonicalUri, Form, UriBuffer};
+use crate::verdict::{Action, RuleId};
 
 /// The patterns of the file, by their fields.
 fn tsv(data: &Path) -> Vec<(Field, String)> {
@@ -30,148 +49,200 @@ fn tsv(data: &Path) -> Vec<(Field, String)> {
 
 /// The list of pi-hole users.
 fn pihole(data: &Path) -> Vec<(Field, String)> {
-    let mut text = String::new();
-    let file = std::fs::File::open(data.join("regex/pihole-host-regex-23k.txt.gz")).unwrap();
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let text = unpacked(&data.join("regex/pihole-host-regex-23k.txt.gz"));
     text.lines().map(|line| (Field::Sni, line.to_owned())).collect()
 }
 
-#[test]
-fn explore() {
-    let Some(data) = folder_or_skip("regex: real patterns") else { return };
-    for (name, all) in [("tsv", tsv(&data)), ("pihole", pihole(&data))] {
-        let mut codes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut longest = 0;
-        for (field, text) in &all {
-            longest = longest.max(text.len());
-            let key = match RegexPattern::parse(text) {
-                Ok(pattern) => match pattern.fits_every(*field) {
-                    Ok(()) => "ok".to_owned(),
-                    Err(fault) => format!("broad {fault}"),
-                },
-                Err(fault) => format!(
-                    "{} {}",
-                    fault.code(),
-                    fault.to_string().chars().take(140).collect::<String>()
-                ),
-            };
-            codes.entry(key).or_default().push(text.clone());
-        }
-        say(&format!("== {name}: {} longest {longest}\n", all.len()));
-        for (key, texts) in codes {
-            say(&format!("{} x {key}\n", texts.len()));
-            if key != "ok" {
-                for text in texts.iter().take(6) {
-                    say(&format!("      {}\n", text.chars().take(160).collect::<String>()));
-                }
-            }
-        }
-    }
+fn unpacked(path: &Path) -> String {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    text
 }
 
-#[test]
-fn explore_compile() {
-    use super::plan::{Backend, ShardPlan};
-    use super::shard::{Placed, Shard};
-    let Some(data) = folder_or_skip("regex: real patterns") else { return };
-    for (name, all) in [("tsv", tsv(&data)), ("pihole", pihole(&data))] {
-        for field in Field::ALL {
-            let patterns: std::collections::BTreeSet<RegexPattern> = all
-                .iter()
-                .filter(|(of, _)| *of == field)
-                .filter_map(|(_, text)| RegexPattern::parse(text).ok())
-                .collect();
-            let patterns: Vec<RegexPattern> = patterns.into_iter().collect();
-            for chunk in patterns.chunks(600) {
-                let plan = ShardPlan::new(field, chunk.to_vec());
-                for backend in [Backend::Hyperscan, Backend::Regex] {
-                    let start = std::time::Instant::now();
-                    let shard = Shard::compile(&plan, backend).unwrap();
-                    let compiled = start.elapsed();
-                    let start = std::time::Instant::now();
-                    let bytes = shard.to_bytes().unwrap();
-                    let wrote = start.elapsed();
-                    let start = std::time::Instant::now();
-                    let again = Shard::from_bytes(&plan, backend, &bytes).unwrap();
-                    let read = start.elapsed();
-                    assert!(again.placed().eq(shard.placed()));
-                    let left: Vec<&str> = shard
-                        .placed()
-                        .filter(|(_, placed)| *placed == Placed::Fallback)
-                        .map(|(p, _)| p.as_str())
-                        .collect();
-                    say(&format!(
-                        "{name} {field:?} {backend:?}: {} patterns, {} expressions, {} in fallback, {} bytes; compile {compiled:?} write {wrote:?} read {read:?}\n",
-                        chunk.len(),
-                        shard.expressions.len(),
-                        left.len(),
-                        bytes.len()
-                    ));
-                    if backend == Backend::Hyperscan {
-                        for text in left {
-                            say(&format!("      {text}\n"));
-                        }
-                    }
-                }
-                if name == "pihole" {
-                    break;
-                }
-            }
-        }
-    }
+/// Every so many texts, unless all are asked for.
+fn sampled(texts: Vec<String>, every: usize) -> Vec<String> {
+    let every = if std::env::var_os("EG_WHOLE_DATA").is_some() { 1 } else { every };
+    texts.into_iter().step_by(every).collect()
 }
 
-#[test]
-fn explore_flags() {
-    use hyperscan::{BlockDatabase, Builder as _, Pattern, PatternFlags, Patterns};
-    let Some(data) = folder_or_skip("regex: real patterns") else { return };
-    let all = tsv(&data);
-    let patterns: std::collections::BTreeSet<RegexPattern> = all
+/// A policy with one rule a pattern, all of one field.
+fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
+    let rules = (1..).zip(patterns).map(|(id, pattern)| {
+        let mut conditions = Conditions::default();
+        match field {
+            Field::Uri => conditions.uri_regexes.push(pattern.clone()),
+            Field::Sni => conditions.sni_regexes.push(pattern.clone()),
+            Field::UserAgent => conditions.user_agent_regexes.push(pattern.clone()),
+            Field::Referer => conditions.referer_regexes.push(pattern.clone()),
+        }
+        CheckedRule {
+            id: RuleId(id),
+            name: format!("rule-{id}"),
+            file: "real.policy".into(),
+            line: id,
+            action: Action::Deny,
+            description: None,
+            category: None,
+            tls: None,
+            conditions,
+        }
+    });
+    CompiledPolicy { rules: rules.collect(), lists: Vec::new(), default_action: Action::Permit }
+}
+
+fn ruleset(policy: &CompiledPolicy) -> Ruleset {
+    let index = Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap());
+    let regexes = compile_all(policy, Backend::built_in()).unwrap();
+    build(policy, Loaded { index, addresses: Vec::new(), regexes }).unwrap()
+}
+
+/// The patterns of one field that are taken, sorted and each once.
+fn taken(all: &[(Field, String)], field: Field) -> Vec<RegexPattern> {
+    let of_field = all.iter().filter(|(of, _)| *of == field);
+    let taken: BTreeSet<RegexPattern> =
+        of_field.filter_map(|(_, text)| RegexPattern::parse(text).ok()).collect();
+    taken.into_iter().collect()
+}
+
+/// How many patterns went where.
+fn placed(rules: &Ruleset) -> (usize, usize, usize) {
+    let placed: Vec<Placed> =
+        rules.shards().flat_map(|shard| shard.placed().map(|(_, placed)| placed)).collect();
+    let of = |which| placed.iter().filter(|placed| **placed == which).count();
+    (of(Placed::Hyperscan), of(Placed::Fallback), rules.lowered())
+}
+
+/// Compares what the shards find in each text with what every pattern finds alone; how many were found.
+fn compare(rules: &Ruleset, field: Field, texts: &[Vec<u8>]) -> usize {
+    let table = rules.matcher.tables().regexes.of(field);
+    let (mut memory, mut hits) = (Memory::default(), Hits::default());
+    memory.fit(table.shards().iter().map(|part| &*part.shard));
+    hits.fit(table.patterns().len());
+    let found: Vec<BTreeSet<u32>> = texts
         .iter()
-        .filter(|(of, _)| *of == Field::Uri)
-        .filter_map(|(_, text)| RegexPattern::parse(text).ok())
+        .map(|text| {
+            hits.clear();
+            let scanned =
+                table.scan(text, Reading::Whole, &mut memory, &mut hits, |part| part.local);
+            assert_eq!(scanned, Scanned::Fully);
+            hits.numbers().iter().copied().collect()
+        })
         .collect();
-    let patterns: Vec<RegexPattern> = patterns.into_iter().take(600).collect();
-    let build = |texts: Vec<String>, flags: PatternFlags| {
-        let mut texts = texts;
-        loop {
-            let start = std::time::Instant::now();
-            let set = Patterns(
-                texts
-                    .iter()
-                    .map(|text| Pattern {
-                        expression: text.clone(),
-                        flags,
-                        id: None,
-                        ext: hyperscan::ExprExt::default(),
-                        som: None,
-                    })
-                    .collect(),
-            );
-            let got: Result<BlockDatabase, _> = set.build();
-            match got {
-                Ok(db) => {
-                    say(&format!(
-                        "{flags:?} {} in {:?} {} bytes\n",
-                        texts.len(),
-                        start.elapsed(),
-                        db.size().unwrap()
-                    ));
-                    return;
-                }
-                Err(hyperscan::Error::Hyperscan(hyperscan::HsError::CompileError(fault))) => {
-                    texts.remove(fault.expression().unwrap());
-                }
-                Err(other) => panic!("{other}"),
-            }
+    let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(true);
+    for (number, pattern) in (0..).zip(table.patterns()) {
+        let config = Config::new().utf8_empty(false);
+        let mut builder = Regex::builder();
+        let alone = builder.configure(config).syntax(syntax).build(pattern.as_str()).unwrap();
+        for (text, found) in texts.iter().zip(&found) {
+            let text_shown = String::from_utf8_lossy(text);
+            assert_eq!(found.contains(&number), alone.is_match(text), "{pattern} in {text_shown}");
         }
-    };
-    build(
-        patterns.iter().map(|p| p.as_str().to_owned()).collect(),
-        PatternFlags::CASELESS | PatternFlags::SINGLEMATCH,
-    );
-    build(
-        patterns.iter().map(|p| super::print::print(&p.tree().unwrap()).unwrap().text).collect(),
-        PatternFlags::SINGLEMATCH | PatternFlags::CASELESS,
-    );
+    }
+    assert_eq!(rules.shards().map(super::Shard::faults).sum::<u64>(), 0);
+    found.iter().map(BTreeSet::len).sum()
+}
+
+/// What becomes of each pattern, as `code -> how many`.
+fn outcomes(all: &[(Field, String)]) -> BTreeMap<String, usize> {
+    let mut outcomes = BTreeMap::new();
+    for (field, text) in all {
+        let outcome = match RegexPattern::parse(text) {
+            Ok(pattern) => match pattern.fits_every(*field) {
+                Ok(()) => "taken".to_owned(),
+                Err(fault) => fault.code().to_string(),
+            },
+            Err(fault) => {
+                assert!(!fault.to_string().is_empty());
+                fault.code().to_string()
+            }
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    outcomes
+}
+
+#[test]
+fn every_real_pattern_is_taken_or_refused_with_a_reason() {
+    let Some(data) = folder_or_skip("regex: real patterns") else { return };
+    let count =
+        |all: &[(Field, String)]| -> Vec<(String, usize)> { outcomes(all).into_iter().collect() };
+    let expected = [("EGP050", 8), ("EGP051", 40), ("EGP052", 1), ("EGP055", 1), ("taken", 3_412)];
+    assert_eq!(count(&tsv(&data)), expected.map(|(code, count)| (code.to_owned(), count)));
+    assert_eq!(count(&pihole(&data)), [("taken".to_owned(), 23_828)]);
+}
+
+#[test]
+fn real_uris_find_what_each_pattern_finds_alone() {
+    let Some(data) = folder_or_skip("regex: patterns of URIs") else { return };
+    let patterns = taken(&tsv(&data), Field::Uri);
+    let policy = policy(Field::Uri, &patterns);
+    let rules = ruleset(&policy);
+    if cfg!(feature = "hyperscan") {
+        assert_eq!(placed(&rules), (975, 23, 0));
+    }
+    let rows = unpacked(&data.join("urls/requests.tsv.gz"));
+    let raw = rows.lines().filter_map(|row| row.split('\t').next()).map(str::to_owned).collect();
+    let raw = sampled(raw, 41);
+    let mut buffer = UriBuffer::default();
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for raw in &raw {
+        if let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, raw.as_bytes()) {
+            texts.extend(uri.views().map(|view| view.text().to_vec()));
+        }
+    }
+    let found = compare(&rules, Field::Uri, &texts);
+    say(&format!("URIs: {} patterns, {} texts, {found} found\n", patterns.len(), texts.len()));
+    assert!(found > texts.len() / 50, "{found}");
+
+    let naive = NaivePolicy::new(policy, NaiveSets::default());
+    let mut scratch = Scratch::new(&rules);
+    let now = Moment::from_unix_micros(0);
+    let mut denied = 0;
+    for raw in raw.iter().step_by(7) {
+        Ask::get(raw).with(|request| {
+            let verdict = decide(&rules, &mut scratch, request, now);
+            assert_eq!(verdict, naive.decide(request, now), "{raw}");
+            denied += usize::from(verdict.action.blocks());
+        });
+    }
+    assert!(denied > 0);
+}
+
+#[test]
+fn real_server_names_find_what_each_pattern_finds_alone() {
+    let Some(data) = folder_or_skip("regex: patterns of server names") else { return };
+    let all = [tsv(&data), pihole(&data)].concat();
+    let patterns = taken(&all, Field::Sni);
+    let rules = ruleset(&policy(Field::Sni, &patterns));
+    if cfg!(feature = "hyperscan") {
+        assert_eq!(placed(&rules), (312, 0, 23_670));
+    }
+    let umbrella = unpacked(&data.join("topsites/umbrella-top-100k.txt.gz"));
+    let mut names = sampled(umbrella.lines().map(str::to_owned).collect(), 997);
+    let listed = patterns.iter().step_by(331).filter_map(super::name);
+    for name in listed {
+        names.extend([format!("www.{name}"), format!("x{name}"), format!("{name}.example")]);
+        names.push(name);
+    }
+    let texts: Vec<Vec<u8>> = names.into_iter().map(String::into_bytes).collect();
+    let found = compare(&rules, Field::Sni, &texts);
+    say(&format!("names: {} patterns, {} texts, {found} found\n", patterns.len(), texts.len()));
+    assert!(found >= 2 * patterns.len() / 331, "{found}");
+}
+
+#[test]
+fn real_user_agents_find_what_each_pattern_finds_alone() {
+    let Some(data) = folder_or_skip("regex: patterns of user agents") else { return };
+    let patterns = taken(&tsv(&data), Field::UserAgent);
+    let rules = ruleset(&policy(Field::UserAgent, &patterns));
+    if cfg!(feature = "hyperscan") {
+        assert_eq!(placed(&rules), (2_245, 1, 0));
+    }
+    let agents = unpacked(&data.join("user-agents/user-agents.txt.gz"));
+    let agents = sampled(agents.lines().map(str::to_owned).collect(), 53);
+    let texts: Vec<Vec<u8>> = agents.into_iter().map(String::into_bytes).collect();
+    let found = compare(&rules, Field::UserAgent, &texts);
+    say(&format!("agents: {} patterns, {} texts, {found} found\n", patterns.len(), texts.len()));
+    assert!(found > texts.len(), "{found}");
 }

@@ -171,8 +171,8 @@ impl Hits {
         word.is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
-    /// There is room for every number, so this never allocates.
-    fn add(&mut self, number: u32) {
+    /// Adds a number; there is room for every one, so this never allocates.
+    pub(crate) fn add(&mut self, number: u32) {
         let Some(word) = self.seen.get_mut(number as usize / 64) else { return };
         let bit = 1 << (number % 64);
         if *word & bit == 0 && self.numbers.len() < self.numbers.capacity() {

@@ -191,12 +191,14 @@ pub(crate) fn ask<T>(rules: &Ruleset, line: &str, look: impl FnOnce(&Verdict<'_>
         other => panic!("no phase {other}"),
     };
     let (mut client, mut sni, mut agent) = (IpAddr::from([192, 0, 2, 10]), None, None);
+    let mut referer = None;
     let mut tunnel = Tunnel::Opaque;
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
             ("sni", text) => sni = Some(bytes(text)),
             ("ua", text) => agent = Some(bytes(text)),
+            ("referer", text) => referer = Some(bytes(text)),
             ("tunnel", "decrypted") => tunnel = Tunnel::Decrypted,
             (key, _) => panic!("no key {key}"),
         }
@@ -212,7 +214,7 @@ pub(crate) fn ask<T>(rules: &Ruleset, line: &str, look: impl FnOnce(&Verdict<'_>
         None => Known::Absent,
     };
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
-    let referer = Known::Absent;
+    let referer = referer.as_deref().map_or(Known::Absent, Known::Is);
     let client = Client { address: client, user: None, sni, user_agent, referer };
     let request = Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None };
     look(&decide(rules, &mut Scratch::new(rules), &request, Moment::from_unix_micros(0)))
