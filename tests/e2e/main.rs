@@ -4,6 +4,8 @@
 mod stage;
 
 #[cfg(test)]
+mod canonical;
+#[cfg(test)]
 mod deny;
 #[cfg(test)]
 mod engine_gone;
@@ -11,6 +13,8 @@ mod engine_gone;
 mod evasions;
 #[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod odd_urls;
 #[cfg(test)]
 mod permit;
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
 //! pair                          two engines and one connector
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
+//! witness                       a Squid without us, and what it does by itself
 //! ```
 
 pub mod browser;
@@ -31,3 +32,4 @@ pub mod squid;
 pub mod tls;
 pub mod trail;
 pub mod wait;
+pub mod witness;

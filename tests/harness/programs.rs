@@ -22,14 +22,7 @@ impl Programs {
     ///
     /// If one is missing; the message says how to build it.
     pub fn beside_this_one() -> Result<Self> {
-        let own = std::env::current_exe().context("cannot tell where this program lies")?;
-        let folder = own.parent().context("this program lies in no folder")?;
-        // Tests lie one folder deeper, in `deps`.
-        let folder = match folder.file_name() {
-            Some(name) if name == "deps" => folder.parent().unwrap_or(folder),
-            Some(_) | None => folder,
-        };
-        Self::in_folder(folder)
+        Self::in_folder(&own_folder()?)
     }
 
     /// Those in `folder`.
@@ -51,6 +44,29 @@ impl Programs {
             portal: find("enforcegate-portal")?,
         })
     }
+}
+
+/// A program of the harness itself, beside the running test or chore.
+///
+/// # Errors
+///
+/// If it is missing.
+pub fn beside_this_one(name: &str) -> Result<PathBuf> {
+    let path = own_folder()?.join(name);
+    anyhow::ensure!(path.is_file(), "`{}` is not there: build `eg-tests`", path.display());
+    Ok(path)
+}
+
+/// The folder that cargo builds programs into.
+fn own_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program lies")?;
+    let folder = own.parent().context("this program lies in no folder")?;
+    // Tests lie one folder deeper, in `deps`.
+    let folder = match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent().unwrap_or(folder),
+        Some(_) | None => folder,
+    };
+    Ok(folder.to_path_buf())
 }
 
 /// A program of the system: on `PATH` or where Debian keeps those of root.

@@ -13,11 +13,13 @@ pub const FOLDER_VARIABLE: &str = "EG_SHARED_DATA";
 /// The file that names the tests that were left out, a line each.
 pub const SKIPPED_VARIABLE: &str = "EG_TESTS_SKIPPED";
 
-/// The folder of the workspace that this was built from.
+/// The folder of the workspace. Cargo says where that is, at run time: with a build folder that clones
+/// share, the program may have been built from another one. Without cargo it is the one it was built from.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR");
+    let own = own.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().map_or_else(|| own.clone(), Path::to_path_buf)
 }
 
 /// A file or folder of the large data, where it is there.

@@ -13,6 +13,7 @@ mod bench_regex;
 mod bench_failover;
 mod demo;
 mod diff_regex;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -51,6 +52,15 @@ enum Chore {
     Tidy,
     /// Holds the scanners of regexes against an answer that was worked out apart from them
     DiffRegex(diff_regex::Wish),
+    /// Lets libFuzzer look for bytes that break what must hold; 1 where it finds some
+    Fuzz {
+        /// How long it looks, over all targets
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+        /// One target alone, a folder of fuzz/seeds
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// Measures, and writes the result below benches/record
     Bench {
         #[command(subcommand)]
@@ -79,6 +89,7 @@ fn main() -> ExitCode {
         Chore::Test => test::run(),
         Chore::Tidy => tidy::run(),
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
+        Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),

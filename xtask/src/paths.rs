@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The folder of the workspace.
+/// The folder of the workspace. Cargo says where that is, at run time: with a build folder that clones
+/// share, the program may have been built from another one.
 pub(crate) fn root() -> Result<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .context("CARGO_MANIFEST_DIR is not set: run it as `cargo xtask`")?;
+    Path::new(&own)
         .parent()
         .map(Path::to_path_buf)
-        .context("xtask has no parent folder: run it from the clone that it was built from")
+        .context("the folder of xtask has no parent: run it from a clone")
 }
 
 /// Whether this is a build server, where the clone is new each time.

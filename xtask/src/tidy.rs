@@ -14,7 +14,7 @@ use crate::{paths, say, steps};
 const LINES_MAX: usize = 600;
 
 /// Who may depend on whom: the table of ARCHITECTURE.md. Nobody depends on the engine.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("eg-proto", &[]),
     ("eg-settings", &[]),
     ("eg-policy", &[]),
@@ -22,8 +22,9 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("eg-connector", &["eg-proto", "eg-settings"]),
     ("eg-portal", &["eg-proto", "eg-settings"]),
     ("eg-ctl", &["eg-policy", "eg-settings"]),
-    ("eg-tests", &["eg-proto"]),
+    ("eg-tests", &["eg-connector", "eg-policy", "eg-proto"]),
     ("eg-benches", &["eg-tests"]),
+    ("eg-fuzz", &["eg-connector", "eg-policy", "eg-proto"]),
     ("xtask", &["eg-benches", "eg-tests"]),
 ];
 

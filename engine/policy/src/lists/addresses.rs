@@ -1,5 +1,7 @@
 //! Lists of addresses: a plain file to merged ranges, and the set's own file.
 
+use std::net::IpAddr;
+
 use super::line::{Content, content, lines};
 use super::names::set_file;
 use super::report::{ListFault, ListReport, RefusedLine};
@@ -51,8 +53,7 @@ impl AddressList {
     /// [`ListFault::NotASet`] where it is not exactly what [`to_file`](Self::to_file) writes.
     pub fn from_file(bytes: &[u8]) -> Result<Self, ListFault> {
         let (count, text) = set_file(bytes, MAGIC)?;
-        let ranges: Option<Vec<_>> =
-            text.split_terminator('\n').map(|line| parse_range(line).ok()).collect();
+        let ranges: Option<Vec<_>> = text.split_terminator('\n').map(range_of_line).collect();
         let ranges = ranges.ok_or(ListFault::NotASet { reason: "a line is not a range" })?;
         let list = Self { ranges };
         if list.len() != count
@@ -97,6 +98,15 @@ pub fn read_addresses(bytes: &[u8]) -> Result<(AddressList, ListReport), ListFau
     report.accepted = u64::try_from(ranges.len()).unwrap_or(u64::MAX);
     report.duplicates = u64::try_from(read).unwrap_or(u64::MAX).saturating_sub(report.accepted);
     Ok((AddressList { ranges: merge(ranges) }, report))
+}
+
+/// A line of the file form. Addresses are taken as they stand: a large IPv6 network may end among the
+/// mapped addresses, `::/80` does, and its end is no IPv4 address.
+fn range_of_line(line: &str) -> Option<AddressRange> {
+    let (first, last) = line.split_once('-')?;
+    let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
+    let sound = first.is_ipv4() == last.is_ipv4() && first <= last && first.to_canonical() == first;
+    sound.then_some(AddressRange { first, last })
 }
 
 /// Joins sorted ranges that overlap or touch.

@@ -117,8 +117,12 @@ pub(super) fn set_file<'b>(bytes: &'b [u8], magic: &str) -> Result<(u64, &'b str
     let text = std::str::from_utf8(bytes).map_err(|_| fault("it is not text"))?;
     let rest = text.strip_prefix(magic).ok_or_else(|| fault("its first words are others"))?;
     let (count, rest) = rest.split_once('\n').ok_or_else(|| fault("it has no first line"))?;
-    let count = count.parse().map_err(|_| fault("it has no number of entries"))?;
-    Ok((count, rest))
+    let number: u64 = count.parse().map_err(|_| fault("it has no number of entries"))?;
+    // A sign or a zero in front is not what was written.
+    if number.to_string() != count {
+        return Err(fault("it has no number of entries"));
+    }
+    Ok((number, rest))
 }
 
 /// The names of a list file, plain or gzip.

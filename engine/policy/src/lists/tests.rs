@@ -116,6 +116,8 @@ fn a_set_survives_its_file_and_nothing_else_is_one() {
         "enforcegate-names 1 1\nA\n",
         "enforcegate-names 1 1\na",
         "enforcegate-names 1 1\n\n",
+        "enforcegate-names 1 01\na\n",
+        "enforcegate-names 1 +1\na\n",
     ] {
         assert!(NameList::from_file(bad.as_bytes()).is_err(), "{bad:?}");
     }
@@ -137,10 +139,19 @@ fn addresses_are_merged() {
     );
     assert_eq!((report.accepted, report.duplicates, report.refused_count), (5, 1, 2));
     assert_eq!(AddressList::from_file(&list.to_file()).unwrap(), list);
+    // `::/80` ends with the last mapped address.
+    let (wide, _) = read_addresses(b"::/80\n::/0\n::ffff:0:0/95\n").unwrap();
+    assert_eq!(AddressList::from_file(&wide.to_file()).unwrap(), wide);
+    let (wide, _) = read_addresses(b"::/80\n").unwrap();
+    assert_eq!(wide.to_file(), b"enforcegate-addresses 1 1\n::-::ffff:255.255.255.255\n");
+    assert_eq!(AddressList::from_file(&wide.to_file()).unwrap(), wide);
     for bad in [
         "",
         "enforcegate-addresses 1 1\n",
         "enforcegate-addresses 1 1\n10.0.0.0/8\n",
+        "enforcegate-addresses 1 1\n10.0.0.2-10.0.0.1\n",
+        "enforcegate-addresses 1 1\n10.0.0.2-::\n",
+        "enforcegate-addresses 1 1\n::ffff:10.0.0.1-::ffff:10.0.0.1\n",
         "enforcegate-addresses 1 2\n10.0.0.1-10.0.0.1\n10.0.0.2-10.0.0.2\n",
     ] {
         assert!(AddressList::from_file(bad.as_bytes()).is_err(), "{bad:?}");

@@ -15,7 +15,7 @@ mod agent;
 mod anchor;
 mod hashset;
 mod lookup;
-#[cfg(test)]
+#[cfg(any(test, feature = "naive"))]
 pub mod naive;
 mod network;
 mod places;

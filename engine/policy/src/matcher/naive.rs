@@ -1,7 +1,7 @@
 //! The slow twin: every rule, every value, one after another, as SPEC 3 and 4 say it.
 //!
 //! It shares nothing with the tables but the types, so that the two cannot be wrong in the same way.
-//! For tests only.
+//! For tests and fuzz targets only: no program turns the feature `naive` on.
 
 #[path = "naive_scan.rs"]
 mod scan;

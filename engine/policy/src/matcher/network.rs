@@ -84,7 +84,11 @@ impl Holders {
 /// Cuts a range into the fewest CIDRs; none where it has two families or ends before it begins.
 pub(crate) fn cidrs(range: AddressRange, found: &mut Vec<Cidr>) {
     let (family, first) = split(range.first);
-    let (other, last) = split(range.last);
+    // A large IPv6 network may end among the mapped addresses, as `::/80` does; its end is no IPv4 one.
+    let (other, last) = match (family, range.last) {
+        (Version::V6, IpAddr::V6(last)) => (Version::V6, last.to_bits()),
+        (Version::V4 | Version::V6, last) => split(last),
+    };
     if family != other {
         return;
     }
@@ -219,4 +223,52 @@ impl Family {
 /// A place as a number; lists are bounded far below this.
 fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::parse_range;
+
+    #[test]
+    fn ranges_are_cut_whole() {
+        for (range, count) in [
+            ("10.0.0.1", 1),
+            ("10.0.0.0/8", 1),
+            ("0.0.0.0/0", 1),
+            ("10.0.0.1-10.0.0.6", 4),
+            ("::ffff:10.0.0.0/104", 1),
+            ("2001:db8::/32", 1),
+            ("::/0", 1),
+            // These end among the mapped addresses.
+            ("::/80", 1),
+            ("::fffe:0:0/95", 1),
+            ("::/64", 1),
+        ] {
+            let range = parse_range(range).unwrap();
+            let mut found = Vec::new();
+            cidrs(range, &mut found);
+            assert_eq!(found.len(), count, "{range:?}");
+            let (family, first) = split(range.first);
+            let last = match range.last {
+                IpAddr::V4(last) => u128::from(last.to_bits()),
+                IpAddr::V6(last) => last.to_bits(),
+            };
+            assert!(found.iter().all(|cidr| cidr.family == family), "{range:?}");
+            assert_eq!(found.first().map(|cidr| cidr.first), Some(first), "{range:?}");
+            assert_eq!(found.last().map(|cidr| cidr.last), Some(last), "{range:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_holds_nothing() {
+        for (first, last) in [("10.0.0.2", "10.0.0.1"), ("10.0.0.1", "::"), ("::", "10.0.0.1")] {
+            let mut found = Vec::new();
+            cidrs(
+                AddressRange { first: first.parse().unwrap(), last: last.parse().unwrap() },
+                &mut found,
+            );
+            assert_eq!(found, [], "{first}-{last}");
+        }
+    }
 }

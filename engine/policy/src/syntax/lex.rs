@@ -158,7 +158,10 @@ impl<'t> Cursor<'t> {
                         text.push(letter);
                     } else {
                         text.push('\\');
-                        bad_escapes.push(Span::new(from, self.at.saturating_add(1)));
+                        // The letter belongs to it, where there is one on this line.
+                        let letter = self.peek().filter(|letter| *letter != '\n');
+                        let length = letter.map_or(0, char::len_utf8);
+                        bad_escapes.push(Span::new(from, self.at.saturating_add(length)));
                     }
                 }
                 Some(letter) => {

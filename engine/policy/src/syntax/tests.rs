@@ -191,6 +191,7 @@ fn faults_and_what_is_still_read() {
     check("a: {\n k: \"x\n l: y\n}", "a<k=x l=y>", &["EGP005 2:5"]);
     check("a: {\n k: \"x\\q\"\n}", "a<k=x\\q>", &["EGP006 2:7"]);
     check("a: {\n k: \"\\ud800\"\n}", "a<k=\\ud800>", &["EGP006 2:6"]);
+    check("a: {\n k: \"\\\u{e4}\"\n}", "a<k=\\\u{e4}>", &["EGP006 2:6"]);
     check(
         "a: {\n match-sni: [ x,\n action: deny\n}",
         "a<match-sni=x action=deny>",
