@@ -74,7 +74,7 @@ pub fn decide<'r>(
                 return Verdict { action: plan.action, cause: Cause::Rule { rule, list } };
             }
             (Outcome::Unknown(lack), Unknown::Defers) => {
-                match tunnel::later(matcher, request, lack, findings, aside) {
+                match tunnel::later(matcher, request, (plan.action, lack), findings, aside) {
                     Later::Asked => return Verdict::deferred(),
                     Later::Silent => (),
                 }

@@ -78,7 +78,7 @@ impl NaivePolicy {
                     let list = self.reported_list(rule, request);
                     return Verdict { action: rule.action, cause: Cause::Rule { rule, list } };
                 }
-                Answer::NotKnown(lack) if self.asked_again(request, lack) => {
+                Answer::NotKnown(lack) if self.asked_again(rule.action, request, lack) => {
                     return Verdict { action: Action::Permit, cause: Cause::Deferred };
                 }
                 Answer::NotKnown(_) | Answer::FitsNot => (),
@@ -88,12 +88,12 @@ impl NaivePolicy {
     }
 
     /// Whether a later question about the tunnel tells what a rule lacks.
-    fn asked_again(&self, request: &Request<'_>, lack: Lack) -> bool {
+    fn asked_again(&self, action: Action, request: &Request<'_>, lack: Lack) -> bool {
         match (request.phase, request.tunnel) {
             (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
             (Phase::Hello, Tunnel::Peeked) => false,
             (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
-            (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => true,
+            (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => action != Action::Deny,
             (Phase::Connect, Tunnel::Peeked) => {
                 let words = self.compiled.rules.iter().filter_map(|rule| {
                     let tls = rule.tls?;
