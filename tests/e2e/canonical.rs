@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
-use eg_connector::rewrite::{RewriteRequest, extras, split_channel};
+use eg_connector::helper::{Question, split_channel};
+use eg_connector::rewrite::{extras, read};
 use eg_policy::uri::{CanonicalUri, Form, Host, UriBuffer};
 use eg_proto::Retry;
 use eg_tests::witness::{Arrival, Asked, Method, Outcome, Way, Witness};
@@ -123,8 +124,8 @@ impl Judge<'_> {
                 (count, _) => Err(format!("{count} questions for one request")),
             };
         };
-        let mut request = RewriteRequest::default();
-        if request.read(split_channel(line).1).is_err() {
+        let mut request = Question::default();
+        if read(&mut request, split_channel(line).1).is_err() {
             return Ok(Standing::Malformed);
         }
         let query = request.query(0, Retry::First);

@@ -1,8 +1,10 @@
 //! What Squid writes: lines however the bytes arrive, a request or a fault out of each, and nothing that
 //! a client chooses becomes a field of its own.
 
+use eg_connector::acl;
+use eg_connector::helper::{Field, FieldKind, Question, split_channel};
 use eg_connector::lines::{Line, LineBuffer};
-use eg_connector::rewrite::{FIELDS, FieldKind, RewriteRequest, split_channel};
+use eg_connector::rewrite;
 use eg_proto::{Pushed, QueryWriter, Retry};
 
 use crate::feed::Feed;
@@ -20,11 +22,13 @@ fn raw(feed: &mut Feed<'_>) {
     let step = usize::from(feed.byte()) + 1;
     let whole = lines(feed.rest(), usize::MAX);
     assert_eq!(lines(feed.rest(), step), whole, "pieces of {step} bytes are other lines");
-    let mut request = RewriteRequest::default();
+    let mut question = Question::default();
     for (_, line) in whole {
         let (_, rest) = split_channel(&line);
-        if request.read(rest).is_ok() {
-            crosses(&request);
+        for read in [rewrite::read, acl::read] {
+            if read(&mut question, rest).is_ok() {
+                crosses(&question);
+            }
         }
     }
 }
@@ -56,8 +60,8 @@ fn lines(mut bytes: &[u8], step: usize) -> Vec<(u8, Vec<u8>)> {
 }
 
 /// What was read fits into a frame.
-fn crosses(request: &RewriteRequest) {
-    let query = request.query(1, Retry::First);
+fn crosses(question: &Question) {
+    let query = question.query(1, Retry::First);
     let mut out = Vec::new();
     let mut writer = QueryWriter::begin(&mut out);
     if let Ok(pushed) = writer.push(&query) {
@@ -72,28 +76,47 @@ fn encoded(feed: &mut Feed<'_>) {
         feed.take(count)
     };
     let (agent, referer, user) = (text(), text(), text());
-    let mut line = b"http://example.net/".to_vec();
-    for field in FIELDS {
-        line.push(b' ');
-        match field.kind {
-            FieldKind::Client => line.extend_from_slice(b"192.0.2.7"),
-            FieldKind::ClientPort => line.extend_from_slice(b"4711"),
-            FieldKind::Method => line.extend_from_slice(b"GET"),
-            FieldKind::User => encode(user, &mut line),
-            FieldKind::UserAgent => encode(agent, &mut line),
-            FieldKind::Referer => encode(referer, &mut line),
-            FieldKind::HelloVersion | FieldKind::Sni | FieldKind::Tag => line.push(b'-'),
-        }
-    }
-    let mut request = RewriteRequest::default();
-    assert!(request.read(&line).is_ok(), "no request: {}", line.escape_ascii());
-    let query = request.query(1, Retry::First);
+    let mut line = b"http://example.net/ ".to_vec();
+    fields(&rewrite::FIELDS, b"GET", [agent, referer, user], &mut line);
+    let mut question = Question::default();
+    assert!(rewrite::read(&mut question, &line).is_ok(), "no request: {}", line.escape_ascii());
+    let query = question.query(1, Retry::First);
     assert_eq!(query.uri, b"http://example.net/");
     assert_eq!(query.method, b"GET");
     assert_eq!(query.user_agent, expected(agent));
     assert_eq!(query.referer, expected(referer));
     assert_eq!(query.user, expected(user));
-    crosses(&request);
+    crosses(&question);
+    line.clear();
+    fields(&acl::FIELDS, b"CONNECT", [agent, referer, user], &mut line);
+    line.extend_from_slice(b" -");
+    assert!(acl::read(&mut question, &line).is_ok(), "no question: {}", line.escape_ascii());
+    let query = question.query(1, Retry::First);
+    assert_eq!(query.uri, TARGET);
+    assert_eq!(query.user, expected(user));
+    crosses(&question);
+}
+
+/// The host and port of the CONNECT.
+const TARGET: &[u8] = b"example.net:443";
+
+/// The fields of a line, as Squid writes them.
+fn fields(fields: &[Field], method: &[u8], [agent, referer, user]: [&[u8]; 3], line: &mut Vec<u8>) {
+    for (number, field) in fields.iter().enumerate() {
+        if number > 0 {
+            line.push(b' ');
+        }
+        match field.kind {
+            FieldKind::Client => line.extend_from_slice(b"192.0.2.7"),
+            FieldKind::ClientPort => line.extend_from_slice(b"4711"),
+            FieldKind::Method => line.extend_from_slice(method),
+            FieldKind::Target => line.extend_from_slice(TARGET),
+            FieldKind::User => encode(user, line),
+            FieldKind::UserAgent => encode(agent, line),
+            FieldKind::Referer => encode(referer, line),
+            FieldKind::HelloVersion | FieldKind::Sni | FieldKind::Tag => line.push(b'-'),
+        }
+    }
 }
 
 /// Squid writes `-` for nothing and for itself.
