@@ -6,7 +6,9 @@ use super::dialect::{PATTERN_BYTES_MAX, RegexPattern};
 use super::plan::{Backend, Field, ShardPlan};
 use super::print::{Case, Lasting, lasting, print};
 use super::scanner::{Hits, Memory, Reading, Scanned};
-use super::shard::{Placed, Shard, ShardFault};
+#[cfg(feature = "hyperscan")]
+use super::shard::Placed;
+use super::shard::{Shard, ShardFault};
 
 fn pattern(text: &str) -> RegexPattern {
     RegexPattern::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"))
