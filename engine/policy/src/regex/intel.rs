@@ -1,7 +1,7 @@
 //! Hyperscan: every expression of a shard in one pass.
 //!
 //! Block mode, each expression reported once. Expressions come from `print.rs`, never from a text that
-//! the bindings would read as `/…/flags`. INVARIANT: a text comes out of `Memory::hold`, which owns the
+//! the bindings would read as `/.../flags`. INVARIANT: a text comes out of `Memory::hold`, which owns the
 //! bytes behind it.
 
 use hyperscan::{
