@@ -8,7 +8,7 @@ use super::compare::Said;
 use super::dialect::RegexPattern;
 use super::plan::{Backend, Field, ShardPlan};
 use super::scanner::{Hits, Memory, Reading, Scanned};
-use super::shard::{Shard, ShardFault};
+use super::shard::{Placed, Shard, ShardFault};
 
 /// Why a scanner must not judge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,12 @@ pub enum SelfTestFault {
     /// It does not take the test's own patterns.
     #[error("the scanner does not take the patterns of its self-test")]
     Patterns(#[source] ShardFault),
+    /// It is not the library that answers.
+    #[error("the scanner does not take `{pattern}`, which it should")]
+    NotTaken {
+        /// The pattern.
+        pattern: RegexPattern,
+    },
     /// It does not scan.
     #[error("the scanner fails on a text of {bytes} bytes")]
     Scan {
@@ -101,6 +107,9 @@ pub fn self_test(backend: Backend) -> Result<(), SelfTestFault> {
     let patterns: Vec<RegexPattern> = patterns.filter_map(Result::ok).collect();
     let plan = ShardPlan::new(Field::UserAgent, patterns);
     let shard = Shard::compile(&plan, backend).map_err(SelfTestFault::Patterns)?;
+    if let Some(pattern) = not_taken(&shard) {
+        return Err(SelfTestFault::NotTaken { pattern });
+    }
     let mut test = Test { shard, memory: Memory::default(), hits: Hits::default() };
     test.memory.fit(std::iter::once(&test.shard));
     test.hits.fit(PATTERNS.len());
@@ -128,6 +137,15 @@ pub fn self_test(backend: Backend) -> Result<(), SelfTestFault> {
         }
     }
     Ok(())
+}
+
+/// A pattern that is the fallback's, where none should be: an answer about it says nothing of the library.
+fn not_taken(shard: &Shard) -> Option<RegexPattern> {
+    let wanted = match shard.backend() {
+        Backend::Hyperscan => Placed::Hyperscan,
+        Backend::Regex => Placed::Fallback,
+    };
+    shard.placed().find(|(_, placed)| *placed != wanted).map(|(pattern, _)| pattern.clone())
 }
 
 struct Test {
@@ -189,6 +207,22 @@ mod tests {
     fn both_scanners_pass() {
         self_test(Backend::Regex).unwrap();
         self_test(Backend::built_in()).unwrap();
+    }
+
+    #[test]
+    #[cfg(feature = "hyperscan")]
+    fn a_library_that_takes_too_little_is_caught() {
+        let patterns = ["ads", "a$b"].map(|text| RegexPattern::parse(text).unwrap());
+        let plan = ShardPlan::new(Field::UserAgent, patterns.to_vec());
+        let shard = Shard::compile(&plan, Backend::Hyperscan).unwrap();
+        assert_eq!(not_taken(&shard).as_ref().map(RegexPattern::as_str), Some("a$b"));
+        assert_eq!(not_taken(&Shard::compile(&plan, Backend::Regex).unwrap()), None);
+    }
+
+    #[test]
+    #[cfg(not(feature = "hyperscan"))]
+    fn a_library_that_is_not_there_is_caught() {
+        assert!(matches!(self_test(Backend::Hyperscan), Err(SelfTestFault::NotTaken { .. })));
     }
 
     #[test]

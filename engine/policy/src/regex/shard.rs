@@ -137,7 +137,9 @@ impl Shard {
             Backend::Regex => None,
             Backend::Hyperscan => place(&trees, &mut expressions),
         };
-        let fallback = fallback(plan, &trees, &expressions)?;
+        let left = (0..).zip(trees).zip(&expressions);
+        let left = left.filter(|(_, expression)| expression.placed == Placed::Fallback);
+        let fallback = fallback(plan, left.map(|(tree, _)| tree).collect(), &expressions)?;
         Ok(Self::new(plan.clone(), backend, expressions, intel, fallback))
     }
 
@@ -248,8 +250,7 @@ impl Shard {
         self.faults.fetch_add(1, Ordering::Relaxed);
         let scanner = self.rescue.get_or_init(|| {
             let (trees, _) = expressions(&self.plan).ok()?;
-            automata::Scanner::compile(&trees.into_iter().zip(0..).map(swap).collect::<Vec<_>>())
-                .ok()
+            automata::Scanner::compile(&(0..).zip(trees).collect::<Vec<_>>()).ok()
         });
         let Some(scanner) = scanner else { return Scanned::Broken };
         scanner.scan_with(text, &mut scanner.scratch(), found);
@@ -259,7 +260,7 @@ impl Shard {
 
 /// The expressions of a plan: each pattern as it stands, in order, and behind them the variants that
 /// last where more of the text will follow, as it does for the URI of a tunnel.
-pub(super) fn expressions(plan: &ShardPlan) -> Result<(Vec<Hir>, Vec<Expression>), ShardFault> {
+fn expressions(plan: &ShardPlan) -> Result<(Vec<Hir>, Vec<Expression>), ShardFault> {
     let (mut trees, mut expressions) = (Vec::new(), Vec::new());
     let mut variants = Vec::new();
     let placed = Placed::Fallback;
@@ -328,15 +329,12 @@ fn place(trees: &[Hir], expressions: &mut [Expression]) -> Option<Intel> {
     None
 }
 
-/// What regex-automata scans for.
+/// What regex-automata scans for: these expressions, by their numbers.
 pub(super) fn fallback(
     plan: &ShardPlan,
-    trees: &[Hir],
+    left: Vec<(u32, Hir)>,
     expressions: &[Expression],
 ) -> Result<Option<automata::Scanner>, ShardFault> {
-    let left = trees.iter().zip(0..).zip(expressions);
-    let left = left.filter(|(_, expression)| expression.placed == Placed::Fallback);
-    let left: Vec<(u32, Hir)> = left.map(|((tree, number), _)| (number, tree.clone())).collect();
     if left.is_empty() {
         return Ok(None);
     }
@@ -356,10 +354,6 @@ pub(super) fn fallback(
         }
     }
     Err(ShardFault::Together { patterns: plan.patterns().len(), reason })
-}
-
-fn swap<A, B>((one, other): (A, B)) -> (B, A) {
-    (other, one)
 }
 
 /// Compiles every shard of a policy, one after another.

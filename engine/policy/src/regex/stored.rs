@@ -9,8 +9,9 @@
 use super::automata;
 use super::intel::{self, IntelFault};
 use super::plan::{Backend, ShardPlan};
+use super::print::{Lasting, lasting};
 use super::scanner::Counts;
-use super::shard::{Expression, Intel, Placed, Shard, ShardFault, expressions, fallback};
+use super::shard::{Expression, Intel, Placed, Shard, ShardFault, fallback};
 use crate::digest::Digest;
 
 const MAGIC: &[u8; 8] = b"EGSHARD1";
@@ -83,6 +84,9 @@ impl Shard {
         let listed = listed.collect::<Option<Vec<Expression>>>();
         let listed =
             listed.ok_or(ShardFault::Corrupt { reason: "it has an unknown expression" })?;
+        if !is_of(plan, &listed) {
+            return Err(OTHER);
+        }
         let any = |placed: Placed| listed.iter().any(|expression| expression.placed == placed);
         let intel = match (any(Placed::Hyperscan), database.is_empty()) {
             (true, false) => {
@@ -104,15 +108,36 @@ impl Shard {
 
 /// The part that regex-automata scans for, which is made anew from the patterns.
 fn left(plan: &ShardPlan, listed: &[Expression]) -> Result<Option<automata::Scanner>, ShardFault> {
-    let (trees, made) = expressions(plan)?;
-    let same = |(one, other): (&Expression, &Expression)| {
-        one.pattern == other.pattern && one.counts == other.counts
-    };
-    if made.len() != listed.len() || !made.iter().zip(listed).all(same) {
-        return Err(ShardFault::Corrupt { reason: "it lists other expressions" });
+    let mut trees = Vec::new();
+    for (number, expression) in (0..).zip(listed) {
+        match expression.placed {
+            Placed::Hyperscan => continue,
+            Placed::Fallback => {}
+        }
+        let pattern = plan.patterns().get(expression.pattern as usize).ok_or(OTHER)?;
+        let tree = pattern
+            .tree()
+            .map_err(|source| ShardFault::Pattern { pattern: pattern.clone(), source })?;
+        match (expression.counts, lasting(&tree)) {
+            (Counts::Always | Counts::Whole, _) => trees.push((number, tree)),
+            (Counts::Open, Lasting::Of(variant)) => trees.push((number, variant)),
+            (Counts::Open, Lasting::Always | Lasting::Never) => return Err(OTHER),
+        }
     }
-    fallback(plan, &trees, listed)
+    fallback(plan, trees, listed)
 }
+
+/// Whether these are the expressions of a plan: each pattern in order, and variants behind them.
+fn is_of(plan: &ShardPlan, listed: &[Expression]) -> bool {
+    let count = plan.patterns().len();
+    let own = |(place, expression): (usize, &Expression)| match expression.counts {
+        Counts::Always | Counts::Whole => expression.pattern as usize == place && place < count,
+        Counts::Open => place >= count && (expression.pattern as usize) < count,
+    };
+    listed.len() >= count && listed.iter().enumerate().all(own)
+}
+
+const OTHER: ShardFault = ShardFault::Corrupt { reason: "it lists other expressions" };
 
 const CUT: ShardFault = ShardFault::Corrupt { reason: "it is cut off" };
 

@@ -6,7 +6,9 @@ use super::dialect::{PATTERN_BYTES_MAX, RegexPattern};
 use super::plan::{Backend, Field, ShardPlan};
 use super::print::{Case, Lasting, lasting, print};
 use super::scanner::{Hits, Memory, Reading, Scanned};
-use super::shard::{Placed, Shard, ShardFault};
+#[cfg(feature = "hyperscan")]
+use super::shard::Placed;
+use super::shard::{Shard, ShardFault};
 
 fn pattern(text: &str) -> RegexPattern {
     RegexPattern::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"))
@@ -462,5 +464,27 @@ fn what_fits_every_text_of_a_field() {
         (Field::Referer, "^http", false),
     ] {
         assert_eq!(pattern(text).fits_every(field).is_err(), broad, "{field:?} {text}");
+    }
+}
+
+/// As large as a pattern may be: it costs a bounded time to compile, and a bounded time to scan.
+#[test]
+fn what_is_as_large_as_it_may_be_has_a_bounded_cost() {
+    let text = "ab".repeat(4_000);
+    for source in [
+        ".{2000}x",
+        "(?:a.{1,98}b){100}",
+        "(?:[ab]{1,50}){200}",
+        "x.{0,2000}y.{0,2000}z.{0,2000}w",
+        "(?:(?:a|b)?c?){2000}d",
+        "^(?:[^/]{0,200}/){0,40}x",
+    ] {
+        for backend in backends() {
+            let start = Instant::now();
+            let shard = Shard::compile(&plan(Field::Uri, &[source]), backend).unwrap();
+            let found = found(&shard, text.as_bytes(), Reading::Whole);
+            assert_eq!(found.is_empty(), !source.starts_with("(?:a.") && !source.contains("[ab]"));
+            assert!(start.elapsed() < Duration::from_secs(60), "{backend:?} {source}");
+        }
     }
 }
