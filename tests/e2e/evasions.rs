@@ -27,6 +27,8 @@ const TREE: Due = By("block-tree");
 const IDN: Due = By("block-idn");
 const ADDRESS: Due = By("block-address");
 const PATH: Due = By("block-path");
+const KEYWORD: Due = By("block-keyword");
+const FOLDER: Due = By("block-folder");
 const INVALID: Due = By("invalid-request");
 
 /// The rows of one group: id, what is sent, what is due. `:P` stands for the origin's port.
@@ -151,6 +153,18 @@ const PATHS: Table = &[
     ("D40", b"http://blocked.test:P/a\"b", TREE),
     ("D40", b"http://blocked.test:P/{}^`<>|", TREE),
     ("D40", b"http://good.test:P/{}^`<>|", Passes("/{}^`<>|")),
+    ("D27", b"http://shared.test:P/?q=ca+sino", Passes("/?q=ca+sino")),
+    ("D27", b"http://shared.test:P/?q=ca%20sino", KEYWORD),
+    ("D28", b"http://shared.test:P/c%61sino", KEYWORD),
+    ("D28", b"http://shared.test:P/CA%73%69NO", KEYWORD),
+    ("D28", b"http://shared.test:P/%zz/c%61sino", KEYWORD),
+    ("D29", b"http://shared.test:P/c%2561sino", KEYWORD),
+    ("D29", b"http://shared.test:P/c%00asino", INVALID),
+    ("D31", b"http://shared.test:P/warez", Passes("/warez")),
+    ("D32", b"http://shared.test:P/%2fwarez/", FOLDER),
+    ("D32", b"http://shared.test:P/warez%2f", FOLDER),
+    ("D32", b"http://shared.test:P/./warez/./", FOLDER),
+    ("D32", b"http://shared.test:P//warez//", FOLDER),
 ];
 
 /// Whole requests.
@@ -270,6 +284,23 @@ fn no_spelling_of_a_request_slips_through() -> Result<()> {
     bad.extend(check(&site, MESSAGES, <[u8]>::to_vec)?);
     if !bad.is_empty() {
         bail!("{} rows:\n{}\n{}", bad.len(), bad.join("\n"), site.logs());
+    }
+    site.stop()
+}
+
+/// D36: a match behind 7,000 bytes is one.
+#[test]
+fn a_long_address_is_read_to_its_end() -> Result<()> {
+    let site = site()?;
+    let mut trail = site.installation.trail();
+    trail.news()?;
+    let filling = "x/".repeat(3_500);
+    let port = site.origin.http().port();
+    for (end, due) in [("casino", KEYWORD), ("warez/", FOLDER)] {
+        let message = get(format!("http://shared.test:{port}/{filling}{end}").as_bytes());
+        if let Some(fault) = came_of(&site, &mut trail, &message, due)? {
+            bail!("{end}: {fault}");
+        }
     }
     site.stop()
 }

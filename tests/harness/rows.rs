@@ -178,6 +178,12 @@ fn stopped_pages() -> Vec<Case> {
             "demo-path",
             BLOCKED,
         ),
+        page(
+            "a regular expression",
+            "http://shared.demo.example:{http}/get/Setup.E%58E",
+            "demo-pattern",
+            BLOCKED,
+        ),
         page("an address in hexadecimal", "http://0x7f.1:{http}/", "demo-loopback", BLOCKED),
         page("the address zero", "http://0:{http}/", "demo-loopback", BLOCKED),
         page("zero in hexadecimal", "http://0x0:{http}/", "demo-loopback", BLOCKED),

@@ -14,7 +14,7 @@ fn no_sni() {
         "no-sni",
         &[
             ("connect a.test:443", "default"),
-            ("connect a.test:443 | tunnel=peeked", "deferred"),
+            ("connect a.test:443 | tunnel=peeked", "default"), // looked at again in the hello
             ("connect a.test:443 | tunnel=decrypted", "deferred"),
             ("hello a.test:443", "deny r"),
             ("hello a.test:443 | sni=a.test", "default"),
@@ -33,7 +33,7 @@ fn sni_mismatch() {
         "sni-mismatch",
         &[
             ("connect a.test:443", "default"),
-            ("connect a.test:443 | tunnel=peeked", "deferred"),
+            ("connect a.test:443 | tunnel=peeked", "default"), // looked at again in the hello
             ("hello a.test:443 | sni=a.test", "default"),
             ("hello a.test:443 | sni=A.test.", "default"),
             ("hello a.test:443 | sni=www.a.test", "deny r"),

@@ -127,8 +127,8 @@ fn of_two_words_the_lower_id_counts() {
 #[test]
 fn where_squid_peeks_a_connect_waits_for_what_the_hello_tells() {
     one(WORDS).default(Action::Deny).decides(&[
-        // `name` lacks the SNI, which the hello tells
-        ("connect fine.test:443 | tunnel=peeked", "deferred"),
+        // `name` lacks the SNI and denies, and is looked at again in the hello: no need to wait
+        ("connect fine.test:443 | tunnel=peeked", "default"),
         ("connect fine.test:443 | tunnel=decrypted", "deferred"),
         ("connect fine.test:443", "default"),
         // a yes before it
@@ -138,6 +138,14 @@ fn where_squid_peeks_a_connect_waits_for_what_the_hello_tells() {
         ("hello fine.test:443 | sni=fine.test", "default"),
         ("hello fine.test:443 | sni=name.test", "deny name"),
     ]);
+    // What the server name would permit, or only warn of, is not denied before it is known.
+    for (action, expected) in
+        [("permit", "deferred"), ("warn", "deferred"), ("aup", "deferred"), ("deny", "deny rest")]
+    {
+        let by_name = format!("name: {{\n match-sni: name.test\n action: {action}\n}}\n");
+        one(&(by_name + "rest: {\n match-domain: a.test\n}\n"))
+            .decides(&[("connect a.test:443 | tunnel=peeked", expected)]);
+    }
 }
 
 #[test]
