@@ -111,5 +111,5 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(15);
 
 /// A connector that has waited so long for an answer asks the next engine as well, and sends a ping
-/// to learn whether the first is there. The answer of a busy engine takes a hundredth of it.
+/// to learn whether the first is there. Answers take a few milliseconds; this is far above.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(400);
