@@ -15,7 +15,7 @@ use eg_policy::compile::CompiledPolicy;
 use eg_policy::digest::Digest;
 use eg_policy::regex::{Backend, Placed, RegexPattern, Shard, ShardFault, ShardPlan};
 
-use super::ReloadFault;
+use super::{Ending, ReloadFault};
 use crate::store::{SetFiles, SetKind, StoreFault};
 
 /// Threads that compile. Each needs some hundred megabytes while it does, and shards are rarely more.
@@ -63,6 +63,7 @@ pub(super) enum Keeping<'f> {
 pub(super) struct Bank {
     backend: Backend,
     shards: HashMap<Digest, Arc<Shard>>,
+    ending: Ending,
 }
 
 /// The shards of a policy.
@@ -98,7 +99,12 @@ struct Made {
 impl Bank {
     /// An empty one.
     pub(super) fn new(backend: Backend) -> Self {
-        Self { backend, shards: HashMap::new() }
+        Self { backend, shards: HashMap::new(), ending: Ending::default() }
+    }
+
+    /// Gives up between two shards once the engine ends.
+    pub(super) fn heeding(self, ending: &Ending) -> Self {
+        Self { ending: ending.clone(), ..self }
     }
 
     /// Brings the shards of a policy together; nothing of the live one is touched.
@@ -166,6 +172,9 @@ impl Bank {
                 }
             }
         }
+        if self.ending.has_begun() {
+            return Err(MakeFault::Ending);
+        }
         let shard = Shard::compile(job.plan, self.backend)?;
         match keeping {
             Keeping::Nowhere => {}
@@ -192,6 +201,9 @@ impl Bank {
 /// Why a shard cannot be had.
 #[derive(Debug, thiserror::Error)]
 enum MakeFault {
+    /// The engine ends.
+    #[error("the engine ends")]
+    Ending,
     /// Its patterns.
     #[error(transparent)]
     Shard(#[from] ShardFault),
@@ -204,6 +216,7 @@ impl MakeFault {
     /// The fault of the reload, with the first rule that has the pattern.
     fn of_rule(self, policy: &CompiledPolicy, plan: &ShardPlan) -> ReloadFault {
         let source = match self {
+            Self::Ending => return ReloadFault::Ending,
             Self::Store(fault) => return fault.into(),
             Self::Shard(fault) => fault,
         };

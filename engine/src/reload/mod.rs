@@ -169,7 +169,7 @@ impl Reloader {
     /// Gives up between two steps once the engine ends.
     #[must_use]
     pub fn heeding(self, ending: &Ending) -> Self {
-        Self { ending: ending.clone(), ..self }
+        Self { bank: self.bank.heeding(ending), ending: ending.clone(), ..self }
     }
 
     /// The policy of the store without reading the policy's files; where there is none, or its set
