@@ -353,7 +353,7 @@ fn d_long_requests() {
     check(&[(&name, TREE)]);
 }
 
-/// B11: `ß` is a letter of its own (UTS 46, not transitional), as it is to browsers since 2022.
+/// B11: the sharp s is a letter of its own (UTS 46, not transitional), as it is to browsers since 2022.
 #[test]
 fn b_a_sharp_s_is_no_double_s() {
     one("r: {\n match-domain: stra\u{df}e.test\n}").decides(&[
