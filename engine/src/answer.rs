@@ -9,12 +9,12 @@ use eg_policy::decide::{Scratch, decide};
 use eg_policy::tunnel::{TlsAnswer, tls_for};
 use eg_policy::uri::{CanonicalUri, Malformed, UriBuffer};
 use eg_policy::verdict::{Tls, Verdict};
-use eg_proto::{Answer, Query, Role, Tag};
+use eg_proto::{Answer, Query, Role, Standing, Tag};
 
 use crate::audit::{Facts, Recorded, Recorder, SessionRef};
 use crate::convert::{
-    facts_of, facts_of_unreadable, form_of, no_hello, not_decrypted, request_of, sni_of, tag_in,
-    tag_of, unreadable, waits_for, way_of, whole_way_of,
+    facts_of, facts_of_unreadable, form_of, no_hello, not_decrypted, refused_tunnel, request_of,
+    sni_of, standing_of, tag_in, tag_of, unreadable, waits_for, way_of, whole_way_of,
 };
 use crate::handshake::AuthenticPeer;
 use crate::portal_link::{PortalLink, Wanted, seconds};
@@ -45,9 +45,12 @@ pub(crate) fn answer<'d, 'r>(
 ) -> (Answer<'d>, Recorded<'r>) {
     let Desk { scratch, uri, sni, recorder, portal, tags, told, shadow } = desk;
     let read = CanonicalUri::parse(uri, form_of(query), query.uri);
-    let earlier = told.read(tag_in(query), query.client, view.now);
+    let (earlier, standing) = told.read(tag_in(query), query.client, view.now);
     let asked = match (&read, sni_of(sni, query)) {
-        (Ok(uri), Ok(sni)) => Ok(request_of(query, peer.inspect(), uri, sni, earlier)),
+        (Ok(uri), Ok(sni)) => {
+            let request = request_of(query, peer.inspect(), uri, sni, earlier);
+            request.contradiction().map_or(Ok(request), Err)
+        }
         (Err(fault), _) => Err(*fault),
         (Ok(_), Err(fault)) => Err(fault),
     };
@@ -67,6 +70,7 @@ pub(crate) fn answer<'d, 'r>(
                 Ok(request) => decide_first(view, scratch, request, whole_way_of(peer.inspect())),
                 Err(fault) => Verdict::invalid_request(*fault),
             };
+            let decided = inside(standing, decided);
             let recorded = clerk.record(decided, &facts);
             let wanted = Wanted {
                 url: query.uri,
@@ -116,9 +120,19 @@ fn decide_first<'r>(
     }
 }
 
+/// The verdict on what comes through a connection of this standing: what denied it may look at what is
+/// lost by now, such as that it was a CONNECT, or which user agent it had.
+const fn inside(standing: Standing, decided: Verdict<'_>) -> Verdict<'_> {
+    match (standing, decided.action.blocks()) {
+        (Standing::Refused, false) => Verdict::invalid_request(refused_tunnel()),
+        (Standing::Refused, true) | (Standing::Passed, _) => decided,
+    }
+}
+
 /// What is to be told again on this client connection.
 fn tag_out<'a>(asked: &Result<Request<'a>, Malformed>, recorded: &Recorded<'_>) -> Option<Tag<'a>> {
-    tag_of(asked.as_ref().ok()?, recorded.decision(), seconds(recorded.at()))
+    let standing = standing_of(recorded.verdict().action);
+    tag_of(asked.as_ref().ok()?, recorded.decision(), standing, seconds(recorded.at()))
 }
 
 /// Who writes down what becomes of a query, and where.

@@ -8,7 +8,7 @@ use eg_policy as policy;
 use eg_policy::client::{Client, Earlier, Known, Request, Tunnel};
 use eg_policy::uri::{CanonicalUri, Domain, Form, Host, Malformed};
 use eg_proto as proto;
-use eg_proto::{Inspect, Kept, Query, Role, Sni, Tag};
+use eg_proto::{Inspect, Kept, Query, Role, Sni, Standing, Tag};
 
 use crate::audit::{Asked, Facts};
 
@@ -133,11 +133,23 @@ pub(crate) fn earlier_of<'a>(
     })
 }
 
+/// What an answer to the second question leaves behind: a connection that is denied may go on, so that
+/// the client sees it inside TLS. What a client may acknowledge in between is decided anew.
+pub(crate) const fn standing_of(action: policy::verdict::Action) -> Standing {
+    match action {
+        policy::verdict::Action::Deny => Standing::Refused,
+        policy::verdict::Action::Permit
+        | policy::verdict::Action::Warn
+        | policy::verdict::Action::Aup => Standing::Passed,
+    }
+}
+
 /// What is sealed about the client connection of a request that goes on; nothing where no further
 /// question about the connection comes, or where it is a request inside.
 pub(crate) fn tag_of<'a>(
     request: &Request<'a>,
     decision: proto::DecisionId,
+    standing: Standing,
     at: i64,
 ) -> Option<Tag<'a>> {
     match request.phase {
@@ -159,6 +171,7 @@ pub(crate) fn tag_of<'a>(
             Known::Is(text) => Kept::Text(text),
         },
         decision,
+        standing,
         at,
     })
 }
@@ -189,6 +202,11 @@ pub(crate) const fn no_hello() -> Malformed {
 /// The reason for which a tunnel that goes on as it is, and was not to, is refused.
 pub(crate) const fn not_decrypted() -> Malformed {
     Malformed::NotDecrypted
+}
+
+/// The reason for which a request inside a tunnel that was denied is refused, whatever it says itself.
+pub(crate) const fn refused_tunnel() -> Malformed {
+    Malformed::RefusedTunnel
 }
 
 /// Squid has lost the user agent when it asks about a `ClientHello`, so none then is not no header.

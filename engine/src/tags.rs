@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use eg_policy::client::Earlier;
 use eg_policy::moment::Moment;
-use eg_proto::{PortalSecret, Tag, TagOpener, TagSealer, Wear};
+use eg_proto::{PortalSecret, Standing, Tag, TagOpener, TagSealer, Wear};
 
 use crate::convert::earlier_of;
 use crate::portal_link::{Drawn, count_on, seconds};
@@ -66,21 +66,27 @@ impl TagReader {
         Self { opener, host: String::new(), sni: String::new() }
     }
 
-    /// What the tag says, where it counts.
+    /// What the tag says, where it counts, and whether the connection was refused.
     pub(crate) fn read(
         &mut self,
         tag: Option<&[u8]>,
         client: IpAddr,
         now: Moment,
-    ) -> Option<Earlier<'_>> {
+    ) -> (Option<Earlier<'_>>, Standing) {
         let Self { opener, host, sni } = self;
         let ignored = |fault: &dyn std::fmt::Display| {
             tracing::debug!(%client, %fault, "the tag of a client connection is ignored");
         };
-        let tag = opener
-            .open(tag?, client.to_canonical(), seconds(now))
-            .inspect_err(|fault| ignored(fault))
-            .ok()?;
-        earlier_of(&tag, host, sni).inspect_err(|fault| ignored(fault)).ok()
+        let opened = tag.map(|tag| opener.open(tag, client.to_canonical(), seconds(now)));
+        let tag = match opened {
+            None => return (None, Standing::Passed),
+            Some(Err(fault)) => {
+                ignored(&fault);
+                return (None, Standing::Passed);
+            }
+            Some(Ok(tag)) => tag,
+        };
+        let earlier = earlier_of(&tag, host, sni).inspect_err(|fault| ignored(fault)).ok();
+        (earlier, tag.standing)
     }
 }

@@ -1,6 +1,6 @@
 //! Tunnels over the wire: the second question, what waits for it, and the tag that comes back.
 
-use eg_policy::check::SniPattern;
+use eg_policy::check::{Application, SniPattern};
 use eg_policy::uri::UriPrefix;
 use eg_policy::verdict::Tls as Says;
 use eg_proto::Tls;
@@ -27,6 +27,9 @@ fn rules() -> Vec<CheckedRule> {
     let fine = vec![SniPattern::Name(names("fine.example"))];
     let by_agent =
         Conditions { user_agents: vec!["badbot".to_owned()], sni: fine, ..Conditions::default() };
+    let only = vec![SniPattern::Name(names("web-only.example"))];
+    let application = Application::Connect;
+    let tunnels = Conditions { application, sni: only, ..Conditions::default() };
     vec![
         rule(1, "games", Asks::Deny, "games.example"),
         says(rule(2, "worst", Asks::Deny, "worst.example"), Says::Terminate),
@@ -35,6 +38,7 @@ fn rules() -> Vec<CheckedRule> {
         with(5, "deaf", Asks::Deny, prefix("plain.example/secret")),
         with(6, "name", Asks::Deny, Conditions { sni, ..Conditions::default() }),
         with(7, "agent", Asks::Deny, by_agent),
+        with(8, "tunnels", Asks::Deny, tunnels),
     ]
 }
 
@@ -134,6 +138,56 @@ fn the_names_of_a_tunnel_are_compared_inside_it() {
     let trail = engine.stop();
     let anomalies: Vec<_> = trail.iter().map(|line| line["anomaly"].as_str()).collect();
     assert_eq!(anomalies, [Some("host-mismatch"), None, Some("sni-mismatch")]);
+}
+
+/// What denied a tunnel may not be there any more inside: that it is a CONNECT, its user agent.
+#[test]
+fn what_is_denied_by_its_hello_stays_denied_inside() {
+    let engine = start();
+    let mut client = client(&engine, Inspect::Peek);
+    for (host, sni, agent, refused) in [
+        ("web-only.example:443", "web-only.example", &b"curl"[..], true),
+        ("elsewhere.example:443", "web-only.example", b"curl", true),
+        ("fine.example:443", "fine.example", b"BadBot/1.0", true),
+        ("fine.example:443", "fine.example", b"curl", false),
+    ] {
+        let first = Query { user_agent: Some(agent), ..connect(1, host) };
+        let tag = client.ask(&[first]).remove(0).tag;
+        let said = client.ask(&[Query { tag: Some(tag.as_bytes()), ..acl(2, host, sni) }]);
+        let expected = if refused { Tls::Bump } else { Tls::Splice };
+        assert_eq!(said[0].tls, Some(expected), "{host} {sni}");
+        let tag = said[0].tag.as_bytes();
+        let inner = Query {
+            tag: Some(tag),
+            user_agent: Some(b"curl"),
+            ..query(3, "https://fine.example/")
+        };
+        let through = Query { tag: Some(tag), user_agent: None, ..hello(4, host, "fine.example") };
+        for query in [inner, through] {
+            let denied = client.ask(&[query]).remove(0).action == Action::Deny;
+            assert!(denied || !refused, "{host} {sni} {query:?}");
+        }
+    }
+    let trail = engine.stop();
+    let rules: Vec<_> = trail.iter().map(|line| line["rule"].as_str().unwrap()).collect();
+    assert!(rules.contains(&"invalid-request"), "{rules:?}");
+}
+
+#[test]
+fn a_scheme_that_a_tunnel_cannot_have_is_refused() {
+    let engine = start();
+    let mut client = client(&engine, Inspect::Bump);
+    let tag = client.ask(&[connect(1, "fine.example:443")]).remove(0).tag;
+    for (uri, action) in [
+        ("https://fine.example/", Action::Permit),
+        ("http://fine.example/", Action::Deny),
+        ("ftp://fine.example/", Action::Deny),
+    ] {
+        let inner = Query { tag: Some(tag.as_bytes()), ..query(2, uri) };
+        assert_eq!(client.ask(&[inner])[0].action, action, "{uri}");
+        assert_eq!(client.ask(&[query(3, uri)])[0].action, Action::Permit, "{uri}");
+    }
+    engine.stop();
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub use seal::{
     Freshness, OpenFault, Opened, Opener, PortalSecret, SealFault, Sealer, SecretFault, Wear,
 };
 pub use session::{Close, CloseReason};
-pub use tag::{Kept, Tag, TagFault, TagOpener, TagSealer};
+pub use tag::{Kept, Standing, Tag, TagFault, TagOpener, TagSealer};
 pub use wire::is_base64url;
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ const KEYS_KEPT: usize = 32;
 /// The longest plain text that still fits into a tag.
 const PLAIN_BYTES_MAX: usize = TAG_TEXT_BYTES_MAX * 3 / 4 - SALT_BYTES - NONCE_BYTES - TAG_BYTES;
 
-/// What stands beside the three texts: the address, port, decision, time, and two marks with a length.
-const FIXED_BYTES_MAX: usize = 17 + 2 + 16 + 8 + 1 + 3;
+/// What stands beside the three texts: the address, port, decision, time, standing, and two marks with a
+/// length.
+const FIXED_BYTES_MAX: usize = 17 + 2 + 16 + 8 + 1 + 1 + 3;
 
 /// A field whose value is not known.
 const UNKNOWN: u8 = 0;
@@ -56,6 +57,11 @@ const TEXT: u8 = 2;
 /// A server name that is the host.
 const AS_HOST: u8 = 3;
 
+/// A connection that was let through.
+const PASSED: u8 = 1;
+/// A connection that was denied.
+const REFUSED: u8 = 2;
+
 /// A header of an earlier call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kept<'a> {
@@ -65,6 +71,15 @@ pub enum Kept<'a> {
     Absent,
     /// It was this.
     Text(&'a [u8]),
+}
+
+/// What was said of a client connection when its tag was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It was let through.
+    Passed,
+    /// It was denied, and goes on only so that the client sees it: nothing inside is let through.
+    Refused,
 }
 
 /// What is known of a client connection.
@@ -81,8 +96,10 @@ pub struct Tag<'a> {
     /// The User-Agent of its CONNECT; one longer than
     /// `TAG_USER_AGENT_BYTES_MAX`, or than fits beside long names, is not carried.
     pub user_agent: Kept<'a>,
-    /// The decision that let it through.
+    /// The decision on it.
     pub decision: DecisionId,
+    /// What was decided.
+    pub standing: Standing,
     /// When that was, in seconds since 1970.
     pub at: i64,
 }
@@ -116,6 +133,10 @@ impl<'a> Tag<'a> {
         out.extend_from_slice(&self.decision.run().to_be_bytes());
         out.extend_from_slice(&self.decision.count().to_be_bytes());
         out.extend_from_slice(&self.at.to_be_bytes());
+        out.push(match self.standing {
+            Standing::Passed => PASSED,
+            Standing::Refused => REFUSED,
+        });
         put_short(out, self.host);
         match self.sni {
             Sni::Unknown => out.push(UNKNOWN),
@@ -148,6 +169,11 @@ impl<'a> Tag<'a> {
         let port = reader.u16()?;
         let decision = DecisionId::new(reader.u64()?, reader.u64()?);
         let at = i64::from_be_bytes(reader.array::<8>()?);
+        let standing = match reader.u8()? {
+            PASSED => Standing::Passed,
+            REFUSED => Standing::Refused,
+            _ => return None,
+        };
         let host = reader.short()?;
         let sni = match reader.u8()? {
             UNKNOWN => Sni::Unknown,
@@ -162,7 +188,8 @@ impl<'a> Tag<'a> {
             TEXT => Kept::Text(reader.long()?),
             _ => return None,
         };
-        reader.is_empty().then_some(Self { client, host, port, sni, user_agent, decision, at })
+        let whole = Self { client, host, port, sni, user_agent, decision, standing, at };
+        reader.is_empty().then_some(whole)
     }
 }
 

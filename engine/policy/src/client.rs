@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::uri::{CanonicalUri, Domain, Host};
+use crate::uri::{CanonicalUri, Domain, Host, Malformed, Scheme};
 
 pub use crate::phase::Phase;
 use crate::phase::{Knowledge, Part};
@@ -96,9 +96,10 @@ impl<'a> Request<'a> {
             (Knowledge::Earlier, _) => earlier,
             (Knowledge::Itself, own) => own,
             (Knowledge::Either, Known::Is(own)) => Known::Is(own),
-            (Knowledge::Either, Known::Absent | Known::Unknown) => match earlier {
+            (Knowledge::Either, Known::Unknown) => earlier,
+            (Knowledge::Either, Known::Absent) => match earlier {
                 Known::Is(_) => earlier,
-                Known::Absent | Known::Unknown => self.client.sni,
+                Known::Absent | Known::Unknown => Known::Absent,
             },
         }
     }
@@ -143,6 +144,18 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// What a client cannot honestly say here: Squid sends a request inside a decrypted tunnel to where
+    /// the tunnel leads, over TLS, whatever scheme its address has; rules for https would not see it.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<Malformed> {
+        match (self.phase, self.uri.scheme(), self.earlier) {
+            (Phase::Request, Scheme::Http | Scheme::Ftp, Some(_)) => {
+                Some(Malformed::SchemeInTunnel)
+            }
+            (Phase::Connect | Phase::Hello | Phase::Request, _, _) => None,
+        }
+    }
+
     /// The host of the CONNECT that the request came through, where it is another one.
     #[must_use]
     pub fn connect_host(&self) -> Option<Host<'a>> {
@@ -152,6 +165,19 @@ impl<'a> Request<'a> {
                 self.earlier.map(|earlier| earlier.host).filter(|host| *host != self.uri.host())
             }
         }
+    }
+
+    /// The other origins that the request may end up at, each a host and a port: its own host at the
+    /// port of the CONNECT, the SNI, and the host of the CONNECT, where they differ.
+    pub(crate) fn elsewhere(&self) -> impl Iterator<Item = (Host<'a>, u16)> + use<'a> {
+        let (own, port) = (self.uri.host(), self.tunnel_port());
+        let sni = match self.sni() {
+            Known::Is(name) => Some(Host::Name(name)).filter(|host| *host != own),
+            Known::Absent | Known::Unknown => None,
+        };
+        let connect = self.connect_host().filter(|host| Some(*host) != sni);
+        let ported = Some(own).filter(|_| port != self.uri.port());
+        [ported, sni, connect].into_iter().flatten().map(move |host| (host, port))
     }
 
     /// What an unknown counts for here (SPEC 4).

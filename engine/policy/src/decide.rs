@@ -18,7 +18,7 @@ use crate::regex::{Field, Reading};
 use crate::ruleset::Ruleset;
 use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
-use crate::verdict::{Cause, Verdict};
+use crate::verdict::{Cause, Tls, Verdict};
 
 /// Memory that the decisions of one thread use again and again.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub fn decide<'r>(
     while let Some(number) = candidates.next(matcher.runs()) {
         let rule = rules.rules.get(number as usize);
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
-        let mut trial = Trial { matcher, request, number, plan, findings };
+        let mut trial = Trial { matcher, request, number, plan, of: OnTrial::Action, findings };
         match (trial.outcome(), request.unknown()) {
             (Outcome::Holds, _) => {
                 let list = trial.list(rules);
@@ -149,7 +149,17 @@ pub(crate) struct Trial<'t> {
     pub(crate) request: &'t Request<'t>,
     pub(crate) number: u32,
     pub(crate) plan: &'t Plan,
+    pub(crate) of: OnTrial,
     pub(crate) findings: &'t mut Findings,
+}
+
+/// What of a rule is on trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnTrial {
+    /// Its action.
+    Action,
+    /// Its `tls` word, if it has one.
+    Word,
 }
 
 impl Trial<'_> {
@@ -169,6 +179,16 @@ impl Trial<'_> {
             .and(|| self.regex(Field::Referer))
     }
 
+    /// Whether any view and any name of the request is enough. It is for what stops a client or looks
+    /// closer: rules that block, and words that decrypt or end; what lets it pass holds in all.
+    const fn holds_in_any(&self) -> bool {
+        let closer = match (self.of, self.plan.tls) {
+            (OnTrial::Word, Some(Tls::Bump | Tls::Terminate)) => true,
+            (OnTrial::Word, Some(Tls::Splice) | None) | (OnTrial::Action, _) => false,
+        };
+        closer || self.plan.action.blocks()
+    }
+
     fn application(&self) -> Outcome {
         let uri = self.request.uri;
         self.plan.application.covers(uri.scheme(), uri.is_connect()).into()
@@ -183,7 +203,7 @@ impl Trial<'_> {
                 || holds(&self.matcher.tables().named, &names.named, &[own])
         };
         let mut names = self.findings.names();
-        match self.plan.action.blocks() {
+        match self.holds_in_any() {
             true => names.any(fits).into(),
             false => names.all(fits).into(),
         }
@@ -194,7 +214,7 @@ impl Trial<'_> {
         let Some(asked) = self.plan.uri else { return Outcome::Holds };
         let asked = self.matcher.runs().of(asked);
         let fits = self.findings.places.iter().map(|place| self.uri_at(place, asked));
-        match self.plan.action.blocks() {
+        match self.holds_in_any() {
             true => fits.fold(Outcome::Fails, Outcome::or),
             false => fits.fold(Outcome::Holds, |all, fits| all.and(|| fits)),
         }
@@ -214,12 +234,8 @@ impl Trial<'_> {
             PathKnown::Known => {
                 let views = self.request.uri.views().zip(&place.prefixes);
                 let mut fits = views.map(|(_, hits)| share(hits, asked));
-                if self.plan.action.blocks() {
-                    fits.any(|fits| fits)
-                } else {
-                    fits.all(|fits| fits)
-                }
-                .into()
+                if self.holds_in_any() { fits.any(|fits| fits) } else { fits.all(|fits| fits) }
+                    .into()
             }
         }
     }
@@ -250,12 +266,13 @@ impl Trial<'_> {
     fn destinations(&mut self) -> Outcome {
         let Some(asked) = self.plan.destinations else { return Outcome::Holds };
         let hosts = [Some((self.request.uri.host(), Whose::Own)), connect_host(self.request)];
+        let any = self.holds_in_any();
         let Self { matcher, findings, .. } = self;
         let mut fits = hosts.into_iter().flatten().map(|(host, whose)| {
             let found = matcher.destinations(host, whose, findings);
             found.is_some_and(|found| in_networks(matcher, asked, &found.nodes, &found.lists))
         });
-        match self.plan.action.blocks() {
+        match any {
             true => fits.any(|fits| fits).into(),
             false => fits.all(|fits| fits).into(),
         }
@@ -298,19 +315,19 @@ impl Trial<'_> {
             Heard::NotKnown => return Outcome::Unknown(self.lack(field)),
             Heard::Texts(reading) => reading,
         };
-        // A pattern for the whole URI cannot be asked about the other hosts of a connection, so that
-        // none can be permitted by it.
-        if field == Field::Uri && !self.plan.action.blocks() && self.findings.names().count() > 1 {
+        let blocks = self.holds_in_any();
+        // What patterns say of the other origins is not told apart by origin and view, so that none can
+        // be permitted by it.
+        if field == Field::Uri && !blocks && self.request.elsewhere().next().is_some() {
             return Outcome::Fails;
         }
         let asked = self.matcher.runs().of(asked);
         let table = &self.matcher.tables().regexes;
-        let blocks = self.plan.action.blocks();
         let fits = match self.findings.regexes.fits(table, self.request, field, reading, asked) {
             // Nobody could tell whether it fits: on the side of the rule that stops the client.
             Fits::Broken => return blocks.into(),
-            Fits::Views { fitting, .. } if blocks => fitting > 0,
-            Fits::Views { fitting, all } => fitting == all,
+            Fits::Views { fitting, elsewhere, .. } if blocks => fitting > 0 || elsewhere,
+            Fits::Views { fitting, all, .. } => fitting == all,
         };
         match (fits, reading) {
             (true, Reading::Whole | Reading::Open) => Outcome::Holds,

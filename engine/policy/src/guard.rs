@@ -55,7 +55,7 @@ impl PortalGuard {
         let uri = request.uri;
         let is_there = uri.scheme() == self.scheme
             && uri.host_text() == self.host
-            && request.port() == self.port;
+            && [request.port(), request.tunnel_port()] == [self.port; 2];
         let is_one_host = request.connect_host().is_none()
             && match request.sni() {
                 Known::Is(name) => name.as_str() == self.host,

@@ -2,14 +2,15 @@
 //! ADR 0016), and which verdicts may wait for it.
 //!
 //! The first rule with a `tls` word that holds, or that lacks nothing but the path, gives the word; else
-//! it follows from how Squid looks into TLS. A verdict that blocks is shown inside TLS, so its answer is
+//! it follows from how Squid looks into TLS. Where the names of a connection differ, the words that look
+//! closer or end it count for any of them, and `splice`, on a rule that permits, for all. A verdict that blocks is shown inside TLS, so its answer is
 //! to decrypt, unless that very rule says otherwise.
 //!
 //! INVARIANT: whatever this answers, the verdict on the name is not lost: what blocks is decrypted and
 //! blocked inside, or ended, or passed because the rule that blocks says so in its own words.
 
 use crate::client::{Request, Tunnel};
-use crate::decide::{Lack, Outcome, Scratch, Trial};
+use crate::decide::{Lack, OnTrial, Outcome, Scratch, Trial};
 use crate::matcher::{Candidates, Findings, Matcher};
 use crate::moment::Moment;
 use crate::ruleset::Ruleset;
@@ -82,9 +83,15 @@ pub fn tls_for<'r>(
         let Some(number) = candidates.next(matcher.runs()) else { break };
         let rule = rules.rules.get(number as usize);
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
-        let mut trial = Trial { matcher, request: open, number, plan, findings };
+        let of = OnTrial::Action;
+        let mut trial = Trial { matcher, request: open, number, plan, of, findings };
         let outcome = trial.outcome();
-        let says = match outcome {
+        trial.of = OnTrial::Word;
+        let heard = match (word, plan.tls) {
+            (None, Some(_)) => trial.outcome(),
+            (Some(_), _) | (_, None) => Outcome::Fails,
+        };
+        let says = match heard {
             Outcome::Holds | Outcome::Unknown(Lack::Path) => plan.tls,
             Outcome::Unknown(Lack::Inside | Lack::Name) | Outcome::Fails => None,
         };
@@ -160,7 +167,8 @@ fn may_be_decrypted(
     while let Some(number) = aside.next(matcher.runs()) {
         let Some(plan) = matcher.plan(number) else { continue };
         let Some(tls) = plan.tls else { continue };
-        match (Trial { matcher, request, number, plan, findings }.outcome(), tls) {
+        let of = OnTrial::Word;
+        match (Trial { matcher, request, number, plan, of, findings }.outcome(), tls) {
             (Outcome::Holds | Outcome::Unknown(_), Tls::Bump) => return Later::Asked,
             (Outcome::Holds | Outcome::Unknown(Lack::Path), Tls::Splice | Tls::Terminate) => {
                 return Later::Silent;

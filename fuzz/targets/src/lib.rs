@@ -4,7 +4,8 @@
 //! `fuzz/regressions/<target>` and is replayed, with `fuzz/seeds/<target>`, by the test here.
 //!
 //! ```text
-//! wire handshake payload   Defendr's frames and messages, the portal's token
+//! wire handshake           Defendr's frames and messages
+//! payload tag              the portal's token, and what the engine tells itself through Squid
 //! line                     what Squid writes to its helper
 //! policy uri list stored   what the engine reads: rules, requests, lists, files beside the store
 //! regex                    patterns, and what a shard of them says
@@ -23,6 +24,7 @@ mod regex;
 mod replay;
 mod rules;
 mod stored;
+mod tag;
 mod twins;
 mod uri;
 mod wire;
@@ -39,10 +41,11 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "wire", run: wire::run, bytes_max: 4_096 },
     Target { name: "handshake", run: handshake::run, bytes_max: 2_048 },
     Target { name: "payload", run: payload::run, bytes_max: 4_096 },
+    Target { name: "tag", run: tag::run, bytes_max: 1_024 },
     Target { name: "line", run: line::run, bytes_max: 4_096 },
     Target { name: "policy", run: policy::run, bytes_max: 2_048 },
     Target { name: "regex", run: regex::run, bytes_max: 512 },

@@ -18,6 +18,7 @@ use eg_policy::moment::Moment;
 use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
+use eg_policy::tunnel::tls_for;
 use eg_policy::uri::{CanonicalUri, Domain, Form, UriBuffer};
 use eg_policy::verdict::Action;
 
@@ -54,6 +55,10 @@ const CLIENTS: [&str; 6] =
 const DESTINATIONS: [&str; 6] =
     ["192.0.2.0/24", "loopback", "private", "link-local", "any-literal", "2001:db8::1"];
 const AGENTS: [&str; 4] = ["mozilla", "bot", "o", "curl/8"];
+/// Mostly nothing, as rules have.
+const TLS: [&str; 6] = ["", "", "", "splice", "bump", "terminate"];
+const ANOMALIES: [&str; 8] =
+    ["", "", "", "", "no-sni", "sni-mismatch", "host-mismatch", "ip-literal"];
 const PATTERNS: [&str; 10] = [
     "^https?://example",
     "/a/b$",
@@ -130,6 +135,10 @@ pub(crate) fn run(bytes: &[u8]) {
             let fast = decide(&ruleset, &mut scratch, request, now);
             let slow = naive.decide(request, now);
             assert_eq!(fast, slow, "{request:?}\n{text}\n{}", faults.len());
+            if request.phase == Phase::Hello {
+                let fast = tls_for(&ruleset, &mut scratch, request, now);
+                assert_eq!(fast, naive.tls_for(request), "{request:?}\n{text}");
+            }
         });
     }
 }
@@ -179,6 +188,12 @@ fn policy_text(feed: &mut Feed<'_>) -> String {
         if asked(7) {
             let words = ["http", "https", "ftp", "connect"];
             add("application", feed.pick(&words).unwrap_or_default());
+        }
+        if let Some(word) = feed.pick(&TLS).filter(|word| !word.is_empty()) {
+            add("tls", word);
+        }
+        if let Some(anomaly) = feed.pick(&ANOMALIES).filter(|anomaly| !anomaly.is_empty()) {
+            add("match-anomaly", anomaly);
         }
         add("action", feed.pick(&["permit", "permit", "deny", "warn", "aup"]).unwrap_or_default());
         let _ = writeln!(text, "rule-{number}: {{\n{lines}}}");
@@ -235,7 +250,8 @@ fn twins(
 fn ask(feed: &mut Feed<'_>, judge: impl FnOnce(&Request<'_>)) {
     let phase =
         feed.pick(&[Phase::Request, Phase::Connect, Phase::Hello]).unwrap_or(Phase::Request);
-    let tunnel = feed.pick(&[Tunnel::Opaque, Tunnel::Decrypted]).unwrap_or(Tunnel::Opaque);
+    let tunnel =
+        feed.pick(&[Tunnel::Opaque, Tunnel::Decrypted, Tunnel::Peeked]).unwrap_or(Tunnel::Opaque);
     let raw = match feed.byte() % 8 {
         // What the fuzzer makes up, behind a host that rules name.
         0 => {

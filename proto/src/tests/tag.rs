@@ -24,6 +24,7 @@ fn tag() -> Tag<'static> {
         sni: Sni::Unknown,
         user_agent: Kept::Text(b"curl/8.0"),
         decision: DecisionId::new(77, 5),
+        standing: Standing::Passed,
         at: AT,
     }
 }
@@ -73,6 +74,23 @@ fn a_user_agent_that_does_not_fit_is_not_known_and_never_cut() {
     assert!(text.len() <= TAG_TEXT_BYTES_MAX, "{}", text.len());
     let unknown = Tag { user_agent: Kept::Unknown, ..whole };
     assert_eq!(opener(1).open(&text, CLIENT, AT), Ok(unknown));
+}
+
+#[test]
+fn a_refusal_comes_back_and_nothing_else_is_one() {
+    for standing in [Standing::Passed, Standing::Refused] {
+        let tag = Tag { standing, ..tag() };
+        assert_eq!(opener(1).open(&sealed(1, &tag), CLIENT, AT), Ok(tag));
+    }
+    let mut plain = Vec::new();
+    tag().write(&mut plain);
+    // Behind the address, port, decision and time.
+    let at = 5 + 2 + 16 + 8;
+    assert_eq!(plain.get(at), Some(&PASSED));
+    for other in (0..=u8::MAX).filter(|byte| ![PASSED, REFUSED].contains(byte)) {
+        plain[at] = other;
+        assert_eq!(Tag::read(&plain), None, "{other}");
+    }
 }
 
 #[test]

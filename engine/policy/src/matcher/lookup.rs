@@ -7,7 +7,6 @@
 //! INVARIANT: a rule that holds, or whose unknown counts, is a candidate.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use super::agent::AgentHits;
 use super::network::Holders;
@@ -301,13 +300,10 @@ impl Matcher {
         match host {
             Host::Name(name) if request.sni() == Known::Is(name) => return,
             Host::Name(name) => connect.look(self, name.as_str(), &host),
-            Host::Address(address) => {
+            Host::Address(_) => {
                 text.clear();
                 // Writing to a text cannot fail.
-                let _ = match address {
-                    IpAddr::V4(address) => write!(text, "{address}"),
-                    IpAddr::V6(address) => write!(text, "[{address}]"),
-                };
+                let _ = write!(text, "{host}");
                 connect.look(self, text, &host);
             }
         }

@@ -97,7 +97,7 @@ impl NaivePolicy {
             (Phase::Connect, Tunnel::Peeked) => {
                 let words = self.compiled.rules.iter().filter_map(|rule| {
                     let tls = rule.tls?;
-                    match self.rule(rule, request) {
+                    match self.word(rule, request) {
                         Answer::FitsNot => None,
                         Answer::Fits | Answer::NotKnown(Lack::Path) => Some(tls),
                         Answer::NotKnown(_) => (tls == Tls::Bump).then_some(tls),
@@ -113,7 +113,8 @@ impl NaivePolicy {
     pub fn tls_for(&self, request: &Request<'_>) -> TlsAnswer<'_> {
         let cause = |rule| Cause::Rule { rule, list: self.reported_list(rule, request) };
         let answers = || self.compiled.rules.iter().map(|rule| (rule, self.rule(rule, request)));
-        let word = answers().find_map(|(rule, answer)| match answer {
+        let mut words = self.compiled.rules.iter().map(|rule| (rule, self.word(rule, request)));
+        let word = words.find_map(|(rule, answer)| match answer {
             Answer::Fits | Answer::NotKnown(Lack::Path) => Some((rule, rule.tls?)),
             Answer::NotKnown(_) | Answer::FitsNot => None,
         });
@@ -143,6 +144,16 @@ impl NaivePolicy {
                 TlsAnswer { tls, verdict: Verdict { action: Action::Deny, cause: cause(rule) } }
             }
             (Tls::Terminate | Tls::Splice | Tls::Bump, _) => TlsAnswer { tls, verdict },
+        }
+    }
+
+    /// Whether a rule has its word in the matter: to look closer or to end counts as blocking.
+    fn word(&self, rule: &CheckedRule, request: &Request<'_>) -> Answer {
+        match rule.tls {
+            None | Some(Tls::Splice) => self.rule(rule, request),
+            Some(Tls::Bump | Tls::Terminate) => {
+                self.rule(&CheckedRule { action: Action::Deny, ..rule.clone() }, request)
+            }
         }
     }
 
@@ -262,13 +273,14 @@ fn known_sni<'a>(request: &Request<'a>) -> Known<Domain<'a>> {
     let earlier = request.earlier.map_or(Known::Unknown, |earlier| earlier.sni);
     match (request.phase, request.client.sni, earlier) {
         (Phase::Connect, _, _) => Known::Unknown,
-        (Phase::Request, Known::Absent | Known::Unknown, Known::Is(name)) => Known::Is(name),
+        (Phase::Request, Known::Absent, Known::Is(name)) => Known::Is(name),
+        (Phase::Request, Known::Unknown, told) => told,
         (Phase::Hello | Phase::Request, own, _) => own,
     }
 }
 
 /// The host, and the SNI and the host of the CONNECT where they are known and differ; each with its
-/// port.
+/// port, and the host with that of the CONNECT as well.
 fn hosts<'a>(request: &Request<'a>) -> Vec<(Host<'a>, String, u16)> {
     let earlier = request.earlier.filter(|_| request.phase == Phase::Request);
     let own = request.uri.port();
@@ -276,6 +288,9 @@ fn hosts<'a>(request: &Request<'a>) -> Vec<(Host<'a>, String, u16)> {
     let lost = own == request.uri.scheme().default_port();
     let port = if lost { tunnel } else { own };
     let mut hosts = vec![(request.uri.host(), request.uri.host_text().to_owned(), port)];
+    if tunnel != port {
+        hosts.push((request.uri.host(), request.uri.host_text().to_owned(), tunnel));
+    }
     let mut add = |host: Host<'a>, text: String| {
         if hosts.iter().all(|(known, _, _)| *known != host) {
             hosts.push((host, text, tunnel));

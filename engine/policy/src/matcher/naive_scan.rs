@@ -62,14 +62,25 @@ impl Patterns {
             Known::Is(text) => answer(any(text)),
         };
         match (field, request.phase) {
-            (Field::Uri, _) if !rule.action.blocks() && hosts(request).len() > 1 => Answer::FitsNot,
+            (Field::Uri, _) if !rule.action.blocks() && elsewhere(request).next().is_some() => {
+                Answer::FitsNot
+            }
             (Field::Uri, _) => match request.uri.path_known() {
                 PathKnown::Known => {
-                    let views = request.uri.views().map(|view| any(view.text()));
-                    answer(in_views(rule.action, views))
+                    let there = |origin: String| {
+                        let mut views = request.uri.views();
+                        views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
+                    };
+                    let mut views = request.uri.views().map(|view| any(view.text()));
+                    let here = in_views(rule.action, &mut views);
+                    answer(here || elsewhere(request).any(there))
                 }
                 PathKnown::Unknown => {
-                    let lasts = |pattern| self.lasts(pattern, request.uri.text());
+                    let texts = || {
+                        let there = elsewhere(request).map(|origin| origin + "/").map(Vec::from);
+                        there.chain([request.uri.text().to_vec()])
+                    };
+                    let lasts = |pattern| texts().any(|text| self.lasts(pattern, &text));
                     match asked.iter().any(lasts) {
                         true => Answer::Fits,
                         false => Answer::NotKnown(lack),
@@ -100,6 +111,17 @@ impl Patterns {
         let input = Input::new(&text).range(..known.len());
         self.0.get(pattern).is_some_and(|regex| regex.is_match(input))
     }
+}
+
+/// The other origins that a request may end up at, as text.
+fn elsewhere(request: &Request<'_>) -> impl Iterator<Item = String> {
+    let scheme = request.uri.scheme();
+    let own = (request.uri.host(), request.uri.port());
+    let others = hosts(request).into_iter().filter(move |(host, _, port)| (*host, *port) != own);
+    others.map(move |(_, text, port)| match port == scheme.default_port() {
+        true => format!("{}://{text}", scheme.word()),
+        false => format!("{}://{text}:{port}", scheme.word()),
+    })
 }
 
 /// What is missing where a pattern of this field is unknown.

@@ -11,8 +11,8 @@ use super::table::{Hit, Reach};
 use crate::client::{Request, Unknown};
 use crate::uri::PathKnown;
 
-/// The request's own host, the SNI, and the host of the CONNECT.
-const PLACES: usize = 3;
+/// The request's own host at its port and at that of the CONNECT, the SNI, and the host of the CONNECT.
+const PLACES: usize = 4;
 
 /// One of the hosts.
 #[derive(Debug, Default)]
@@ -78,8 +78,10 @@ impl Matcher {
             Second::Nothing | Second::Same => None,
         };
         let connect = connect_port.map(|port| (&connect.named, port));
-        let own = Some((&host.named, request.port()));
-        for (named, port) in [own, sni, connect].into_iter().flatten() {
+        let (port, tunnel_port) = (request.port(), request.tunnel_port());
+        let own = Some((&host.named, port));
+        let ported = Some((&host.named, tunnel_port)).filter(|_| port != tunnel_port);
+        for (named, port) in [own, ported, sni, connect].into_iter().flatten() {
             let Some(place) = places.add(self.prefix_host(named), port) else { return };
             self.gather_prefixes(request, place, candidates);
         }

@@ -5,12 +5,13 @@
 //! pass of each shard. What cannot be scanned counts for rules that block and against rules that permit.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::runs::{Candidates, Run, Runs};
 use crate::client::{Known, Request, Unknown};
 use crate::regex::{Field, Hits, Memory, Reading, RegexPattern, Scanned, Shard, name};
-use crate::uri::PathKnown;
+use crate::uri::{PathKnown, write_authority};
 
 /// Views of a URI at most; the other fields have one.
 const VIEWS: usize = 3;
@@ -155,6 +156,9 @@ pub(super) struct Found {
 pub(crate) struct RegexFindings {
     memory: Memory,
     fields: [Texts; 4],
+    /// Memory for another host that the request may end up at, and for its URI there.
+    host: String,
+    text: Vec<u8>,
 }
 
 /// What was found in the texts of one field.
@@ -164,6 +168,8 @@ struct Texts {
     views: [Hits; VIEWS],
     /// How many texts there were.
     count: usize,
+    /// In the URI at the other origins that the request may end up at, all together.
+    elsewhere: Hits,
 }
 
 /// What one field of a request says to patterns.
@@ -213,6 +219,8 @@ pub(crate) enum Fits {
         fitting: usize,
         /// How many there are.
         all: usize,
+        /// Whether one of them fits at another origin that the request may end up at.
+        elsewhere: bool,
     },
     /// No scanner could tell.
     Broken,
@@ -230,6 +238,10 @@ impl RegexFindings {
             let patterns = table.of(field).patterns.len();
             texts.looked = None;
             texts.views.iter_mut().take(views).for_each(|hits| hits.fit(patterns));
+            match field {
+                Field::Uri => texts.elsewhere.fit(patterns),
+                Field::Sni | Field::UserAgent | Field::Referer => (),
+            }
         }
     }
 
@@ -244,6 +256,7 @@ impl RegexFindings {
         for texts in &mut self.fields {
             if texts.looked.take().is_some() {
                 texts.views.iter_mut().for_each(Hits::clear);
+                texts.elsewhere.clear();
             }
         }
     }
@@ -256,7 +269,7 @@ impl RegexFindings {
         field: Field,
         reading: Reading,
     ) -> Option<&Texts> {
-        let Self { memory, fields } = self;
+        let Self { memory, fields, host, text: there } = self;
         let texts = fields.get_mut(field.place())?;
         if texts.looked.is_none() {
             let table = table.of(field);
@@ -273,6 +286,16 @@ impl RegexFindings {
             };
             texts.count = match (field, known(request, field)) {
                 (Field::Uri, _) => {
+                    for (other, port) in request.elsewhere() {
+                        host.clear();
+                        // Writing to a text cannot fail.
+                        let _ = write!(host, "{other}");
+                        for view in request.uri.views() {
+                            write_authority(there, request.uri.scheme(), host, port);
+                            there.extend_from_slice(view.rest());
+                            scan(there, &mut texts.elsewhere);
+                        }
+                    }
                     let views = request.uri.views().zip(&mut texts.views);
                     views.map(|(view, hits)| scan(view.text(), hits)).count()
                 }
@@ -301,7 +324,7 @@ impl RegexFindings {
             Some(Scanned::Fully) => {
                 let views = texts.views.iter().take(texts.count);
                 let fitting = views.filter(|hits| hits.any(asked)).count();
-                Fits::Views { fitting, all: texts.count }
+                Fits::Views { fitting, all: texts.count, elsewhere: texts.elsewhere.any(asked) }
             }
         }
     }
@@ -327,8 +350,8 @@ impl RegexFindings {
             match texts.looked {
                 None | Some(Scanned::Broken) => candidates.push(runs, found.any),
                 Some(Scanned::Fully) => {
-                    let numbers = texts.views.iter().take(texts.count).flat_map(Hits::numbers);
-                    for number in numbers {
+                    let own = texts.views.iter().take(texts.count);
+                    for number in own.chain([&texts.elsewhere]).flat_map(Hits::numbers) {
                         if let Some(run) = found.by_pattern.get(*number as usize) {
                             candidates.push(runs, *run);
                         }

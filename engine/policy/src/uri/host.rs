@@ -84,6 +84,17 @@ pub enum Host<'a> {
     Address(IpAddr),
 }
 
+impl fmt::Display for Host<'_> {
+    /// The canonical text: a name, `192.0.2.1` or `[2001:db8::1]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name.as_str()),
+            Self::Address(IpAddr::V4(address)) => write!(f, "{address}"),
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
 impl<'a> Host<'a> {
     /// Reads a host alone, an IPv6 address in brackets; `buffer` is memory to be used again, and holds
     /// the canonical text afterwards.

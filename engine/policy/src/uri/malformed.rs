@@ -49,13 +49,17 @@ pub enum Malformed {
     NoHello,
     /// A tunnel that was to be decrypted or ended goes on as it is: nobody asked, or heard the answer.
     NotDecrypted,
+    /// A request inside a tunnel whose server name was denied.
+    RefusedTunnel,
+    /// A request inside a decrypted tunnel that says another scheme than https.
+    SchemeInTunnel,
     /// A page of the proxy itself: `cache_object:` or `/squid-internal-mgr`.
     ProxyInternal,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::TooLong,
         Self::Scheme,
         Self::Slashes,
@@ -78,6 +82,8 @@ impl Malformed {
         Self::UnreadableQuery,
         Self::NoHello,
         Self::NotDecrypted,
+        Self::RefusedTunnel,
+        Self::SchemeInTunnel,
         Self::ProxyInternal,
     ];
 
@@ -107,6 +113,8 @@ impl Malformed {
             Self::UnreadableQuery => "the query could not be read",
             Self::NoHello => "a TLS connection was asked about before its first message was read",
             Self::NotDecrypted => "the tunnel was to be decrypted, and was not",
+            Self::RefusedTunnel => "the tunnel was refused, and so is all that is inside",
+            Self::SchemeInTunnel => "inside a tunnel the address does not begin with https",
             Self::ProxyInternal => "the pages of the proxy itself are for no client",
         }
     }
@@ -137,6 +145,8 @@ impl Malformed {
             Self::UnreadableQuery => "unreadable-query",
             Self::NoHello => "no-hello",
             Self::NotDecrypted => "not-decrypted",
+            Self::RefusedTunnel => "refused-tunnel",
+            Self::SchemeInTunnel => "scheme-in-tunnel",
             Self::ProxyInternal => "proxy-internal",
         }
     }

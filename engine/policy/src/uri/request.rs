@@ -290,7 +290,7 @@ fn host_of(authority: Authority, text: &str) -> Host<'_> {
 }
 
 /// Writes `scheme://host`, and the port where it is not the scheme's own.
-fn write_authority(text: &mut Vec<u8>, scheme: Scheme, host: &str, port: u16) {
+pub(crate) fn write_authority(text: &mut Vec<u8>, scheme: Scheme, host: &str, port: u16) {
     text.clear();
     text.extend_from_slice(scheme.word().as_bytes());
     text.extend_from_slice(b"://");

@@ -2,7 +2,7 @@
 //!
 //! A request line is `phase URI | key=value | ...`. `connect` and `hello` take the `host:port` of a
 //! CONNECT. `\xNN` in URI and values is that byte; any other `\` is itself. Keys: `client` (default
-//! 192.0.2.10), `sni` (default: known to be absent), `ua` (likewise), `tunnel=peeked` or `decrypted`
+//! 192.0.2.10), `sni` (default: known to be absent; `?`: unknown), `ua` (absent), `tunnel=peeked` or `decrypted`
 //! (default opaque), `method` (default GET). `connect=host:port` is the tunnel that an inner request came through, as a tag tells
 //! it, and `told-sni`, `told-ua` (default: unknown) what else it tells.
 
@@ -251,14 +251,16 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
         "request" => (Phase::Request, Form::Absolute),
         other => panic!("no phase {other}"),
     };
-    let (mut client, mut sni, mut agent) = (IpAddr::from([192, 0, 2, 10]), None, None);
+    let (mut client, mut agent) = (IpAddr::from([192, 0, 2, 10]), None);
+    let mut sni = Known::Absent;
     let (mut connect, mut told_sni, mut told_agent) = (None, None, None);
     let (mut tunnel, mut method) = (Tunnel::Opaque, b"GET".to_vec());
     let mut referer = None;
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
-            ("sni", text) => sni = Some(bytes(text)),
+            ("sni", "?") => sni = Known::Unknown,
+            ("sni", text) => sni = Known::Is(bytes(text)),
             ("ua", text) => agent = Some(bytes(text)),
             ("method", text) => method = bytes(text),
             ("tunnel", "peeked") => tunnel = Tunnel::Peeked,
@@ -275,10 +277,13 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
         Ok(uri) => uri,
         Err(fault) => return judge(Err(fault)),
     };
-    let sni = match sni.as_deref().map(|raw| Domain::parse(&mut name, raw)) {
-        Some(Ok(sni)) => Known::Is(sni),
-        Some(Err(fault)) => return judge(Err(fault)),
-        None => Known::Absent,
+    let sni = match &sni {
+        Known::Unknown => Known::Unknown,
+        Known::Absent => Known::Absent,
+        Known::Is(raw) => match Domain::parse(&mut name, raw) {
+            Ok(sni) => Known::Is(sni),
+            Err(fault) => return judge(Err(fault)),
+        },
     };
     let (mut host, mut told_name) = (String::new(), String::new());
     let earlier = connect.map(|(text, port)| Earlier {
@@ -294,7 +299,8 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
     let referer = referer.as_deref().map_or(Known::Absent, Known::Is);
     let client = Client { address: client, user: None, sni, user_agent, referer };
-    judge(Ok(&Request { phase, tunnel, method: &method, uri: &uri, client, earlier }))
+    let request = Request { phase, tunnel, method: &method, uri: &uri, client, earlier };
+    judge(request.contradiction().map_or(Ok(&request), Err))
 }
 
 /// Puts in the bytes that a line has as `\xNN`.

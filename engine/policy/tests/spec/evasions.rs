@@ -401,7 +401,7 @@ fn e_methods_and_connections() {
         ("request http://blocked.test/", TREE),   // E04, E09: the second
         ("connect good.test:443 | tunnel=peeked", "default"), // E05: the tunnel
         ("request https://blocked.test/ | connect=good.test:443", TREE), // E05: inside it
-        ("request http://blocked.test/ | connect=good.test:443", TREE), // E05
+        ("request http://blocked.test/ | connect=good.test:443", "invalid"), // E05
     ]);
     // E07: a User-Agent of 9,000 bytes is looked at whole
     let long = format!("request http://good.test/ | ua={}curl", "a".repeat(9_000));

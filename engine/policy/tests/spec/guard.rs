@@ -61,6 +61,7 @@ fn a_portal_over_https_is_reached_through_its_tunnel() {
         ("connect portal.test:443", "deny all"),
         ("connect www.portal.test:8443", "deny all"),
         ("request https://portal.test:8443/blocked", "deny all"),
+        ("request https://portal.test:8443/p/blocked | connect=portal.test:22", "deny all"),
         ("request https://portal.test:8443/p/", "deny all"),
         ("request https://portal.test:8443/pp/blocked", "deny all"),
         ("request https://portal.test/p/blocked", "deny all"),

@@ -127,6 +127,58 @@ fn a_tunnel_meets_a_pattern_by_its_host() {
     ]);
 }
 
+/// A client may name one host inside and end up at another: a pattern that blocks is tried with each.
+#[test]
+fn a_pattern_of_a_uri_meets_every_host_of_a_connection() {
+    let host = "r: {\n match-uri-regex: ^https://([^/]*\\.)?evil\\.test/\n}";
+    one(host).decides(&[
+        ("hello evil.test:443 | sni=good.test", "deny r"),
+        ("hello good.test:443 | sni=evil.test", "deny r"),
+        ("hello 192.0.2.1:443 | sni=evil.test", "deny r"),
+        ("hello good.test:443 | sni=evil.test | tunnel=decrypted", "deny r"),
+        ("request https://good.test/x | connect=evil.test:443", "deny r"),
+        ("request https://good.test/x | connect=good.test:443 | told-sni=a.evil.test", "deny r"),
+        ("request https://good.test/x | connect=192.0.2.1:443 | sni=evil.test", "deny r"),
+        ("request https://good.test:8443/x | connect=evil.test:443", "deny r"),
+        ("request https://good.test/x | connect=good.test:443 | told-sni=good.test", "default"),
+        ("request https://good.test/evil.test/ | connect=notevil.test:443", "default"),
+        ("hello good.test:443 | sni=evil.test.good.test", "default"),
+    ]);
+    let port = "r: {\n match-uri-regex: ^https://[^/]*:8443/\n}";
+    one(port).decides(&[
+        ("request https://a.test/x | connect=a.test:8443", "deny r"),
+        ("request https://b.test/x | connect=a.test:8443", "deny r"),
+        ("request https://a.test/x | connect=a.test:443", "default"),
+        ("hello a.test:8443 | sni=b.test", "deny r"),
+    ]);
+    let address = "r: {\n match-uri-regex: ^https://(192\\.0\\.2\\.1|\\[2001:db8::1\\])/\n}";
+    one(address).decides(&[
+        ("request https://good.test/x | connect=192.0.2.1:443", "deny r"),
+        ("request https://good.test/x | connect=[2001:db8::1]:443", "deny r"),
+        ("request https://good.test/x | connect=192.0.2.2:443", "default"),
+    ]);
+    // The path goes with each host, in every view, and is not known before the request.
+    let path = "r: {\n match-uri-regex: ^https://evil\\.test/secret$\n}";
+    one(path).decides(&[
+        ("request https://good.test/secret | connect=evil.test:443", "deny r"),
+        ("request https://good.test/x/..%2fsecret | connect=evil.test:443", "deny r"),
+        ("request https://evil.test:8443/secret | connect=evil.test:443", "deny r"),
+        ("request https://good.test/secrets | connect=evil.test:443", "default"),
+        ("hello good.test:443 | sni=evil.test", "default"),
+        ("hello good.test:443 | sni=evil.test | tunnel=decrypted", "deferred"),
+    ]);
+    // What permits stays closed where the hosts or their ports differ.
+    let permit = "r: {\n match-uri-regex: ^https://(good|evil)\\.test\n action: permit\n}";
+    one(permit).default(Action::Deny).decides(&[
+        ("request https://good.test/ | connect=good.test:443 | told-sni=good.test", "permit r"),
+        ("request https://good.test/ | connect=evil.test:443", "default"),
+        ("request https://good.test/ | connect=good.test:443 | told-sni=evil.test", "default"),
+        ("request https://good.test/ | connect=good.test:8443", "default"),
+        ("hello good.test:443 | sni=evil.test", "default"),
+        ("hello good.test:443 | sni=good.test", "permit r"),
+    ]);
+}
+
 #[test]
 fn what_is_no_pattern_is_refused_where_it_stands() {
     let rule =

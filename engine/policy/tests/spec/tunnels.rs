@@ -70,6 +70,9 @@ fn the_word_is_that_of_the_first_rule_or_follows_from_how_squid_looks() {
             // the word of a rule that permits needs every name
             ("bank.test:443", "fine.test", permit.as_str()),
             ("fine.test:443", "bank.test", permit.as_str()),
+            // and one that ends it any
+            ("fine.test:443", "ended.test", "terminate deny ended"),
+            ("ended.test:443", "fine.test", "terminate deny ended"),
             // what cannot be read is ended
             ("fine.test:443", "\\x00.test", "terminate invalid"),
             ("fine.test:443", "127.0.0.1", "terminate invalid"),
@@ -78,6 +81,21 @@ fn the_word_is_that_of_the_first_rule_or_follows_from_how_squid_looks() {
             let sni = if sni.is_empty() { String::new() } else { format!(" | sni={sni}") };
             one(WORDS).answers(&[(&format!("hello {host}{sni}{tail}"), expected)]);
         }
+    }
+}
+
+/// A client that names a host which is looked into in one place only does not get around it.
+#[test]
+fn to_look_closer_any_name_is_enough() {
+    let text = "look: {\n match-domain: a.test\n action: permit\n tls: bump\n}\nsecret: {\n match-uri: a.test/secret\n}\n";
+    for (line, expected) in [
+        ("hello a.test:443 | sni=a.test", "bump permit look"),
+        ("hello b.test:443 | sni=a.test", "bump deferred"),
+        ("hello a.test:443 | sni=b.test", "bump deferred"),
+        ("hello 192.0.2.1:443 | sni=a.test", "bump deferred"),
+        ("hello b.test:443 | sni=b.test", "splice default"),
+    ] {
+        one(text).answers(&[(&format!("{line} | tunnel=peeked"), expected)]);
     }
 }
 
@@ -191,6 +209,18 @@ fn a_tag_brings_back_the_user_agent_of_the_connect() {
     ]);
 }
 
+/// Squid sends it where the tunnel leads, whatever scheme it says.
+#[test]
+fn a_request_inside_a_tunnel_is_https_or_nothing() {
+    one("r: {\n match-uri: https://a.test/secret\n}").decides(&[
+        ("request http://a.test/secret | connect=a.test:443", "invalid"),
+        ("request http://b.test/secret | connect=a.test:443", "invalid"),
+        ("request ftp://a.test/ | connect=a.test:443", "invalid"),
+        ("request http://a.test/", "default"),
+        ("request https://a.test/ | connect=a.test:443", "default"),
+    ]);
+}
+
 /// Attributes that look at the host, for `blocked.test` and for `good.test`.
 const ATTRIBUTES: &[&str] =
     &["match-domain: X", "match-domain-list: X.list", "match-uri: X/", "match-uri: https://X"];
@@ -263,13 +293,29 @@ fn the_port_that_squid_lost_comes_back() {
         ("request https://a.test/x | connect=a.test:443", "default"),
         ("request https://a.test/x", "default"),
         ("request https://a.test:8443/x | connect=a.test:443", "deny r"),
+        ("request https://a.test:9/x | connect=a.test:8443", "deny r"),
     ]);
     one("r: {\n match-uri: https://a.test:443/x\n action: permit\n}")
         .default(Action::Deny)
         .decides(&[
             ("request https://a.test/x | connect=a.test:443", "permit r"),
             ("request https://a.test/x | connect=a.test:8443", "default"),
+            ("request https://a.test:443/x | connect=a.test:8443", "default"),
         ]);
+    one("r: {\n match-uri: https://a.test:9/x\n action: permit\n}")
+        .default(Action::Deny)
+        .decides(&[("request https://a.test:9/x | connect=a.test:8443", "default")]);
+}
+
+/// The phase of requests often has no SNI of its own, or does not know whether there was one.
+#[test]
+fn what_the_hello_knew_of_the_server_name_is_known_inside() {
+    one("r: {\n match-anomaly: no-sni\n}").decides(&[
+        ("hello a.test:443", "deny r"),
+        ("request https://a.test/ | connect=a.test:443 | told-sni=", "deny r"),
+        ("request https://a.test/ | connect=a.test:443 | told-sni= | sni=?", "deny r"),
+        ("request https://a.test/ | connect=a.test:443 | told-sni=a.test | sni=?", "default"),
+    ]);
 }
 
 #[test]
