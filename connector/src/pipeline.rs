@@ -12,8 +12,8 @@ use eg_proto::{FailureCause, FrameFault, Pushed, QueryWriter, Report, Terms};
 
 use crate::fallback::{CauseCounts, Fallback};
 use crate::helper::{BadLine, Channel, Question, split_channel};
-use crate::inflight::{InFlight, Stage};
-use crate::ledger::Ledger;
+use crate::inflight::{InFlight, Removed, Stage};
+use crate::ledger::{Ledger, Leftover};
 use crate::lines::{Line, LineBuffer};
 use crate::link::{LinkNumber, LinkSet, Load, ask_again_after};
 use crate::role::Role;
@@ -318,14 +318,16 @@ impl Desk {
         self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
         self.counters.repeated = self.counters.repeated.saturating_add(1);
         if let Some(removed) = self.remove(first) {
-            self.fall_back(removed, FailureCause::UnreadableLine);
+            self.fall_back(removed.channel, FailureCause::UnreadableLine);
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Channel> {
+    /// Takes a request out that no engine has answered; those that were asked still owe it.
+    fn remove(&mut self, id: u64) -> Option<Removed> {
         let removed = self.table.remove(id)?;
+        self.ledger.expired(removed.asked);
         self.forget_only(id);
-        Some(removed.channel)
+        Some(removed)
     }
 
     fn forget_only(&mut self, id: u64) {
@@ -366,9 +368,9 @@ impl Desk {
             }
             let written = writer.finish()?;
             match too_long.and_then(|id| self.remove(id)) {
-                Some(channel) => {
+                Some(removed) => {
                     self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
-                    self.fall_back(channel, FailureCause::UnreadableLine);
+                    self.fall_back(removed.channel, FailureCause::UnreadableLine);
                 }
                 // An empty frame takes any query, so this cannot be; a loop must still end.
                 None if written == 0 => return Ok(()),
@@ -442,20 +444,28 @@ impl Desk {
     fn take_answers(&mut self, link: LinkNumber, body: &[u8]) -> Result<(), FrameFault> {
         self.turn_to(link);
         for answer in eg_proto::answers(body)? {
-            self.ledger.answered(link);
             let id = match &answer {
                 Ok(answer) => Some(answer.id),
                 Err(bad) => bad.id,
             };
-            let Some((id, removed)) =
-                id.and_then(|id| self.table.remove_asked(id, link).map(|removed| (id, removed)))
-            else {
-                match self.ledger.take_spare(link) {
-                    Some(()) => self.counters.second = self.counters.second.saturating_add(1),
-                    None => self.counters.late = self.counters.late.saturating_add(1),
+            let Some(id) = id else {
+                // To which question cannot be said, but to one.
+                self.ledger.answered(link);
+                self.counters.broken = self.counters.broken.saturating_add(1);
+                continue;
+            };
+            let Some(removed) = self.table.remove_asked(id, link) else {
+                match self.ledger.leftover(link) {
+                    Leftover::Second => {
+                        self.counters.second = self.counters.second.saturating_add(1);
+                    }
+                    Leftover::Expired | Leftover::Unasked => {
+                        self.counters.late = self.counters.late.saturating_add(1);
+                    }
                 }
                 continue;
             };
+            self.ledger.answered(link);
             let mut others = removed.asked;
             others.remove(link);
             self.ledger.spare(others);
@@ -482,9 +492,8 @@ impl Desk {
     fn expire(&mut self, now: Instant) {
         while let Some((id, deadline)) = self.table.oldest()
             && deadline <= now
-            && let Some(removed) = self.table.remove(id)
+            && let Some(removed) = self.remove(id)
         {
-            self.forget_only(id);
             let cause = match (self.ledger.up().is_empty(), removed.stage()) {
                 (true, Stage::Waiting | Stage::Sent) => FailureCause::NoEngine,
                 (false, Stage::Sent) => FailureCause::Timeout,
