@@ -75,6 +75,13 @@ enum Output {
     Gone,
 }
 
+/// Whether an engine was asked something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Some,
+    Nothing,
+}
+
 struct Loop {
     links: Links,
     pipeline: Pipeline,
@@ -217,7 +224,6 @@ impl Loop {
             self.pipeline.expire(now);
             self.pipeline.take_lines(now);
             self.links.tick(now, &self.pipeline.load());
-            self.sync_links();
             let over = self.is_over(input, now)?;
             self.send(now);
             if write_answers(output, &mut self.pipeline)? == Output::Gone || over {
@@ -298,38 +304,66 @@ impl Loop {
         }
     }
 
+    /// Offers what is to be asked until no link is lost by it: what was on a lost one is asked of the
+    /// others at once, since no later event would tell.
+    fn send(&mut self, now: Instant) {
+        // Each turn but the last has lost a link.
+        for _ in 0..=ENGINES_MAX {
+            self.sync_links();
+            self.offer(now);
+            if self.pipeline.linked().without(self.links.up()).is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Asks the best link what is new, and each what the others leave without an answer. What the
     /// best has no room for, the next one is asked.
-    fn send(&mut self, now: Instant) {
+    fn offer(&mut self, now: Instant) {
+        // What a socket takes now makes room, of which no later event would tell.
+        for number in LinkNumber::first(self.links.count()) {
+            self.flush(number, now);
+        }
         let ranked = self.links.ranked(now);
         if self.crowded.iter().any(|number| self.room(number) > 0) {
             self.pipeline.recall();
         }
         for number in ranked.iter() {
-            let Some(route) = self.links.route(number) else { continue };
-            let may_ask = route.may_ask();
-            let Some(out) = route.out().filter(|_| may_ask > 0) else { continue };
-            let written = self
-                .pipeline
-                .write_queries(number, out, may_ask, now)
-                .and_then(|()| self.pipeline.write_again(number, out, may_ask, now));
-            if let Err(fault) = written {
-                route.fail(now, &fault.into());
-            }
+            while self.ask(number, now) == Asked::Some {}
         }
         self.pipeline.park(now);
-        let load = self.pipeline.load();
-        for number in LinkNumber::first(self.links.count()) {
-            let Some(route) = self.links.route(number) else { continue };
-            route.asked(now, load.owed(number));
-            route.flush(now);
-        }
         let mut crowded = LinkSet::default();
         for number in ranked.iter().filter(|number| self.room(*number) == 0) {
             crowded.insert(number);
         }
         self.crowded = crowded;
-        self.sync_links();
+    }
+
+    /// Asks one engine what one frame holds, if there is something and it has room.
+    fn ask(&mut self, number: LinkNumber, now: Instant) -> Asked {
+        let may_ask = self.links.may_ask(number);
+        let Some(route) = self.links.route(number) else { return Asked::Nothing };
+        let Some(out) = route.out().filter(|_| may_ask > 0) else { return Asked::Nothing };
+        let before = out.len();
+        let written = self
+            .pipeline
+            .write_queries(number, out, may_ask, now)
+            .and_then(|()| self.pipeline.write_again(number, out, may_ask, now));
+        let asked = if out.len() > before { Asked::Some } else { Asked::Nothing };
+        if let Err(fault) = written {
+            route.fail(now, &fault.into());
+            return Asked::Nothing;
+        }
+        self.flush(number, now);
+        asked
+    }
+
+    /// Hands a link's socket what it takes.
+    fn flush(&mut self, number: LinkNumber, now: Instant) {
+        let owed = self.pipeline.load().owed(number);
+        let Some(route) = self.links.route(number) else { return };
+        route.asked(now, owed);
+        route.flush(now);
     }
 
     /// How many queries a link takes at this moment.
