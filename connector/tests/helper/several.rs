@@ -62,6 +62,22 @@ fn the_third_engine_answers_in_time_while_two_are_silent() {
 }
 
 #[test]
+fn an_engine_that_never_stops_talking_keeps_nobody_waiting() {
+    let flood = Engine::start(KEY, Box::new(|_| Then::Flood));
+    let good = Engine::start(KEY, Box::new(by_host));
+    let mut helper = Helper::start(&[flood.port, good.port], &PLAIN);
+    flood.welcomed();
+    good.welcomed();
+    let begun = Instant::now();
+    helper.say(&line(1, "good.test"));
+    assert_eq!(helper.hear(), "1 OK eg_verdict_=permit");
+    helper.say(&line(2, "bad.test"));
+    assert_eq!(helper.hear(), "2 OK eg_verdict_=deny eg_token_=tok");
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+    assert_eq!(helper.end().0.code(), Some(0));
+}
+
+#[test]
 fn the_second_engine_is_asked_beside_the_first_that_answers_late() {
     let (sender, asked) = sync_channel(100);
     let (go, wait) = sync_channel::<()>(0);
