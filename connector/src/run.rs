@@ -25,6 +25,10 @@ use crate::role::Role;
 /// What is polled beside the links: the signals and Squid's lines.
 const POLLED_FIRST: usize = 2;
 
+/// How often a link is read in one round: more than the answers to a busy round need. An engine that
+/// never stops talking must not keep the others, Squid and the deadlines waiting.
+const FILLS_MAX: usize = 64;
+
 /// How long `--squid-conf` tries to reach an engine.
 const ASK_TERMS_MAX: Duration = Duration::from_secs(10);
 
@@ -75,6 +79,14 @@ enum Output {
     Gone,
 }
 
+/// Whether a link was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Dry,
+    /// There may be more, of which `poll` need not know: TLS may hold it already.
+    More,
+}
+
 /// Whether an engine was asked something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -88,6 +100,8 @@ struct Loop {
     phase: Phase,
     /// Links that took no more queries while some were due.
     crowded: LinkSet,
+    /// Links that were not read to their end.
+    unread: LinkSet,
     drain: Duration,
 }
 
@@ -105,8 +119,8 @@ pub fn serve(config: Config, role: Role) -> Result<(), RunFault> {
     let drain = config.connector.answer_timeout;
     let pipeline = Pipeline::new(role, config.connector.answer_timeout);
     let links = links(config)?;
-    let crowded = LinkSet::default();
-    let mut state = Loop { links, pipeline, phase: Phase::Serving, crowded, drain };
+    let (crowded, unread) = (LinkSet::default(), LinkSet::default());
+    let mut state = Loop { links, pipeline, phase: Phase::Serving, crowded, unread, drain };
     tracing::info!("ready");
     let ended = state.run(&signals, &input, &output);
     state.links.leave("the connector ends");
@@ -158,6 +172,7 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
     let until = Instant::now() + ASK_TERMS_MAX;
     // Somebody waits: engines are tried at the pace of waiting requests.
     let load = Load { outstanding: 1, ..Load::default() };
+    let mut unread = LinkSet::default();
     loop {
         let now = Instant::now();
         if now >= until {
@@ -170,20 +185,26 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
             .filter_map(|(number, route)| Some((number, route.interest()?)))
             .map(|(number, (fd, flags))| (number, PollFd::new(fd, flags)))
             .unzip();
-        wait(&mut polled, Some(wake), now)?;
+        wait(&mut polled, Some(if unread.is_empty() { wake } else { now }), now)?;
         let ready: Vec<bool> = polled.iter().map(|fd| fd.any().unwrap_or_default()).collect();
         drop(polled);
         let now = Instant::now();
         let mut found = None;
-        for (number, _) in numbers.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+        let left = std::mem::take(&mut unread);
+        let due = |(number, ready): &(LinkNumber, bool)| *ready || left.contains(*number);
+        for (number, _) in numbers.into_iter().zip(ready).filter(due) {
             let Some(route) = links.route(number) else { continue };
             route.advance(now);
-            read_link(route, now, |event| {
+            let reading = read_link(route, now, |event| {
                 if let LinkEvent::Up(terms) = event {
                     found = Some(*terms);
                 }
                 Ok(())
             });
+            match reading {
+                Reading::Dry => {}
+                Reading::More => unread.insert(number),
+            }
             route.flush(now);
         }
         if let Some(terms) = found {
@@ -272,7 +293,7 @@ impl Loop {
             self.read_input(input, now)?;
         }
         for (number, ready) in LinkNumber::first(ENGINES_MAX).zip(ready) {
-            if ready {
+            if ready || self.unread.contains(number) {
                 self.read_link(number, now);
             }
         }
@@ -287,6 +308,9 @@ impl Loop {
     }
 
     fn wake_at(&self, now: Instant) -> Option<Instant> {
+        if !self.unread.is_empty() {
+            return Some(now);
+        }
         let drained = match self.phase {
             Phase::Draining { until } => Some(until),
             Phase::Serving | Phase::Ending => None,
@@ -407,11 +431,12 @@ impl Loop {
     }
 
     fn read_link(&mut self, number: LinkNumber, now: Instant) {
-        let Self { links, pipeline, .. } = self;
+        let Self { links, pipeline, unread, .. } = self;
+        unread.remove(number);
         let Some(route) = links.route(number) else { return };
         route.advance(now);
         let mut report = None;
-        read_link(route, now, |event| match event {
+        let reading = read_link(route, now, |event| match event {
             LinkEvent::Nothing | LinkEvent::Handled => Ok(()),
             LinkEvent::Up(terms) => {
                 report = Some(pipeline.link_up(number, &terms));
@@ -419,6 +444,10 @@ impl Loop {
             }
             LinkEvent::Answers(body) => Ok(pipeline.take_answers(number, body)?),
         });
+        match reading {
+            Reading::Dry => {}
+            Reading::More => unread.insert(number),
+        }
         if let Some(report) = report
             && let Some(out) = route.out()
             && let Err(fault) = report.write(out)
@@ -455,38 +484,44 @@ impl Loop {
     }
 }
 
-/// Hands every event that is there to `take`. A fault ends the session.
+/// Hands the events that are there to `take`, within a bound. A fault ends the session.
 fn read_link(
     link: &mut Route,
     now: Instant,
     mut take: impl FnMut(LinkEvent<'_>) -> Result<(), LinkFault>,
-) {
-    loop {
-        loop {
-            let (more, welcome) = match link.next() {
-                Ok(LinkEvent::Nothing) => (Ok(false), None),
-                Ok(LinkEvent::Up(terms)) => (Ok(true), Some(terms)),
-                Ok(event @ (LinkEvent::Handled | LinkEvent::Answers(_))) => {
-                    (take(event).map(|()| true), None)
-                }
-                Err(fault) => (Err(fault), None),
-            };
-            if let Some(terms) = welcome {
-                link.welcomed(now, &terms);
-                if let Err(fault) = take(LinkEvent::Up(terms)) {
-                    return link.fail(now, &fault);
-                }
-            }
-            match more {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(fault) => return link.fail(now, &fault),
+) -> Reading {
+    for _ in 0..FILLS_MAX {
+        let filled = take_events(link, now, &mut take).and_then(|()| link.fill(now));
+        match filled {
+            Ok(true) => {}
+            Ok(false) => return Reading::Dry,
+            Err(fault) => {
+                link.fail(now, &fault);
+                return Reading::Dry;
             }
         }
-        match link.fill(now) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(fault) => return link.fail(now, &fault),
+    }
+    Reading::More
+}
+
+/// Hands every event that was read to `take`.
+fn take_events(
+    link: &mut Route,
+    now: Instant,
+    take: &mut impl FnMut(LinkEvent<'_>) -> Result<(), LinkFault>,
+) -> Result<(), LinkFault> {
+    loop {
+        let welcome = match link.next()? {
+            LinkEvent::Nothing => return Ok(()),
+            LinkEvent::Up(terms) => Some(terms),
+            event @ (LinkEvent::Handled | LinkEvent::Answers(_)) => {
+                take(event)?;
+                None
+            }
+        };
+        if let Some(terms) = welcome {
+            link.welcomed(now, &terms);
+            take(LinkEvent::Up(terms))?;
         }
     }
 }
