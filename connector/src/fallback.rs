@@ -4,7 +4,9 @@
 //! said aloud. The sealed tokens come from the last welcome; before any, the token is `-`.
 //!
 //! INVARIANT: a request whose line or answer could not be read is refused even with
-//! `fail_action = "permit"`: that smells of tampering, not of an engine that is down.
+//! `fail_action = "permit"`: that smells of tampering, not of an engine that is down. Of a TLS connection
+//! this holds for the line; after an answer that could not be read its own `fail_action` says what
+//! becomes of it, since what goes on there is asked about again.
 
 use eg_proto::{FailureCause, FailureToken};
 

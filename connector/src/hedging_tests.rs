@@ -99,6 +99,22 @@ fn an_engine_may_answer_only_what_it_was_asked() {
 }
 
 #[test]
+fn an_engine_that_answers_twice_still_owes_the_rest() {
+    let mut bench = fleet(2);
+    bench.feed(&(line(1) + &line(2)));
+    bench.round(&[0, 1]);
+    let (first, second) = (bench.id_of(1), bench.id_of(2));
+    let twice = [(first, Action::Permit, ""), (first, Action::Permit, ""), (7, Action::Permit, "")];
+    bench.answer_from(engine(0), &twice);
+    assert_eq!(bench.said(), ["1 OK eg_verdict_=permit"], "once, and only what was asked");
+    assert_eq!((bench.owed()[0], bench.pipeline.room(engine(0), 1)), (1, 0));
+    assert_eq!(bench.pipeline.counters().late, 2);
+    bench.answer_from(engine(0), &[(second, Action::Deny, "tok")]);
+    assert_eq!(bench.said(), ["2 OK eg_verdict_=deny eg_token_=tok"]);
+    assert_eq!(bench.owed()[0], 0);
+}
+
+#[test]
 fn a_lost_link_is_asked_elsewhere_at_once_unless_another_has_it_already() {
     let mut bench = fleet(2);
     bench.feed(&(line(1) + &line(2)));

@@ -1,5 +1,8 @@
 //! What each engine owes: answers that are on their way, and those of them that nobody needs any more
-//! because another engine was faster. Pure.
+//! because another engine was faster or the request is over. Pure.
+//!
+//! INVARIANT: only an answer that is owed lowers what is owed, so that an engine that answers twice
+//! does not seem to owe nothing.
 
 use eg_proto::Terms;
 
@@ -13,12 +16,25 @@ pub struct Ledger {
     pages: [Page; ENGINES_MAX],
 }
 
+/// What an answer was to that no request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// To a request that another engine had answered.
+    Second,
+    /// To a request that Squid was answered without an engine.
+    Expired,
+    /// To nothing that this engine was asked, or to what it has answered.
+    Unasked,
+}
+
 #[derive(Debug, Default)]
 struct Page {
     /// Queries written and not answered.
     owed: usize,
     /// How many of them another engine has answered.
     spare: usize,
+    /// How many of them Squid was answered without an engine.
+    expired: usize,
     portal: Option<Portal>,
 }
 
@@ -27,7 +43,7 @@ impl Ledger {
     pub fn open(&mut self, link: LinkNumber, terms: &Terms) -> Option<&Portal> {
         self.up.insert(link);
         let page = self.pages.get_mut(link.place())?;
-        *page = Page { owed: 0, spare: 0, portal: Portal::of(terms) };
+        *page = Page { portal: Portal::of(terms), ..Page::default() };
         page.portal.as_ref()
     }
 
@@ -64,7 +80,7 @@ impl Ledger {
         most.saturating_sub(self.pages.get(link.place()).map_or(most, |page| page.owed))
     }
 
-    /// An answer has come, to whatever question.
+    /// An answer has come to a question that was waited for.
     pub fn answered(&mut self, link: LinkNumber) {
         if let Some(page) = self.pages.get_mut(link.place()) {
             page.owed = page.owed.saturating_sub(1);
@@ -80,11 +96,31 @@ impl Ledger {
         }
     }
 
-    /// An answer came to a question that is over: `Some` where another engine was faster.
-    pub fn take_spare(&mut self, link: LinkNumber) -> Option<()> {
-        let page = self.pages.get_mut(link.place())?;
-        page.spare = page.spare.checked_sub(1)?;
-        Some(())
+    /// A question is over without an answer; these were asked it.
+    pub fn expired(&mut self, asked: LinkSet) {
+        for link in asked.iter() {
+            if let Some(page) = self.pages.get_mut(link.place()) {
+                page.expired = page.expired.saturating_add(1);
+            }
+        }
+    }
+
+    /// An answer came to a question that is over, or that was never asked.
+    pub fn leftover(&mut self, link: LinkNumber) -> Leftover {
+        let Some(page) = self.pages.get_mut(link.place()) else { return Leftover::Unasked };
+        let leftover = match (page.spare.checked_sub(1), page.expired.checked_sub(1)) {
+            (Some(spare), _) => {
+                page.spare = spare;
+                Leftover::Second
+            }
+            (None, Some(expired)) => {
+                page.expired = expired;
+                Leftover::Expired
+            }
+            (None, None) => return Leftover::Unasked,
+        };
+        page.owed = page.owed.saturating_sub(1);
+        leftover
     }
 
     /// What the links have to know of the work.
@@ -114,11 +150,18 @@ mod tests {
         let mut others = LinkSet::default();
         others.insert(second);
         ledger.spare(others);
-        assert_eq!(ledger.take_spare(first), None);
-        assert_eq!(ledger.take_spare(second), Some(()));
-        assert_eq!(ledger.take_spare(second), None, "only as often as there was one");
+        assert_eq!(ledger.leftover(first), Leftover::Unasked);
+        assert_eq!(ledger.load(0).owed(first), 2, "what was not asked lowers nothing");
+        assert_eq!(ledger.leftover(second), Leftover::Second);
+        assert_eq!(ledger.leftover(second), Leftover::Unasked, "only as often as there was one");
+        ledger.asked(second, 2);
+        ledger.expired(others);
+        ledger.spare(others);
+        let kinds = [Leftover::Second, Leftover::Expired, Leftover::Unasked];
+        assert_eq!([(); 3].map(|()| ledger.leftover(second)), kinds);
+        assert_eq!(ledger.load(0).owed(second), 0);
         ledger.spare(others);
         ledger.close(second);
-        assert_eq!((ledger.load(0).owed(second), ledger.take_spare(second)), (0, None));
+        assert_eq!((ledger.load(0).owed(second), ledger.leftover(second)), (0, Leftover::Unasked));
     }
 }

@@ -12,14 +12,18 @@ use eg_proto::{FailureCause, FrameFault, Pushed, QueryWriter, Report, Terms};
 
 use crate::fallback::{CauseCounts, Fallback};
 use crate::helper::{BadLine, Channel, Question, split_channel};
-use crate::inflight::{InFlight, Stage};
-use crate::ledger::Ledger;
+use crate::inflight::{InFlight, Removed, Stage};
+use crate::ledger::{Ledger, Leftover};
 use crate::lines::{Line, LineBuffer};
 use crate::link::{LinkNumber, LinkSet, Load, ask_again_after};
 use crate::role::Role;
 
 /// Answers in the making keep this much memory between batches.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
+/// A frame of queries ends where it has so many bytes: more than a busy round has, and little enough
+/// that what waits for the sockets of all engines together stays small.
+const FRAME_BYTES_ENOUGH: usize = 128 * 1024;
 
 /// Which form Squid's lines have; the first good one tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,8 +143,9 @@ impl Pipeline {
         }
     }
 
-    /// Appends all that has not been asked yet as frames of queries to this link's engine, of which
-    /// at most `asked_max` may be with it.
+    /// Appends what has not been asked yet as a frame of queries to this link's engine, of which at
+    /// most `asked_max` may be with it. Call it again while it appends something and the socket takes
+    /// more.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
@@ -154,7 +159,8 @@ impl Pipeline {
         self.desk.write_queries(link, out, asked_max, now)
     }
 
-    /// Appends what other engines leave without an answer for too long.
+    /// Appends a frame of what other engines leave without an answer for too long; call it again as
+    /// `write_queries`.
     ///
     /// # Errors
     /// Never in practice; the frame's bound.
@@ -318,14 +324,16 @@ impl Desk {
         self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
         self.counters.repeated = self.counters.repeated.saturating_add(1);
         if let Some(removed) = self.remove(first) {
-            self.fall_back(removed, FailureCause::UnreadableLine);
+            self.fall_back(removed.channel, FailureCause::UnreadableLine);
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Channel> {
+    /// Takes a request out that no engine has answered; those that were asked still owe it.
+    fn remove(&mut self, id: u64) -> Option<Removed> {
         let removed = self.table.remove(id)?;
+        self.ledger.expired(removed.asked);
         self.forget_only(id);
-        Some(removed.channel)
+        Some(removed)
     }
 
     fn forget_only(&mut self, id: u64) {
@@ -349,6 +357,7 @@ impl Desk {
             let mut too_long = None;
             let mut writer = QueryWriter::begin(out);
             while self.ledger.room(link, asked_max) > 0
+                && writer.body_bytes() < FRAME_BYTES_ENOUGH
                 && let Some(query) = self.table.next_unsent()
             {
                 match writer.push(&query) {
@@ -364,16 +373,10 @@ impl Desk {
                     }
                 }
             }
-            let written = writer.finish()?;
-            match too_long.and_then(|id| self.remove(id)) {
-                Some(channel) => {
-                    self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
-                    self.fall_back(channel, FailureCause::UnreadableLine);
-                }
-                // An empty frame takes any query, so this cannot be; a loop must still end.
-                None if written == 0 => return Ok(()),
-                None => {}
-            }
+            writer.finish()?;
+            let Some(removed) = too_long.and_then(|id| self.remove(id)) else { return Ok(()) };
+            self.counters.bad_lines = self.counters.bad_lines.saturating_add(1);
+            self.fall_back(removed.channel, FailureCause::UnreadableLine);
         }
         Ok(())
     }
@@ -386,23 +389,21 @@ impl Desk {
         now: Instant,
     ) -> Result<(), FrameFault> {
         let Some(before) = now.checked_sub(self.ask_again_after) else { return Ok(()) };
-        while self.table.asked_first().is_some_and(|asked_at| asked_at <= before) {
-            let mut room = self.ledger.room(link, asked_max);
-            let mut writer = QueryWriter::begin(out);
-            let count = self.table.ask_again(link, before, now, |query| {
-                room = room.checked_sub(1)?;
-                // It was asked before, so it can be written.
-                matches!(writer.push(query), Ok(Pushed::Taken)).then_some(())
-            });
-            writer.finish()?;
-            if count == 0 {
-                return Ok(());
-            }
-            self.ledger.asked(link, count);
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
-            self.counters.hedged = self.counters.hedged.saturating_add(count);
-            self.counters.asked_again = self.counters.asked_again.saturating_add(count);
+        if self.table.asked_first().is_none_or(|asked_at| asked_at > before) {
+            return Ok(());
         }
+        let mut room = self.ledger.room(link, asked_max);
+        let mut writer = QueryWriter::begin(out);
+        let count = self.table.ask_again(link, before, now, |query| {
+            room = room.checked_sub(1).filter(|_| writer.body_bytes() < FRAME_BYTES_ENOUGH)?;
+            // It was asked before, so it can be written.
+            matches!(writer.push(query), Ok(Pushed::Taken)).then_some(())
+        });
+        writer.finish()?;
+        self.ledger.asked(link, count);
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.counters.hedged = self.counters.hedged.saturating_add(count);
+        self.counters.asked_again = self.counters.asked_again.saturating_add(count);
         Ok(())
     }
 
@@ -442,20 +443,28 @@ impl Desk {
     fn take_answers(&mut self, link: LinkNumber, body: &[u8]) -> Result<(), FrameFault> {
         self.turn_to(link);
         for answer in eg_proto::answers(body)? {
-            self.ledger.answered(link);
             let id = match &answer {
                 Ok(answer) => Some(answer.id),
                 Err(bad) => bad.id,
             };
-            let Some((id, removed)) =
-                id.and_then(|id| self.table.remove_asked(id, link).map(|removed| (id, removed)))
-            else {
-                match self.ledger.take_spare(link) {
-                    Some(()) => self.counters.second = self.counters.second.saturating_add(1),
-                    None => self.counters.late = self.counters.late.saturating_add(1),
+            let Some(id) = id else {
+                // To which question cannot be said, but to one.
+                self.ledger.answered(link);
+                self.counters.broken = self.counters.broken.saturating_add(1);
+                continue;
+            };
+            let Some(removed) = self.table.remove_asked(id, link) else {
+                match self.ledger.leftover(link) {
+                    Leftover::Second => {
+                        self.counters.second = self.counters.second.saturating_add(1);
+                    }
+                    Leftover::Expired | Leftover::Unasked => {
+                        self.counters.late = self.counters.late.saturating_add(1);
+                    }
                 }
                 continue;
             };
+            self.ledger.answered(link);
             let mut others = removed.asked;
             others.remove(link);
             self.ledger.spare(others);
@@ -482,9 +491,8 @@ impl Desk {
     fn expire(&mut self, now: Instant) {
         while let Some((id, deadline)) = self.table.oldest()
             && deadline <= now
-            && let Some(removed) = self.table.remove(id)
+            && let Some(removed) = self.remove(id)
         {
-            self.forget_only(id);
             let cause = match (self.ledger.up().is_empty(), removed.stage()) {
                 (true, Stage::Waiting | Stage::Sent) => FailureCause::NoEngine,
                 (false, Stage::Sent) => FailureCause::Timeout,

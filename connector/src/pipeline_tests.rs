@@ -64,7 +64,10 @@ impl Bench {
     /// The id, retry mark and URI of every query that is written now.
     fn ask(&mut self, asked_max: usize) -> Vec<(u64, Retry, String)> {
         let mut out = Vec::new();
-        self.pipeline.write_queries(engine(0), &mut out, asked_max, self.now).unwrap();
+        let mut before = None;
+        while before.replace(out.len()) != Some(out.len()) {
+            self.pipeline.write_queries(engine(0), &mut out, asked_max, self.now).unwrap();
+        }
         queries_of(out)
     }
 

@@ -113,7 +113,7 @@ fn serve(args: &Args, loaded: Loaded) -> Result<(), String> {
 fn print_squid_conf(args: &Args, config: Config) -> Result<(), String> {
     let program = std::env::current_exe()
         .map_err(|fault| format!("cannot tell this program's own path: {fault}"))?;
-    let settings = squid_conf::Settings::of(&config, &program, &args.config);
+    let settings = squid_conf::Settings::of(&config, &program, &args.config)?;
     let pages = match &args.base_url {
         Some(url) if !is_redirect_target(url) => {
             return Err(format!("`--base-url {url}` is no http or https address"));

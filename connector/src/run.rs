@@ -25,6 +25,10 @@ use crate::role::Role;
 /// What is polled beside the links: the signals and Squid's lines.
 const POLLED_FIRST: usize = 2;
 
+/// How often a link is read in one round: more than the answers to a busy round need. An engine that
+/// never stops talking must not keep the others, Squid and the deadlines waiting.
+const FILLS_MAX: usize = 64;
+
 /// How long `--squid-conf` tries to reach an engine.
 const ASK_TERMS_MAX: Duration = Duration::from_secs(10);
 
@@ -75,12 +79,29 @@ enum Output {
     Gone,
 }
 
+/// Whether a link was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Dry,
+    /// There may be more, of which `poll` need not know: TLS may hold it already.
+    More,
+}
+
+/// Whether an engine was asked something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Some,
+    Nothing,
+}
+
 struct Loop {
     links: Links,
     pipeline: Pipeline,
     phase: Phase,
     /// Links that took no more queries while some were due.
     crowded: LinkSet,
+    /// Links that were not read to their end.
+    unread: LinkSet,
     drain: Duration,
 }
 
@@ -98,8 +119,8 @@ pub fn serve(config: Config, role: Role) -> Result<(), RunFault> {
     let drain = config.connector.answer_timeout;
     let pipeline = Pipeline::new(role, config.connector.answer_timeout);
     let links = links(config)?;
-    let crowded = LinkSet::default();
-    let mut state = Loop { links, pipeline, phase: Phase::Serving, crowded, drain };
+    let (crowded, unread) = (LinkSet::default(), LinkSet::default());
+    let mut state = Loop { links, pipeline, phase: Phase::Serving, crowded, unread, drain };
     tracing::info!("ready");
     let ended = state.run(&signals, &input, &output);
     state.links.leave("the connector ends");
@@ -151,6 +172,7 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
     let until = Instant::now() + ASK_TERMS_MAX;
     // Somebody waits: engines are tried at the pace of waiting requests.
     let load = Load { outstanding: 1, ..Load::default() };
+    let mut unread = LinkSet::default();
     loop {
         let now = Instant::now();
         if now >= until {
@@ -163,20 +185,26 @@ pub fn ask_terms(config: Config) -> Result<Terms, RunFault> {
             .filter_map(|(number, route)| Some((number, route.interest()?)))
             .map(|(number, (fd, flags))| (number, PollFd::new(fd, flags)))
             .unzip();
-        wait(&mut polled, Some(wake), now)?;
+        wait(&mut polled, Some(if unread.is_empty() { wake } else { now }), now)?;
         let ready: Vec<bool> = polled.iter().map(|fd| fd.any().unwrap_or_default()).collect();
         drop(polled);
         let now = Instant::now();
         let mut found = None;
-        for (number, _) in numbers.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+        let left = std::mem::take(&mut unread);
+        let due = |(number, ready): &(LinkNumber, bool)| *ready || left.contains(*number);
+        for (number, _) in numbers.into_iter().zip(ready).filter(due) {
             let Some(route) = links.route(number) else { continue };
             route.advance(now);
-            read_link(route, now, |event| {
+            let reading = read_link(route, now, |event| {
                 if let LinkEvent::Up(terms) = event {
                     found = Some(*terms);
                 }
                 Ok(())
             });
+            match reading {
+                Reading::Dry => {}
+                Reading::More => unread.insert(number),
+            }
             route.flush(now);
         }
         if let Some(terms) = found {
@@ -217,7 +245,6 @@ impl Loop {
             self.pipeline.expire(now);
             self.pipeline.take_lines(now);
             self.links.tick(now, &self.pipeline.load());
-            self.sync_links();
             let over = self.is_over(input, now)?;
             self.send(now);
             if write_answers(output, &mut self.pipeline)? == Output::Gone || over {
@@ -266,7 +293,7 @@ impl Loop {
             self.read_input(input, now)?;
         }
         for (number, ready) in LinkNumber::first(ENGINES_MAX).zip(ready) {
-            if ready {
+            if ready || self.unread.contains(number) {
                 self.read_link(number, now);
             }
         }
@@ -281,6 +308,9 @@ impl Loop {
     }
 
     fn wake_at(&self, now: Instant) -> Option<Instant> {
+        if !self.unread.is_empty() {
+            return Some(now);
+        }
         let drained = match self.phase {
             Phase::Draining { until } => Some(until),
             Phase::Serving | Phase::Ending => None,
@@ -298,38 +328,66 @@ impl Loop {
         }
     }
 
+    /// Offers what is to be asked until no link is lost by it: what was on a lost one is asked of the
+    /// others at once, since no later event would tell.
+    fn send(&mut self, now: Instant) {
+        // Each turn but the last has lost a link.
+        for _ in 0..=ENGINES_MAX {
+            self.sync_links();
+            self.offer(now);
+            if self.pipeline.linked().without(self.links.up()).is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Asks the best link what is new, and each what the others leave without an answer. What the
     /// best has no room for, the next one is asked.
-    fn send(&mut self, now: Instant) {
+    fn offer(&mut self, now: Instant) {
+        // What a socket takes now makes room, of which no later event would tell.
+        for number in LinkNumber::first(self.links.count()) {
+            self.flush(number, now);
+        }
         let ranked = self.links.ranked(now);
         if self.crowded.iter().any(|number| self.room(number) > 0) {
             self.pipeline.recall();
         }
         for number in ranked.iter() {
-            let Some(route) = self.links.route(number) else { continue };
-            let may_ask = route.may_ask();
-            let Some(out) = route.out().filter(|_| may_ask > 0) else { continue };
-            let written = self
-                .pipeline
-                .write_queries(number, out, may_ask, now)
-                .and_then(|()| self.pipeline.write_again(number, out, may_ask, now));
-            if let Err(fault) = written {
-                route.fail(now, &fault.into());
-            }
+            while self.ask(number, now) == Asked::Some {}
         }
         self.pipeline.park(now);
-        let load = self.pipeline.load();
-        for number in LinkNumber::first(self.links.count()) {
-            let Some(route) = self.links.route(number) else { continue };
-            route.asked(now, load.owed(number));
-            route.flush(now);
-        }
         let mut crowded = LinkSet::default();
         for number in ranked.iter().filter(|number| self.room(*number) == 0) {
             crowded.insert(number);
         }
         self.crowded = crowded;
-        self.sync_links();
+    }
+
+    /// Asks one engine what one frame holds, if there is something and it has room.
+    fn ask(&mut self, number: LinkNumber, now: Instant) -> Asked {
+        let may_ask = self.links.may_ask(number);
+        let Some(route) = self.links.route(number) else { return Asked::Nothing };
+        let Some(out) = route.out().filter(|_| may_ask > 0) else { return Asked::Nothing };
+        let before = out.len();
+        let written = self
+            .pipeline
+            .write_queries(number, out, may_ask, now)
+            .and_then(|()| self.pipeline.write_again(number, out, may_ask, now));
+        let asked = if out.len() > before { Asked::Some } else { Asked::Nothing };
+        if let Err(fault) = written {
+            route.fail(now, &fault.into());
+            return Asked::Nothing;
+        }
+        self.flush(number, now);
+        asked
+    }
+
+    /// Hands a link's socket what it takes.
+    fn flush(&mut self, number: LinkNumber, now: Instant) {
+        let owed = self.pipeline.load().owed(number);
+        let Some(route) = self.links.route(number) else { return };
+        route.asked(now, owed);
+        route.flush(now);
     }
 
     /// How many queries a link takes at this moment.
@@ -373,11 +431,12 @@ impl Loop {
     }
 
     fn read_link(&mut self, number: LinkNumber, now: Instant) {
-        let Self { links, pipeline, .. } = self;
+        let Self { links, pipeline, unread, .. } = self;
+        unread.remove(number);
         let Some(route) = links.route(number) else { return };
         route.advance(now);
         let mut report = None;
-        read_link(route, now, |event| match event {
+        let reading = read_link(route, now, |event| match event {
             LinkEvent::Nothing | LinkEvent::Handled => Ok(()),
             LinkEvent::Up(terms) => {
                 report = Some(pipeline.link_up(number, &terms));
@@ -385,6 +444,10 @@ impl Loop {
             }
             LinkEvent::Answers(body) => Ok(pipeline.take_answers(number, body)?),
         });
+        match reading {
+            Reading::Dry => {}
+            Reading::More => unread.insert(number),
+        }
         if let Some(report) = report
             && let Some(out) = route.out()
             && let Err(fault) = report.write(out)
@@ -421,38 +484,44 @@ impl Loop {
     }
 }
 
-/// Hands every event that is there to `take`. A fault ends the session.
+/// Hands the events that are there to `take`, within a bound. A fault ends the session.
 fn read_link(
     link: &mut Route,
     now: Instant,
     mut take: impl FnMut(LinkEvent<'_>) -> Result<(), LinkFault>,
-) {
-    loop {
-        loop {
-            let (more, welcome) = match link.next() {
-                Ok(LinkEvent::Nothing) => (Ok(false), None),
-                Ok(LinkEvent::Up(terms)) => (Ok(true), Some(terms)),
-                Ok(event @ (LinkEvent::Handled | LinkEvent::Answers(_))) => {
-                    (take(event).map(|()| true), None)
-                }
-                Err(fault) => (Err(fault), None),
-            };
-            if let Some(terms) = welcome {
-                link.welcomed(now, &terms);
-                if let Err(fault) = take(LinkEvent::Up(terms)) {
-                    return link.fail(now, &fault);
-                }
-            }
-            match more {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(fault) => return link.fail(now, &fault),
+) -> Reading {
+    for _ in 0..FILLS_MAX {
+        let filled = take_events(link, now, &mut take).and_then(|()| link.fill(now));
+        match filled {
+            Ok(true) => {}
+            Ok(false) => return Reading::Dry,
+            Err(fault) => {
+                link.fail(now, &fault);
+                return Reading::Dry;
             }
         }
-        match link.fill(now) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(fault) => return link.fail(now, &fault),
+    }
+    Reading::More
+}
+
+/// Hands every event that was read to `take`.
+fn take_events(
+    link: &mut Route,
+    now: Instant,
+    take: &mut impl FnMut(LinkEvent<'_>) -> Result<(), LinkFault>,
+) -> Result<(), LinkFault> {
+    loop {
+        let welcome = match link.next()? {
+            LinkEvent::Nothing => return Ok(()),
+            LinkEvent::Up(terms) => Some(terms),
+            event @ (LinkEvent::Handled | LinkEvent::Answers(_)) => {
+                take(event)?;
+                None
+            }
+        };
+        if let Some(terms) = welcome {
+            link.welcomed(now, &terms);
+            take(LinkEvent::Up(terms))?;
         }
     }
 }

@@ -4,6 +4,7 @@
 //! INVARIANT: in note mode the last gate line denies all, so whatever a helper says that is not a
 //! permit, and a helper that says nothing, closes. The last line of `ssl_bump` terminates.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,16 +35,32 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn of(config: &Config, program: &Path, config_path: &Path) -> Self {
-        Self {
-            program: program.to_owned(),
-            // Squid starts its helpers in a folder of its own.
-            config: std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned()),
+    pub(crate) fn of(config: &Config, program: &Path, config_path: &Path) -> Result<Self, String> {
+        // Squid starts its helpers in a folder of its own.
+        let config_path = std::path::absolute(config_path).map_err(|fault| {
+            format!("cannot tell where `{}` is: {fault}", config_path.display())
+        })?;
+        Ok(Self {
+            program: word(program)?,
+            config: word(&config_path)?,
             answer: config.connector.answer.clone(),
             inspect: config.connector.inspect,
             answer_timeout: config.connector.answer_timeout,
-        }
+        })
     }
+}
+
+/// A path that Squid reads as one word: it cuts lines at blanks, and gives quotes, `%`, `#`, `$` and
+/// backslashes meanings of its own.
+fn word(path: &Path) -> Result<PathBuf, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=~".contains(&byte);
+    if path.as_os_str().as_bytes().iter().all(|&byte| plain(byte)) {
+        return Ok(path.to_owned());
+    }
+    Err(format!(
+        "the path `{}` cannot stand in squid.conf; use one of ASCII letters, digits and `/._-+@:,=~`",
+        path.display()
+    ))
 }
 
 /// Where the portal's pages are.

@@ -105,3 +105,18 @@ fn tls_is_asked_about_once_and_ends_where_nobody_knows() {
         );
     }
 }
+
+#[test]
+fn a_path_that_squid_would_cut_is_refused() {
+    for good in ["/etc/enforcegate/squid-connector.conf", "/opt/a+b/c_1-2.3@x:y,z=~"] {
+        assert_eq!(word(Path::new(good)), Ok(PathBuf::from(good)));
+    }
+    for bad in
+        ["/etc/a b.conf", "/a\tb", "/a\nacl all src all", "/a\"b", "/a'b", "/a#b", "/a%b", "/a\\b"]
+            .into_iter()
+            .chain(["/${HOME}/a", "/caf\u{e9}.conf", "/a;b", "/a(b)"])
+    {
+        let why = word(Path::new(bad)).unwrap_err();
+        assert!(why.contains("cannot stand in squid.conf"), "{why}");
+    }
+}

@@ -49,6 +49,11 @@ impl<'o> BatchWriter<'o> {
         self.count
     }
 
+    /// How long the frame's body is by now.
+    pub(crate) const fn body_bytes(&self) -> usize {
+        self.frame.body_len()
+    }
+
     /// Ends the frame and gives the number of its records; an empty one leaves nothing.
     ///
     /// # Errors

@@ -197,6 +197,12 @@ impl<'o> QueryWriter<'o> {
         self.0.count()
     }
 
+    /// How long the frame's body is by now.
+    #[must_use]
+    pub const fn body_bytes(&self) -> usize {
+        self.0.body_bytes()
+    }
+
     /// Ends the frame and gives the number of its queries; an empty one leaves nothing.
     ///
     /// # Errors

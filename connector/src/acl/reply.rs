@@ -3,16 +3,24 @@
 //! INVARIANT: an answer is `OK eg_tls_=<splice|bump|terminate> ...` and never anything else. Squid 5.7
 //! splices where a helper says `BH` or dies, and `tag=` would stick to the connection.
 
-use eg_proto::{Answer, Tls, is_base64url};
+use eg_proto::{Action, Answer, Tls, is_base64url};
 
 use crate::helper::{BadAnswer, Channel, begin};
 
 /// Appends the engine's answer.
 ///
 /// # Errors
-/// When it says nothing of TLS, or holds something that Squid must not see; nothing is appended.
+/// When it says nothing of TLS, or lets go on what it denies, or holds something that Squid must not
+/// see; nothing is appended.
 pub fn answer(out: &mut Vec<u8>, channel: Channel, answer: &Answer<'_>) -> Result<(), BadAnswer> {
     let tls = answer.tls.ok_or(BadAnswer::NoTls)?;
+    match (answer.action, tls) {
+        (Action::Permit, Tls::Splice | Tls::Bump | Tls::Terminate)
+        | (Action::Deny | Action::Warn | Action::Aup, Tls::Terminate) => {}
+        (Action::Deny | Action::Warn | Action::Aup, Tls::Splice | Tls::Bump) => {
+            return Err(BadAnswer::Contradiction);
+        }
+    }
     if !is_base64url(answer.tag) {
         return Err(BadAnswer::Tag);
     }
@@ -50,15 +58,20 @@ mod tests {
     const SEVEN: Channel = Channel::Numbered(ChannelId(7));
 
     fn check(channel: Channel, tls: Option<Tls>, tag: &str, expected: Result<&str, BadAnswer>) {
+        let action = if tls == Some(Tls::Terminate) { Action::Deny } else { Action::Permit };
+        check_beside(action, channel, tls, tag, expected);
+    }
+
+    fn check_beside(
+        action: Action,
+        channel: Channel,
+        tls: Option<Tls>,
+        tag: &str,
+        expected: Result<&str, BadAnswer>,
+    ) {
         let decision = DecisionId::new(1, 2);
-        let wire = Answer {
-            id: 9,
-            action: Action::Deny,
-            decision,
-            token: b"never told",
-            tag: tag.as_bytes(),
-            tls,
-        };
+        let wire =
+            Answer { id: 9, action, decision, token: b"never told", tag: tag.as_bytes(), tls };
         let mut out = Vec::new();
         let told =
             answer(&mut out, channel, &wire).map(|()| String::from_utf8(out.clone()).unwrap());
@@ -83,6 +96,19 @@ mod tests {
         check(SEVEN, None, "", Err(BadAnswer::NoTls));
         for tag in ["a b", "a\n8 OK eg_tls_=splice", "=", "\"", "%20", "\u{e9}"] {
             check(SEVEN, Some(Tls::Splice), tag, Err(BadAnswer::Tag));
+        }
+    }
+
+    #[test]
+    fn what_is_denied_never_goes_on() {
+        for action in [Action::Deny, Action::Warn, Action::Aup] {
+            for tls in [Tls::Splice, Tls::Bump] {
+                check_beside(action, SEVEN, Some(tls), "", Err(BadAnswer::Contradiction));
+            }
+        }
+        for action in [Action::Permit, Action::Deny, Action::Warn, Action::Aup] {
+            let told = "7 OK eg_tls_=terminate eg_tls_id_=ID\n";
+            check_beside(action, SEVEN, Some(Tls::Terminate), "", Ok(told));
         }
     }
 

@@ -28,6 +28,9 @@ pub enum BadAnswer {
     /// It was asked what to do with a TLS connection and does not say it.
     #[error("it does not say what to do with the TLS connection")]
     NoTls,
+    /// It denies a TLS connection and lets it go on.
+    #[error("it denies the TLS connection and does not end it")]
+    Contradiction,
 }
 
 /// Takes the channel-ID off the front of a line: a first word of digits only.

@@ -23,6 +23,9 @@ use super::stream::Stream;
 use super::tls;
 use crate::config::EngineConfig;
 
+/// Frames in the making keep this much memory between batches.
+const OUT_BYTES_KEPT: usize = 64 * 1024;
+
 /// Whether more may follow at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filled {
@@ -77,7 +80,7 @@ impl Session {
         now: Instant,
     ) -> Result<Self, LinkFault> {
         let mut tls = ClientConnection::new(config, tls::server_name())?;
-        // Queries are bounded by the table of requests, not by this buffer.
+        // Whoever writes queries stops where the socket takes no more, so one batch waits here at most.
         tls.set_buffer_limit(None);
         Ok(Self {
             stream,
@@ -122,6 +125,7 @@ impl Session {
         if !self.out.is_empty() {
             self.tls.writer().write_all(&self.out).map_err(LinkFault::Lost)?;
             self.out.clear();
+            self.out.shrink_to(OUT_BYTES_KEPT);
         }
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut self.stream) {

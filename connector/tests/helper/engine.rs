@@ -18,6 +18,8 @@ pub(super) enum Then {
     Stop,
     HangUp,
     Garbage,
+    /// Says something without an end, and no answer.
+    Flood,
 }
 
 pub(super) type Script = Box<dyn FnMut(&[Asked]) -> Then + Send>;
@@ -180,6 +182,14 @@ pub(super) fn serve(stream: &mut Tls, mut frames: FrameBuffer, script: &mut Scri
                     thread::park();
                 },
                 Then::HangUp => return,
+                Then::Flood => {
+                    let mut pongs = Vec::new();
+                    while pongs.len() < 64 * 1024 {
+                        eg_proto::session::write_pong(&mut pongs, 0).unwrap();
+                    }
+                    while stream.write_all(&pongs).and_then(|()| stream.flush()).is_ok() {}
+                    return;
+                }
                 Then::Garbage => out.extend_from_slice(&[0xff; 64]),
             }
         }
