@@ -11,12 +11,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind as bind_socket, listen, socket,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind as bind_socket, connect, listen,
+    socket,
 };
 use nix::unistd::Group;
 
@@ -45,6 +47,20 @@ impl Place {
         match config.net {
             Transport::Tcp => Self::Tcp(SocketAddr::new(config.ip, config.port)),
             Transport::Socket => Self::Socket(config.path.clone()),
+        }
+    }
+}
+
+impl Place {
+    /// Whether a listener that was made here earlier can still be reached: the name of a UNIX socket
+    /// may be gone, or be another file's.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Socket(path) => {
+                fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+            }
         }
     }
 }
@@ -248,18 +264,24 @@ fn make_room(path: &Path) -> Result<(), BindCause> {
         Ok(found) if !found.file_type().is_socket() => return Err(BindCause::NoSocket),
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Err(fault) if fault.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(BindCause::System)
-        }
+    // Without waiting: whoever listens and takes nobody in would hold up the start for ever.
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let probe =
+        socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(io::Error::from)?;
+    let address = UnixAddr::new(path).map_err(io::Error::from)?;
+    match connect(probe.as_raw_fd(), &address) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(BindCause::System),
         // Whatever is in the way, as a full queue or a missing right: somebody may listen.
-        Ok(_) | Err(_) => Err(BindCause::Taken),
+        Ok(()) | Err(_) => Err(BindCause::Taken),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     use super::*;
 
@@ -285,6 +307,25 @@ mod tests {
         let second = listen_on(&path).unwrap();
         UnixStream::connect(&path).unwrap();
         drop(second.accept().unwrap());
+    }
+
+    #[test]
+    fn does_not_wait_for_a_program_that_takes_nobody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("squid.sock");
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let deaf = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+        bind_socket(deaf.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        listen(&deaf, Backlog::new(0).unwrap()).unwrap();
+        // Its queue has room for one.
+        let waiting = UnixStream::connect(&path).unwrap();
+        let (said, hears) = channel();
+        let asked = path.clone();
+        std::thread::spawn(move || said.send(listen_on(&asked).map(drop)));
+        let heard = hears.recv_timeout(Duration::from_secs(20)).expect("an answer");
+        assert!(heard.unwrap_err().contains("another program listens"));
+        assert!(path.exists());
+        drop(waiting);
     }
 
     #[test]

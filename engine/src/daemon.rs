@@ -14,8 +14,8 @@ use eg_settings::log::Sink;
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
 use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
-use crate::listener::{DataPlane, DataPlaneParts, ListenFault};
-use crate::policy_thread::{Halted, PolicyThread, Public};
+use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
+use crate::policy_thread::{Halted, OpenFault, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
 use crate::process::{self, Asked, Handed, Signals, Supervisor, Told};
 use crate::reload::{BackendFault, ReloadFault, choose_backend};
@@ -44,6 +44,9 @@ pub enum DaemonFault {
     /// No policy.
     #[error(transparent)]
     Policy(#[from] ReloadFault),
+    /// The thread that makes it ended by itself.
+    #[error("the thread of the policy ended by itself; report it")]
+    PolicyThread,
     /// No scanner of regexes.
     #[error(transparent)]
     Backend(#[from] BackendFault),
@@ -94,8 +97,8 @@ pub trait Caller {
 pub struct Ended {
     /// What comes next.
     pub next: Next,
-    /// Whether a reload is still running.
-    pub policy: Halted,
+    /// Whether all threads have ended.
+    pub halted: Halted,
 }
 
 /// What comes after a run.
@@ -139,7 +142,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         Opening::Opened { ruleset, after } => (*ruleset, after),
         Opening::GivenUp => {
             supervisor.tell(Told::Stopping);
-            return Ok(Ended { next: Next::End, policy: policy.end(DRAIN_MAX) });
+            return Ok(Ended { next: Next::End, halted: policy.end(DRAIN_MAX) });
         }
     };
     let live = Arc::new(Live::new(ruleset));
@@ -194,14 +197,20 @@ fn listeners(
     handed: &mut Handed,
     supervisor: &Supervisor,
 ) -> Result<Vec<BoundListener>, ListenFault> {
-    let (mut listeners, mut fresh) = (Vec::new(), Vec::new());
+    let (mut listeners, mut fresh, mut lost) = (Vec::new(), Vec::new(), 0_usize);
     for wanted in wanted(&config.connectors) {
-        match handed.listener_at(&wanted.place) {
-            Some(listener) => {
+        let kept = handed.listener_at(&wanted.place);
+        match kept {
+            Some(listener) if wanted.place.is_there() => {
                 eg_settings::info!(place = %wanted.place, "the listener was kept for this start");
                 listeners.push(wanted.with(listener));
             }
-            None => {
+            kept => {
+                if kept.is_some() {
+                    lost += 1;
+                    tracing::warn!(place = %wanted.place, "the socket of the listener that was \
+                        kept is gone from its path; it is made anew");
+                }
                 fresh.push(listeners.len());
                 listeners.push(wanted.bind()?);
             }
@@ -216,11 +225,12 @@ fn listeners(
         );
     }
     // By one name: what is not wanted any more goes only with the others.
-    if !rest.is_empty() {
+    let replaced = !rest.is_empty() || lost > 0;
+    if replaced {
         supervisor.forget();
     }
     for (number, bound) in listeners.iter().enumerate() {
-        if !rest.is_empty() || fresh.contains(&number) {
+        if replaced || fresh.contains(&number) {
             supervisor.keep(&bound.listener);
         }
     }
@@ -270,7 +280,11 @@ fn first_policy(
             supervisor.tell(Told::Alive);
         }
         if let Some(opened) = policy.opened() {
-            return Ok(Opening::Opened { ruleset: Box::new(opened?), after });
+            let ruleset = Box::new(opened.map_err(|fault| match fault {
+                OpenFault::Policy(fault) => DaemonFault::Policy(fault),
+                OpenFault::Gone => DaemonFault::PolicyThread,
+            })?);
+            return Ok(Opening::Opened { ruleset, after });
         }
     }
 }
@@ -333,8 +347,14 @@ impl Running<'_> {
         };
         let until = Instant::now() + DRAIN_MAX;
         thread.begin_end();
-        plane.drain(DRAIN_MAX);
-        shadow_thread.finish();
+        let drained = plane.drain(DRAIN_MAX);
+        match drained {
+            Drained::Whole => shadow_thread.finish(),
+            // It waits for samples as long as somebody might send one.
+            Drained::Stuck(threads) => {
+                eg_settings::critical!(threads, "threads are left behind, since they are stuck");
+            }
+        }
         let left = until.saturating_duration_since(Instant::now());
         let policy = thread.end(left.max(RELOAD_END_MIN));
         if matches!(next, Next::Restart(_)) && thread.owes_a_reload() {
@@ -344,11 +364,21 @@ impl Running<'_> {
         audit.event(&Event::Stop, now());
         drop(audit);
         audit_thread.finish();
-        match policy {
-            Halted::Whole => tracing::info!("ended"),
-            Halted::InAStep => tracing::info!("ended; a reload was given up in the middle"),
-        }
-        waited.map(|_| Ended { next, policy })
+        let halted = match (policy, drained) {
+            (Halted::Whole, Drained::Whole) => {
+                tracing::info!("ended");
+                Halted::Whole
+            }
+            (Halted::InAStep, Drained::Whole) => {
+                tracing::info!("ended; a reload was given up in the middle");
+                Halted::InAStep
+            }
+            (Halted::Whole | Halted::InAStep, Drained::Stuck(_)) => {
+                tracing::info!("ended without its stuck threads");
+                Halted::InAStep
+            }
+        };
+        waited.map(|_| Ended { next, halted })
     }
 
     fn wait_for_the_end(

@@ -8,7 +8,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,6 +42,10 @@ const THREADS_MAX: usize = 256;
 
 /// How long the listener waits after the system refused it a connection, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How much longer than the drain a thread may take; all end by themselves, and one that has not by
+/// then is stuck.
+const STUCK_AFTER: Duration = Duration::from_millis(500);
 
 /// A place among a bounded number, given back when dropped.
 #[derive(Debug)]
@@ -154,11 +158,52 @@ pub struct DataPlane {
     workers: Vec<Thread>,
 }
 
+/// What came of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every thread has ended.
+    Whole,
+    /// So many threads are stuck, and are left behind with the process.
+    Stuck(usize),
+}
+
 #[derive(Debug)]
 struct Thread {
     waker: Arc<Waker>,
     pulse: Pulse,
+    /// Nothing ever comes; it closes with the thread.
+    ended: Receiver<()>,
     handle: JoinHandle<()>,
+}
+
+impl Thread {
+    fn start(
+        name: String,
+        waker: Arc<Waker>,
+        run: impl FnOnce(&Pulse) + Send + 'static,
+    ) -> io::Result<Self> {
+        let pulse = Pulse::default();
+        let beating = pulse.clone();
+        let (alive, ended) = sync_channel(1);
+        let run = move || {
+            let _alive = alive;
+            run(&beating);
+        };
+        let handle = std::thread::Builder::new().name(name).spawn(run)?;
+        Ok(Self { waker, pulse, ended, handle })
+    }
+
+    /// Waits for its end, until a moment; whether it has come.
+    fn has_ended_by(self, until: Instant) -> bool {
+        match self.ended.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Err(RecvTimeoutError::Timeout) => return false,
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
+        }
+        if self.handle.join().is_err() {
+            tracing::error!("a thread of the Defendr listener ended by itself");
+        }
+        true
+    }
 }
 
 /// How often a thread has gone round its loop, for whoever watches over it.
@@ -213,19 +258,15 @@ impl DataPlane {
             let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
             let (arrivals, inbox) = sync_channel(ARRIVALS_MAX);
             let worker = Worker::new(Arc::clone(&house), poll, inbox)?;
-            let pulse = Pulse::default();
-            let beating = pulse.clone();
-            let handle = spawn(format!("defendr-{number}"), move || worker.run(&beating))?;
             hands.push(Hand { waker: Arc::clone(&waker), arrivals });
-            workers.push(Thread { waker, pulse, handle });
+            let name = format!("defendr-{number}");
+            workers.push(Thread::start(name, waker, move |pulse| worker.run(pulse))?);
         }
         let places = listeners.iter().map(Listener::place).collect::<Result<_, _>>()?;
         let front = Front::new(Arc::clone(&house), listeners, hands)?;
         let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
-        let pulse = Pulse::default();
-        let beating = pulse.clone();
-        let handle = spawn("defendr-front".into(), move || front.run(&beating))?;
-        Ok(Self { house, places, front: Thread { waker, pulse, handle }, workers })
+        let front = Thread::start("defendr-front".into(), waker, move |pulse| front.run(pulse))?;
+        Ok(Self { house, places, front, workers })
     }
 
     /// Where it listens.
@@ -261,21 +302,24 @@ impl DataPlane {
             .collect()
     }
 
-    /// Takes no more sessions, answers what is in flight for at most `patience`, and ends.
-    pub fn drain(self, patience: Duration) {
-        let _ = self.house.drain_until.set(Instant::now() + patience);
-        for thread in std::iter::once(self.front).chain(self.workers) {
+    /// Takes no more sessions, answers what is in flight for at most `patience`, and ends. A thread that
+    /// is stuck is not waited for.
+    #[must_use]
+    pub fn drain(self, patience: Duration) -> Drained {
+        let until = Instant::now() + patience;
+        let _ = self.house.drain_until.set(until);
+        let threads = || std::iter::once(&self.front).chain(&self.workers);
+        for thread in threads() {
             // A thread that cannot be woken sees the drain at its next deadline.
             let _ = thread.waker.wake();
-            if thread.handle.join().is_err() {
-                tracing::error!("a thread of the Defendr listener ended by itself");
-            }
+        }
+        let until = until + STUCK_AFTER;
+        let threads = std::iter::once(self.front).chain(self.workers);
+        match threads.filter_map(|thread| (!thread.has_ended_by(until)).then_some(())).count() {
+            0 => Drained::Whole,
+            stuck => Drained::Stuck(stuck),
         }
     }
-}
-
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name).spawn(run)
 }
 
 /// The thread that accepts.

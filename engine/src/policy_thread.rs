@@ -13,7 +13,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::time::Duration;
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
@@ -33,6 +35,15 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// How long a start that fails waits for the store to be closed.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why there is no first policy.
+#[derive(Debug)]
+pub(crate) enum OpenFault {
+    /// The policy or its store.
+    Policy(ReloadFault),
+    /// The thread ended without a word.
+    Gone,
+}
 
 /// What a reload changes and whom it tells.
 #[derive(Debug)]
@@ -54,12 +65,12 @@ enum Ask {
     Look,
 }
 
-/// Whether the thread has ended.
+/// Whether a thread has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halted {
     /// It has.
     Whole,
-    /// It is in the middle of a step that takes long.
+    /// It is in the middle of a step that takes long, or that never ends.
     InAStep,
 }
 
@@ -129,9 +140,13 @@ impl PolicyThread {
         self.bell.as_fd()
     }
 
-    /// The first ruleset, once it is there.
-    pub(crate) fn opened(&self) -> Option<Result<Ruleset, ReloadFault>> {
-        self.opened.try_recv().ok()
+    /// The first ruleset, once it is there, or why there is none.
+    pub(crate) fn opened(&self) -> Option<Result<Ruleset, OpenFault>> {
+        match self.opened.try_recv() {
+            Ok(opened) => Some(opened.map_err(OpenFault::Policy)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(OpenFault::Gone)),
+        }
     }
 
     /// Lets reloads come.
@@ -148,8 +163,14 @@ impl PolicyThread {
 
     fn ask(&self, ask: Ask) {
         if let Some(asks) = &self.asks {
-            // No room: one waits already, and will see what is wanted then.
-            drop(asks.try_send(ask));
+            match asks.try_send(ask) {
+                // No room: one waits already, and will see what is wanted then.
+                Ok(()) | Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Disconnected(_)) => eg_settings::critical!(
+                    "the thread of the policy ended by itself, so that the policy cannot be \
+                     reloaded; restart the engine, and report it"
+                ),
+            }
         }
     }
 
@@ -348,5 +369,31 @@ fn report_diagnostics(diagnostics: &[Diagnostic]) {
             Severity::Error => log!(error, diagnostic),
             Severity::Warning => log!(warn, diagnostic),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ended_without_a_word_is_no_wait_without_end() {
+        let (asks, inbox) = sync_channel(2);
+        let (opening, opened) = sync_channel(1);
+        let (alive, ended) = sync_channel(1);
+        let (bell, rope) = UnixStream::pair().unwrap();
+        let (ending, wanted) = (Ending::default(), Wanted::default());
+        let mut thread = PolicyThread { asks: Some(asks), opened, bell, ended, ending, wanted };
+        assert!(thread.opened().is_none(), "it is at work");
+        // As where it panics.
+        drop((inbox, opening, alive, rope));
+        let mut bell = [PollFd::new(thread.bell(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut bell, PollTimeout::ZERO), Ok(1));
+        assert!(matches!(thread.opened(), Some(Err(OpenFault::Gone))));
+        thread.reload();
+        assert_eq!(thread.end(Duration::from_secs(60)), Halted::Whole);
+        assert!(thread.owes_a_reload());
     }
 }

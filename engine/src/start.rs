@@ -211,14 +211,14 @@ impl Start {
             handed,
         };
         match daemon::run(given, &mut desk) {
-            Ok(Ended { next: Next::End, policy: Halted::Whole }) => ExitCode::SUCCESS,
-            Ok(Ended { next: Next::End, policy: Halted::InAStep }) => {
-                // Destructors of DuckDB under the feet of its own thread would be a crash.
+            Ok(Ended { next: Next::End, halted: Halted::Whole }) => ExitCode::SUCCESS,
+            Ok(Ended { next: Next::End, halted: Halted::InAStep }) => {
+                // Destructors under the feet of a thread that still runs, as DuckDB's, would be a crash.
                 drop(pid_file);
                 drop(sink);
                 process::leave(0)
             }
-            Ok(Ended { next: Next::Restart(listeners), policy: _ }) => {
+            Ok(Ended { next: Next::Restart(listeners), halted: _ }) => {
                 sink.catch_up();
                 let listeners = listeners.iter().map(|kept| Heirloom::Listener(kept.as_fd()));
                 let pid_file = pid_file.iter().map(|held| Heirloom::PidFile(held.as_fd()));
@@ -337,7 +337,9 @@ const fn reason(fault: &DaemonFault) -> Reason {
         DaemonFault::Backend(_) => Reason::Regexes,
         DaemonFault::Audit(_) => Reason::Audit,
         DaemonFault::Listen(ListenFault::Bind(_)) => Reason::Listen,
-        DaemonFault::Shadow(_) | DaemonFault::Listen(ListenFault::Threads(_)) => Reason::Threads,
+        DaemonFault::PolicyThread
+        | DaemonFault::Shadow(_)
+        | DaemonFault::Listen(ListenFault::Threads(_)) => Reason::Threads,
         DaemonFault::Signals(_) => Reason::Signals,
     }
 }
@@ -360,6 +362,7 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
             Some((format!("[connectors.{}]", fault.connector), key))
         }
         DaemonFault::Policy(_)
+        | DaemonFault::PolicyThread
         | DaemonFault::Shadow(_)
         | DaemonFault::Listen(ListenFault::Threads(_))
         | DaemonFault::Signals(_) => None,

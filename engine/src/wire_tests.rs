@@ -167,7 +167,7 @@ impl Engine {
 
     /// Ends it and gives what its trail holds.
     fn stop(self) -> Vec<serde_json::Value> {
-        self.plane.drain(Duration::from_secs(5));
+        assert_eq!(self.plane.drain(Duration::from_secs(5)), Drained::Whole);
         self.thread.finish();
         self.trail.lines()
     }

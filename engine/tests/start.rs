@@ -168,8 +168,13 @@ impl Engine {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    fn stop(mut self) -> String {
+    fn stop(self) -> String {
         self.signal(Signal::SIGTERM);
+        self.stopped()
+    }
+
+    /// Waits for an orderly end.
+    fn stopped(mut self) -> String {
         let status = self.child.wait().unwrap();
         let text = self.text();
         assert!(status.success(), "{text}");

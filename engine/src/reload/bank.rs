@@ -111,7 +111,7 @@ impl Bank {
     ///
     /// # Errors
     ///
-    /// A pattern that no scanner takes, with the rule that has it; a disk that refuses.
+    /// A pattern that no scanner takes, with the rule that has it. A disk that refuses is a note.
     pub(super) fn fill(
         &self,
         policy: &CompiledPolicy,
@@ -176,11 +176,16 @@ impl Bank {
             return Err(MakeFault::Ending);
         }
         let shard = Shard::compile(job.plan, self.backend)?;
-        match keeping {
-            Keeping::Nowhere => {}
-            Keeping::Files(files) => {
-                files.write(SetKind::Regexes, job.key, &shard.to_bytes()?)?;
-            }
+        if let Keeping::Files(files) = keeping
+            && let Err(fault) = keep(&shard, files, job.key)
+        {
+            // It is at hand all the same: a full disk must not stand in the way of a policy.
+            let path = files.path(SetKind::Regexes, job.key);
+            let (path, cause) = (path.display(), eg_settings::log::chain(&fault));
+            note = Some(format!(
+                "the compiled regexes `{path}` cannot be kept, so the next start compiles them \
+                 again: {cause}"
+            ));
         }
         Ok(Made { shard: Arc::new(shard), origin: Origin::Compiled, note })
     }
@@ -196,6 +201,12 @@ impl Bank {
             .map(Some)
             .map_err(|fault| eg_settings::log::chain(&fault))
     }
+}
+
+/// Writes the file of a shard.
+fn keep(shard: &Shard, files: &SetFiles, key: Digest) -> Result<(), MakeFault> {
+    let bytes = shard.to_bytes()?;
+    Ok(files.write(SetKind::Regexes, key, &bytes)?)
 }
 
 /// Why a shard cannot be had.
@@ -330,6 +341,28 @@ mod tests {
                 assert!(said.contains("`20.policy`, line 200"), "{said}");
             }
         }
+    }
+
+    #[test]
+    fn a_shard_that_cannot_be_kept_is_used_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::Store::open(&folder.path().join("engine.db")).unwrap();
+        let rules = vec![rule(1, &["/ads/[0-9]+"])];
+        let policy = CompiledPolicy { rules, lists: Vec::new(), default_action: Action::Deny };
+        let bank = Bank::new(Backend::Hyperscan);
+        let key = policy.shards()[0].key(Backend::Hyperscan);
+        // A folder has the name that it would be written under.
+        let mut taken = store.sets().path(SetKind::Regexes, key).into_os_string();
+        taken.push(".new");
+        std::fs::create_dir(&taken).unwrap();
+        let banked = bank.fill(&policy, Keeping::Files(store.sets())).unwrap();
+        assert_eq!((banked.counts.compiled, banked.shards().len()), (1, 1));
+        let [note] = banked.notes.as_slice() else { panic!("{:?}", banked.notes) };
+        assert!(note.contains("cannot be kept") && note.contains(".rex"), "{note}");
+        std::fs::remove_dir(&taken).unwrap();
+        let banked = bank.fill(&policy, Keeping::Files(store.sets())).unwrap();
+        assert_eq!(banked.notes, Vec::<String>::new());
+        assert!(store.sets().has(SetKind::Regexes, key));
     }
 
     #[test]

@@ -138,16 +138,30 @@ fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = PathBuf::from(name);
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
     drop(file);
-    fs::rename(&unfinished, path)?;
+    if let Err(fault) = written.and_then(|()| fs::rename(&unfinished, path)) {
+        // The rest of what filled the disk must not keep it full.
+        drop(fs::remove_file(&unfinished));
+        return Err(fault);
+    }
     File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let sets = SetFiles::open(&folder.path().join("sets")).unwrap();
+        let digest = Digest::of(b"1");
+        // A folder cannot be replaced by a file.
+        fs::create_dir(sets.path(SetKind::Names, digest)).unwrap();
+        assert!(sets.write(SetKind::Names, digest, b"names").is_err());
+        assert_eq!(fs::read_dir(folder.path().join("sets")).unwrap().count(), 1);
+    }
 
     #[test]
     fn what_is_live_stays_and_what_is_not_ours_too() {

@@ -4,5 +4,6 @@
 mod background;
 mod failures;
 mod restart;
+mod stuck;
 mod supervised;
 mod syslog;

@@ -64,6 +64,13 @@ impl Manager {
         }
     }
 
+    /// Forgets what it was told so far and has not heard.
+    pub(crate) fn forget(&self) {
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 512]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
+    }
+
     /// Starts an engine below it. A listener stands as descriptor 3, with this name.
     pub(crate) fn start(
         &self,
@@ -184,6 +191,36 @@ fn a_unix_socket_of_a_socket_unit_is_used() {
     engine.wait_for("the listener was kept for this start");
     assert!(UnixStream::connect(&path).is_ok());
     engine.stop();
+}
+
+#[test]
+fn a_kept_unix_socket_whose_path_is_gone_is_made_anew() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("engine.conf")).unwrap();
+    let port = format!("port = {}\n", home.port);
+    let text = text.replace(&port, "net = \"socket\"\npath = \"squid.sock\"\n");
+    home.write("engine.conf", &text, 0o640);
+    let path = home.path("squid.sock");
+    let manager = Manager::of(&home);
+    let listener = UnixListener::bind(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let mut engine = manager.start(&home, &[], Some(listener.into()));
+    // The service manager's store holds it no more.
+    let heard = manager.hear_until("READY=1");
+    assert_eq!(heard, ["FDSTOREREMOVE=1\nFDNAME=defendr", "FDSTORE=1\nFDNAME=defendr", "READY=1"]);
+    engine.wait_for("is gone from its path");
+    UnixStream::connect(&path).unwrap();
+    // The same by a restart in place; and a file that has taken its place ends the next run aloud.
+    fs::remove_file(&path).unwrap();
+    engine.signal(Signal::SIGUSR2);
+    manager.hear_until("READY=1");
+    UnixStream::connect(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "precious").unwrap();
+    engine.signal(Signal::SIGUSR2);
+    assert_eq!(engine.child.wait().unwrap().code(), Some(1));
+    assert!(engine.text().contains("there is a file that is no socket"), "{}", engine.text());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 
 #[test]
