@@ -134,7 +134,7 @@ fn start(
     lists: &[(String, PathBuf)],
     verdicts: &'static str,
 ) -> Result<Installation> {
-    let plan = Plan { rules: None, verdicts, threads: 1, inspect: "off" };
+    let plan = Plan { rules: None, verdicts, threads: 1, inspect: "off", ..Plan::demo() };
     let mut installation = Installation::prepare(Folder::temporary()?, programs, &plan)?;
     lines::one_rule_each(lists, &installation.path("rules.d"))?;
     installation.start_engine()?;

@@ -64,7 +64,7 @@ pub struct Report {
 ///
 /// If the large data is not there or a program fails.
 pub fn run(programs: &Programs, egpolicy: &Path) -> Result<Report> {
-    let plan = Plan { rules: None, verdicts: "none", threads: 1, inspect: "off" };
+    let plan = Plan { rules: None, verdicts: "none", threads: 1, inspect: "off", ..Plan::demo() };
     let mut engine = Installation::prepare(Folder::temporary()?, programs, &plan)?;
     let rules = engine.path("rules.d");
     let all = rules_of_the_data()?;

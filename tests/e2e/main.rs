@@ -14,9 +14,13 @@ mod evasions;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod odd_urls;
 #[cfg(test)]
 mod permit;
+#[cfg(test)]
+mod portal_guard;
 #[cfg(test)]
 mod real_lists;
 #[cfg(test)]

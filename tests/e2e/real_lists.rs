@@ -122,7 +122,8 @@ fn is_icann_suffix(name: &str) -> bool {
 
 /// Runs the chain on these lists and URLs and compares every answer.
 fn compare(about: &str, lists: &[(String, PathBuf)], urls: &[String]) -> Result<()> {
-    let plan = Plan { rules: None, verdicts: "blocked", threads: 2, inspect: "off" };
+    let plan =
+        Plan { rules: None, verdicts: "blocked", threads: 2, inspect: "off", ..Plan::demo() };
     let mut installation = stage::installation(&plan)?;
     lines::one_rule_each(lists, &installation.path("rules.d"))?;
     installation.start_engine()?;

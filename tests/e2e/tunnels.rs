@@ -5,8 +5,10 @@ use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use eg_tests::browser::{Browser, Inside, Received};
-use eg_tests::installation::{ANSWERED_WITHIN, Site};
+use eg_tests::folder::Folder;
+use eg_tests::installation::{ANSWERED_WITHIN, Plan, SecondHelper, Site};
 use eg_tests::origin::Seen;
+use eg_tests::programs::Programs;
 use eg_tests::{process, tls, wait};
 use nix::sys::signal::{Signal, kill};
 
@@ -179,4 +181,73 @@ fn a_tunnel_that_waits_to_be_decrypted_is_refused_where_it_cannot_be() -> Result
     ensure!(matches!(&connect, Received::Reply(reply) if reply.status == 403), "{connect:?}");
     ensure!(site.origin.seen().is_empty(), "it reached the origin: {:?}", site.origin.seen());
     site.stop()
+}
+
+/// What `[ssl_bump_acl] fail_action` makes of a tunnel while the second helper has no engine: the host of
+/// the CONNECT, the SNI, the path, and what is due.
+fn without_a_second_answer(
+    fail_action: &'static str,
+    rows: &[(&'static str, &'static str, &'static str, Became, Option<u16>)],
+) -> Result<()> {
+    let plan = Plan { second_helper: SecondHelper::AsksNobody(fail_action), ..Plan::demo() };
+    let site = Site::start(Folder::temporary()?, &Programs::beside_this_one()?, &plan)?;
+    let mut bad = Vec::new();
+    for (host, sni, path, due, status) in rows {
+        let before = site.origin.seen().len();
+        let authority = at_origin(&site, host);
+        let inside = Inside { sni: Some(*sni), host: &authority, path };
+        let story = peeking(&site).get_inside(&authority, &inside)?;
+        let became = match &story.certificate {
+            Some(shown) if *shown == site.origin.leaf().certificate => Became::Spliced,
+            Some(_) => Became::Bumped,
+            None => Became::Ended,
+        };
+        let said = match &story.received {
+            Received::Reply(reply) => Some(reply.status),
+            Received::Cut(_) | Received::Nothing => None,
+        };
+        let asked = !requests_since(&site, before).is_empty();
+        if became != *due || said != *status || asked != (*status == Some(200)) {
+            bad.push(format!("{host} {sni} {path}: {became:?} {said:?}, asked: {asked}"));
+        }
+        ensure!(story.time < ANSWERED_WITHIN, "{host} {sni} hung for {:?}", story.time);
+    }
+    ensure!(bad.is_empty(), "{fail_action}:\n{}\n{}", bad.join("\n"), site.logs());
+    site.stop()
+}
+
+#[test]
+fn a_second_helper_that_splices_passes_only_what_the_first_permits() -> Result<()> {
+    let (permitted, inspected) = ("permitted.demo.example", "inspected.demo.example");
+    without_a_second_answer(
+        "splice",
+        &[
+            (permitted, permitted, "/", Became::Spliced, Some(200)),
+            (permitted, "hidden.demo.example", "/", Became::Ended, None),
+            (permitted, "ended.demo.example", "/", Became::Ended, None),
+            (inspected, inspected, "/public", Became::Ended, None),
+            (inspected, inspected, "/secret", Became::Ended, None),
+        ],
+    )
+}
+
+#[test]
+fn a_second_helper_that_bumps_passes_only_what_is_permitted_inside() -> Result<()> {
+    let (permitted, inspected) = ("permitted.demo.example", "inspected.demo.example");
+    without_a_second_answer(
+        "bump",
+        &[
+            (permitted, permitted, "/", Became::Bumped, Some(200)),
+            (permitted, "hidden.demo.example", "/", Became::Bumped, Some(302)),
+            (permitted, "ended.demo.example", "/", Became::Bumped, Some(302)),
+            (inspected, inspected, "/public", Became::Bumped, Some(200)),
+            (inspected, inspected, "/secret", Became::Bumped, Some(302)),
+        ],
+    )
+}
+
+#[test]
+fn a_second_helper_that_terminates_passes_nothing() -> Result<()> {
+    let permitted = "permitted.demo.example";
+    without_a_second_answer("terminate", &[(permitted, permitted, "/", Became::Ended, None)])
 }

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -163,15 +164,29 @@ impl Browser {
         stream: TcpStream,
         inside: &Inside<'_>,
     ) -> Result<(Option<CertificateDer<'static>>, Received)> {
-        let (config, curious) = tls::curious_client()?;
-        let name = match inside.sni {
-            Some(sni) => ServerName::try_from(sni.to_owned()).context("the SNI is no name")?,
-            // An address is never sent as SNI.
-            None => ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        };
-        let mut secure = StreamOwned::new(ClientConnection::new(config, name)?, stream);
+        let (mut secure, curious) = secured(stream, inside.sni)?;
         let received = self.exchange(&mut secure, inside.path, inside.host);
         Ok((curious.seen(), received))
+    }
+
+    /// Opens a tunnel to `authority` and sends bytes as they are inside TLS.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy cannot be reached at all, or the SNI is no name.
+    pub fn send_raw_inside(
+        &self,
+        authority: &str,
+        sni: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Received> {
+        let (connect, stream) = self.open_tunnel(authority)?;
+        let Some(stream) = stream else { return Ok(connect) };
+        let (mut secure, _) = secured(stream, sni)?;
+        Ok(match secure.write_all(bytes).and_then(|()| secure.flush()) {
+            Ok(()) => read_reply(&mut secure),
+            Err(fault) => failed(&fault),
+        })
     }
 
     /// Sends bytes as they are, in these pieces, and gives the answers that come back: so many of them,
@@ -250,6 +265,20 @@ impl Browser {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+/// TLS inside a tunnel, and who looks at the certificate. No SNI is sent where there is none.
+fn secured(
+    stream: TcpStream,
+    sni: Option<&str>,
+) -> Result<(StreamOwned<ClientConnection, TcpStream>, Arc<tls::Curious>)> {
+    let (config, curious) = tls::curious_client()?;
+    let name = match sni {
+        Some(sni) => ServerName::try_from(sni.to_owned()).context("the SNI is no name")?,
+        // An address is never sent as SNI.
+        None => ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    };
+    Ok((StreamOwned::new(ClientConnection::new(config, name)?, stream), curious))
 }
 
 /// Sends pieces, each in a segment of its own as far as the system lets it, and reads until `enough` or to

@@ -23,6 +23,9 @@ use crate::trail::Trail;
 /// The name of the connector in the handshake.
 const CONNECTOR_NAME: &str = "squid";
 
+/// How long a second helper looks for an engine that is not there; each test of it waits so long.
+const LONELY_TIMEOUT_MS: u32 = 200;
+
 /// What an installation is to be like.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -34,6 +37,19 @@ pub struct Plan {
     pub threads: usize,
     /// `[connector] inspect`
     pub inspect: &'static str,
+    /// The portal's host in its URL; one that leads to loopback.
+    pub portal_host: &'static str,
+    /// Whom the helper of the second question asks.
+    pub second_helper: SecondHelper,
+}
+
+/// Whom the helper of the second question asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondHelper {
+    /// The engine, as the first helper does.
+    AsksTheEngine,
+    /// Nobody: no engine is where it looks, and this is its `[ssl_bump_acl] fail_action`.
+    AsksNobody(&'static str),
 }
 
 impl Plan {
@@ -41,7 +57,14 @@ impl Plan {
     #[must_use]
     pub fn demo() -> Self {
         let rules = crate::shared::workspace().join("tests/data/demo/rules.d");
-        Self { rules: Some(rules), verdicts: "all", threads: 2, inspect: "peek" }
+        Self {
+            rules: Some(rules),
+            verdicts: "all",
+            threads: 2,
+            inspect: "peek",
+            portal_host: "127.0.0.1",
+            second_helper: SecondHelper::AsksTheEngine,
+        }
     }
 }
 
@@ -68,6 +91,8 @@ pub struct Installation {
     key: String,
     secret: String,
     inspect: &'static str,
+    portal_host: &'static str,
+    second_helper: SecondHelper,
     folder: Folder,
 }
 
@@ -90,6 +115,8 @@ impl Installation {
             key: material::shared_key()?,
             secret: material::portal_secret()?,
             inspect: plan.inspect,
+            portal_host: plan.portal_host,
+            second_helper: plan.second_helper,
             folder,
         };
         installation.place_connector()?;
@@ -127,7 +154,7 @@ impl Installation {
     /// Where the portal's pages are, as a URL.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/", self.portal_address)
+        format!("http://{}:{}/", self.portal_host, self.portal_address.port())
     }
 
     /// The engine's audit trail.
@@ -162,18 +189,39 @@ impl Installation {
     ///
     /// If it cannot be written.
     pub fn write_connector(&self, settings: &ConnectorSettings) -> Result<()> {
-        let ConnectorSettings { engine, key, certificate_pem } = settings;
+        let certificate = self.path("connector/engine-cert.pem");
+        folder::write(&certificate, &settings.certificate_pem, 0o644)?;
+        folder::write(&self.connector_conf(), &self.connector_text(settings), 0o640)?;
+        match self.second_helper {
+            SecondHelper::AsksTheEngine => {}
+            SecondHelper::AsksNobody(fail_action) => {
+                let [nobody] = free_addresses()?;
+                let lonely = ConnectorSettings { engine: nobody, ..settings.clone() };
+                let soon = format!("[connector]\nanswer_timeout_ms = {LONELY_TIMEOUT_MS}");
+                let text = self.connector_text(&lonely).replace("[connector]", &soon);
+                let text = format!("{text}\n[ssl_bump_acl]\nfail_action = \"{fail_action}\"\n");
+                folder::write(&self.lonely_conf(), &text, 0o640)?;
+            }
+        }
+        folder::give_to_squid(&self.path("connector"))
+    }
+
+    fn connector_text(&self, settings: &ConnectorSettings) -> String {
+        let ConnectorSettings { engine, key, certificate_pem: _ } = settings;
         let (host, port) = (engine.ip(), engine.port());
-        let text = format!(
+        format!(
             "[engine.one]\nhost = \"{host}\"\nport = {port}\nkey = \"{key}\"\n\
              cert = \"engine-cert.pem\"\n\n\
              [connector]\nname = \"{CONNECTOR_NAME}\"\nanswer = \"note\"\ninspect = \"{}\"\n\n\
              [logging]\ntype = \"console\"\nlevel = \"notice\"\n",
             self.inspect
-        );
-        folder::write(&self.connector_conf(), &text, 0o640)?;
-        folder::write(&self.path("connector/engine-cert.pem"), certificate_pem, 0o644)?;
-        folder::give_to_squid(&self.path("connector"))
+        )
+    }
+
+    /// The configuration of a second helper that asks nobody; its path begins as the first one's does,
+    /// by which the harness tells connectors from Squid's other helpers.
+    fn lonely_conf(&self) -> PathBuf {
+        self.path("connector/squid-connector.conf.lonely")
     }
 
     /// Where the connector's configuration is.
@@ -200,7 +248,14 @@ impl Installation {
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );
-        String::from_utf8(output.stdout).context("the lines for squid.conf")
+        let lines = String::from_utf8(output.stdout).context("the lines for squid.conf")?;
+        Ok(match self.second_helper {
+            SecondHelper::AsksTheEngine => lines,
+            SecondHelper::AsksNobody(_) => {
+                let asks = format!("--acl -c {}", self.connector_conf().display());
+                lines.replace(&asks, &format!("--acl -c {}", self.lonely_conf().display()))
+            }
+        })
     }
 
     /// Starts the engine and waits until it says that it is ready. It listens earlier, so that nobody

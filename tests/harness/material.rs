@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
@@ -66,9 +66,9 @@ impl Authority {
     /// If a name is not one.
     pub fn leaf(&self, names: &[&str]) -> Result<Leaf> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let first = names.first().context("a certificate needs a name")?.clone();
         let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, first);
+        // Squid 5.7 reads no address among the other names.
+        params.distinguished_name.push(DnType::CommonName, Ipv4Addr::LOCALHOST.to_string());
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

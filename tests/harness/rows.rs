@@ -20,6 +20,8 @@ pub const NAMES: &[&str] = &[
     "inspected.demo.example",
     "ended.demo.example",
     "browsers.demo.example",
+    "portal.demo.example",
+    "track7.demo.example",
     // Of the evasion corpus.
     "good.test",
     "blocked.test",

@@ -230,7 +230,16 @@ impl Judge<'_> {
         if entries.len() != due {
             self.fault(format!("{} entries in the audit trail, {due} are due", entries.len()));
         }
-        let Some(entry) = entries.last() else { return };
+        let Some((entry, earlier)) = entries.split_last() else { return };
+        for entry in earlier {
+            // What was refused by then is asked about no more.
+            if (entry.phase.as_str(), entry.action.as_str()) != ("connect", "permit") {
+                let (phase, action) = (&entry.phase, &entry.action);
+                self.fault(format!(
+                    "before the verdict there is `{action}` in the phase `{phase}`"
+                ));
+            }
+        }
         for (what, found, due) in [
             ("phase", &entry.phase, case.phase),
             ("verdict", &entry.action, case.verdict),

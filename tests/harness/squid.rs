@@ -64,12 +64,11 @@ impl Squid {
         ready.with_context(|| process::tail(&below.join("cache.log")))?;
         let connector_conf = installation.connector_conf().display().to_string();
         let squid = Self { process, plain, peeking, connector_conf };
-        // It listens before its helpers have become what they are.
+        // It listens before its helpers have become what they are. All of them are waited for: a test
+        // that stops or kills those it finds would miss the others.
+        let due = started_at_once(&lines);
         wait::until("Squid's connectors", wait::PATIENCE, || {
-            let (all, acl) = (squid.connectors().len(), squid.acl_connectors().len());
-            // Some of each role that there are lines for.
-            let asks_twice = lines.contains("\nexternal_acl_type ");
-            Ok((all > acl && (acl > 0 || !asks_twice)).then_some(()))
+            Ok((squid.connectors().len() >= due).then_some(()))
         })
         .with_context(|| process::tail(&below.join("cache.log")))?;
         Ok(squid)
@@ -143,6 +142,12 @@ impl Drop for Squid {
         drop(self.process.kill());
         end_helpers(&helpers);
     }
+}
+
+/// How many connectors Squid starts by itself with these lines, of both roles together.
+fn started_at_once(lines: &str) -> usize {
+    let counts = lines.split("startup=").skip(1).filter_map(|rest| rest.split(' ').next());
+    counts.filter_map(|count| count.parse::<usize>().ok()).sum()
 }
 
 /// Helpers end by themselves at the end of their input; one that was stopped cannot.

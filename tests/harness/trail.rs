@@ -25,6 +25,8 @@ pub struct Entry {
     pub rule: String,
     /// The URL, without its query.
     pub url: String,
+    /// A contradiction between the names of a request, where there is one.
+    pub anomaly: Option<String>,
 }
 
 /// The trail, and how far it was read.
