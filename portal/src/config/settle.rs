@@ -69,7 +69,6 @@ const SECRET: SecretKeys = SecretKeys {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::PathBuf;
 
     use eg_settings::log::{Level, LogType};
     use eg_settings::{hold_page, in_tree, with_manual_table};
