@@ -51,3 +51,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TYPE")]
     pub(crate) logtype: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use eg_settings::in_tree;
+
+    use super::*;
+
+    #[test]
+    fn the_manual_has_every_flag() {
+        let page = std::fs::read_to_string(in_tree("docs/manual/connector.md").unwrap()).unwrap();
+        let flags = Args::command();
+        let flags: Vec<_> = flags.get_arguments().filter_map(clap::Arg::get_long).collect();
+        assert!(flags.len() >= 9, "{flags:?}");
+        for flag in flags {
+            let there = [format!("`--{flag}`"), format!("`--{flag} ")];
+            assert!(there.iter().any(|text| page.contains(text)), "--{flag} is not in the manual");
+        }
+    }
+}

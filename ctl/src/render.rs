@@ -88,11 +88,20 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 },
                 "errors": errors,
                 "warnings": warnings,
-                "diagnostics": checked.diagnostics,
+                "diagnostics": checked.diagnostics.iter().map(document).collect::<Vec<_>>(),
             });
             writeln!(out, "{document:#}")
         }
     }
+}
+
+/// A fault for programs, with what to do about it as the text has it.
+fn document(fault: &Diagnostic) -> serde_json::Value {
+    let mut document = json!(fault);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("help".to_owned(), json!(fault.advice()));
+    }
+    document
 }
 
 /// Prints faults with their source lines.
@@ -117,4 +126,31 @@ pub fn failure(out: &mut impl Write, tool: &str, fault: &dyn Error) -> io::Resul
         cause = inner.source();
     }
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egpolicy::check;
+
+    #[test]
+    fn json_says_of_each_fault_what_text_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = "a: {\n match-uri-regex: (?=x)y\n tls: bumb\n}\n\
+                      b: {\n match-anomaly: ech\n}\nc: {\n match-sni-regex: [a&&b]\n}\n";
+        std::fs::write(folder.path().join("10-a.policy"), policy).unwrap();
+        let found = check(&[folder.path().to_path_buf()], &[]).unwrap();
+        let mut bytes = Vec::new();
+        checked(&mut bytes, &found, Format::Json).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((&document["errors"], &document["warnings"]), (&json!(3), &json!(1)));
+        let faults = document["diagnostics"].as_array().unwrap();
+        let codes: Vec<_> = faults.iter().map(|fault| fault["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["EGP051", "EGP060", "EGP062", "EGP055"]);
+        for (fault, found) in faults.iter().zip(&found.diagnostics) {
+            let help = fault["help"].as_str().unwrap();
+            assert!(found.render().ends_with(&format!("= help: {help}")), "{fault}");
+            assert_eq!(fault["place"]["line"], found.place.line);
+        }
+    }
 }

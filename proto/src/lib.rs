@@ -32,6 +32,7 @@ pub mod session;
 // What the engine tells the portal through the browser.
 pub mod payload;
 pub mod seal;
+mod salted;
 
 // What the engine tells itself through Squid.
 pub mod tag;

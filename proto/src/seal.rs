@@ -9,7 +9,6 @@
 //! leaves the caller's bytes as they were.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce, Tag};
@@ -21,8 +20,9 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::answer::Route;
-use crate::limits::{ACK_TOKEN_BYTES_MAX, SEALS_MAX, SEALS_WORN, TOKEN_BYTES_MAX};
+use crate::limits::{ACK_TOKEN_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::payload::{Cut, Payload, PayloadRef};
+use crate::salted::Salted;
 use crate::wire::is_base64url;
 
 pub(crate) const SALT_BYTES: usize = 16;
@@ -135,40 +135,26 @@ pub enum Wear {
 }
 
 /// Seals payloads under one salt; the key schedule is made once.
-pub struct Sealer {
-    secret: PortalSecret,
-    salt: [u8; SALT_BYTES],
-    cipher: Aes256Gcm,
-    sealed: AtomicU64,
-}
-
-impl fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("sealed", &self.sealed).finish_non_exhaustive()
-    }
-}
+#[derive(Debug)]
+pub struct Sealer(Salted);
 
 impl Sealer {
     /// A sealer with this salt, drawn at random. One a thread, each with a salt of its own, share
     /// nothing.
     #[must_use]
     pub fn new(secret: &PortalSecret, salt: [u8; 16]) -> Self {
-        let cipher = secret.cipher(&salt, KEY_PURPOSE);
-        Self { secret: secret.clone(), salt, cipher, sealed: AtomicU64::new(0) }
+        Self(Salted::new(secret, KEY_PURPOSE, salt))
     }
 
     /// Takes a new salt; what was sealed before still opens.
     pub fn renew(&mut self, salt: [u8; 16]) {
-        self.cipher = self.secret.cipher(&salt, KEY_PURPOSE);
-        self.salt = salt;
-        self.sealed = AtomicU64::new(0);
+        self.0.renew(salt);
     }
 
-    /// Whether it is time for that: after `SEALS_WORN` tokens, long before `SEALS_MAX`, where `seal`
-    /// refuses, since random nonces would begin to repeat.
+    /// Whether it is time for that.
     #[must_use]
     pub fn wear(&self) -> Wear {
-        if self.sealed.load(Ordering::Relaxed) < SEALS_WORN { Wear::Good } else { Wear::Worn }
+        self.0.wear()
     }
 
     /// Appends the token to `out`, at most `TOKEN_BYTES_MAX` bytes of base64url. `nonce` is random.
@@ -189,56 +175,21 @@ impl Sealer {
         {
             return Err(SealFault::BadAckToken(ack_token.len()));
         }
-        if self.sealed.fetch_add(1, Ordering::Relaxed) >= SEALS_MAX {
-            return Err(SealFault::Worn);
-        }
-        let start = out.len();
-        let sealed = self.seal_behind(route, payload, nonce, out);
-        if sealed.is_err() {
-            out.truncate(start);
-        }
-        sealed
+        self.0.seal(bound_to(route), nonce, out, |out| write_cut(payload, out))
     }
+}
 
-    // PERF: the plain text, the sealed bytes and their base64 all lie behind the caller's bytes, so
-    // nothing is allocated once `out` has grown.
-    fn seal_behind(
-        &self,
-        route: Route,
-        payload: &PayloadRef<'_>,
-        nonce: [u8; NONCE_BYTES],
-        out: &mut Vec<u8>,
-    ) -> Result<(), SealFault> {
-        let start = out.len();
-        out.extend_from_slice(&self.salt);
-        out.extend_from_slice(&nonce);
-        let plain_at = out.len();
-        for cut in Cut::ALL {
-            out.truncate(plain_at);
-            payload.write_json(*cut, out);
-            if out.len() - plain_at <= PLAIN_BYTES_MAX {
-                break;
-            }
+/// Appends the payload, cut as far as it takes to fit.
+fn write_cut(payload: &PayloadRef<'_>, out: &mut Vec<u8>) -> Result<(), SealFault> {
+    let start = out.len();
+    for cut in Cut::ALL {
+        out.truncate(start);
+        payload.write_json(*cut, out);
+        if out.len() - start <= PLAIN_BYTES_MAX {
+            return Ok(());
         }
-        if out.len() - plain_at > PLAIN_BYTES_MAX {
-            return Err(SealFault::Cipher);
-        }
-        let plain = out.get_mut(plain_at..).ok_or(SealFault::Cipher)?;
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(&Nonce::from(nonce), bound_to(route), InOutBuf::from(plain))
-            .map_err(|_| SealFault::Cipher)?;
-        out.extend_from_slice(&tag);
-        let text_at = out.len();
-        let text_bytes = ((text_at - start) * 4).div_ceil(3);
-        out.resize(text_at + text_bytes, 0);
-        let (sealed, text) = out.split_at_mut_checked(text_at).ok_or(SealFault::Cipher)?;
-        let sealed = sealed.get(start..).ok_or(SealFault::Cipher)?;
-        let written = TOKEN_TEXT.encode_slice(sealed, text).map_err(|_| SealFault::Cipher)?;
-        out.copy_within(text_at..text_at + written, start);
-        out.truncate(start + written);
-        Ok(())
     }
+    Err(SealFault::Cipher)
 }
 
 /// Whether a payload still counts.

@@ -16,7 +16,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, Nonce};
@@ -24,10 +23,10 @@ use base64::Engine;
 
 use crate::decision::DecisionId;
 use crate::limits::{
-    SEALS_MAX, SEALS_WORN, TAG_AGE_MAX, TAG_AHEAD_MAX, TAG_NAME_BYTES_MAX, TAG_TEXT_BYTES_MAX,
-    TAG_USER_AGENT_BYTES_MAX,
+    TAG_AGE_MAX, TAG_AHEAD_MAX, TAG_NAME_BYTES_MAX, TAG_TEXT_BYTES_MAX, TAG_USER_AGENT_BYTES_MAX,
 };
 use crate::query::Sni;
+use crate::salted::Salted;
 use crate::seal::{NONCE_BYTES, PortalSecret, SALT_BYTES, SealFault, TAG_BYTES, TOKEN_TEXT, Wear};
 use crate::wire::{Reader, put_long, put_short};
 
@@ -194,38 +193,25 @@ impl<'a> Tag<'a> {
 }
 
 /// Seals tags under one salt; the key schedule is made once.
-pub struct TagSealer {
-    secret: PortalSecret,
-    salt: [u8; SALT_BYTES],
-    cipher: Aes256Gcm,
-    sealed: AtomicU64,
-}
-
-impl fmt::Debug for TagSealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TagSealer").field("sealed", &self.sealed).finish_non_exhaustive()
-    }
-}
+#[derive(Debug)]
+pub struct TagSealer(Salted);
 
 impl TagSealer {
     /// A sealer with this salt, drawn at random. One a thread, each with a salt of its own.
     #[must_use]
     pub fn new(secret: &PortalSecret, salt: [u8; 16]) -> Self {
-        let cipher = secret.cipher(&salt, KEY_PURPOSE);
-        Self { secret: secret.clone(), salt, cipher, sealed: AtomicU64::new(0) }
+        Self(Salted::new(secret, KEY_PURPOSE, salt))
     }
 
     /// Takes a new salt; what was sealed before still opens.
     pub fn renew(&mut self, salt: [u8; 16]) {
-        self.cipher = self.secret.cipher(&salt, KEY_PURPOSE);
-        self.salt = salt;
-        self.sealed = AtomicU64::new(0);
+        self.0.renew(salt);
     }
 
     /// Whether it is time for that.
     #[must_use]
     pub fn wear(&self) -> Wear {
-        if self.sealed.load(Ordering::Relaxed) < SEALS_WORN { Wear::Good } else { Wear::Worn }
+        self.0.wear()
     }
 
     /// Appends the sealed tag to `out`, at most `TAG_TEXT_BYTES_MAX` bytes of base64url. `nonce` must
@@ -241,44 +227,10 @@ impl TagSealer {
         if tag.host.len() > TAG_NAME_BYTES_MAX || !sni_fits {
             return Err(SealFault::Cipher);
         }
-        if self.sealed.fetch_add(1, Ordering::Relaxed) >= SEALS_MAX {
-            return Err(SealFault::Worn);
-        }
-        let start = out.len();
-        let sealed = self.seal_behind(tag, nonce, out);
-        if sealed.is_err() {
-            out.truncate(start);
-        }
-        sealed
-    }
-
-    // PERF: everything is made behind the caller's bytes, so nothing is allocated once `out` has grown.
-    fn seal_behind(
-        &self,
-        tag: &Tag<'_>,
-        nonce: [u8; NONCE_BYTES],
-        out: &mut Vec<u8>,
-    ) -> Result<(), SealFault> {
-        let start = out.len();
-        out.extend_from_slice(&self.salt);
-        out.extend_from_slice(&nonce);
-        let plain_at = out.len();
-        tag.write(out);
-        let plain = out.get_mut(plain_at..).ok_or(SealFault::Cipher)?;
-        let mac = self
-            .cipher
-            .encrypt_inout_detached(&Nonce::from(nonce), BOUND_TO, InOutBuf::from(plain))
-            .map_err(|_| SealFault::Cipher)?;
-        out.extend_from_slice(&mac);
-        let text_at = out.len();
-        let text_bytes = ((text_at - start) * 4).div_ceil(3);
-        out.resize(text_at + text_bytes, 0);
-        let (sealed, text) = out.split_at_mut_checked(text_at).ok_or(SealFault::Cipher)?;
-        let sealed = sealed.get(start..).ok_or(SealFault::Cipher)?;
-        let written = TOKEN_TEXT.encode_slice(sealed, text).map_err(|_| SealFault::Cipher)?;
-        out.copy_within(text_at..text_at + written, start);
-        out.truncate(start + written);
-        Ok(())
+        self.0.seal(BOUND_TO, nonce, out, |out| {
+            tag.write(out);
+            Ok(())
+        })
     }
 }
 

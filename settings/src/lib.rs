@@ -21,6 +21,7 @@ mod table;
 mod secret;
 mod not_yet;
 mod manual;
+mod tree;
 mod load;
 mod version;
 pub mod log;
@@ -33,7 +34,8 @@ pub use key::{
     Built, Description, Environment, Fallback, Family, Key, Kind, Reload, Rivals, ShortName, key,
 };
 pub use load::{Loaded, Overrides, Places, Settling, load, load_text};
-pub use manual::{manual_table, with_manual_table};
+pub use manual::{manual_table, with_manual_table, with_table};
 pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};
+pub use tree::{TreeFault, hold_page, in_tree};
 pub use version::version;

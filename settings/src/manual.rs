@@ -2,12 +2,6 @@
 
 use crate::key::{Built, Description, Fallback, Reload};
 
-/// What the line above a manual's table starts with.
-const START: &str = "<!-- keys:";
-
-/// The line below a manual's table.
-const END: &str = "<!-- end of keys -->";
-
 /// The table of all keys, in Markdown. It says what SIGHUP does where that is not nothing for all.
 #[must_use]
 pub fn manual_table(description: &Description) -> String {
@@ -51,10 +45,18 @@ pub fn manual_table(description: &Description) -> String {
 /// lines `<!-- keys: ... -->` and `<!-- end of keys -->`.
 #[must_use]
 pub fn with_manual_table(page: &str, description: &Description) -> Option<String> {
-    let (before, rest) = page.split_once(START)?;
+    with_table(page, "keys", &manual_table(description))
+}
+
+/// A page of the manual with the table of `what` made anew; `None` where it has no place for one, the
+/// lines `<!-- what: ... -->` and `<!-- end of what -->`.
+#[must_use]
+pub fn with_table(page: &str, what: &str, table: &str) -> Option<String> {
+    let (start, end) = (format!("<!-- {what}:"), format!("<!-- end of {what} -->"));
+    let (before, rest) = page.split_once(&start)?;
     let (note, rest) = rest.split_once('\n')?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{START}{note}\n{}{END}{after}", manual_table(description)))
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{start}{note}\n{table}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -72,6 +74,8 @@ mod tests {
         for page in ["", "<!-- keys: x -->\n", "<!-- end of keys -->"] {
             assert_eq!(with_manual_table(page, &EXAMPLE), None);
         }
+        let two = "<!-- a: x -->\n1\n<!-- end of a -->\n<!-- b: y -->\n2\n<!-- end of b -->\n";
+        assert_eq!(with_table(two, "b", "3\n"), Some(two.replace('2', "3")));
         let row = "| `[policy]` | `watch` | bool | `false` | restart | reload by itself (In this \
                    version only `false` has an effect.) |\n";
         assert!(table.contains(row), "{table}");

@@ -14,12 +14,11 @@ pub const FOLDER_VARIABLE: &str = "EG_SHARED_DATA";
 pub const SKIPPED_VARIABLE: &str = "EG_TESTS_SKIPPED";
 
 /// The folder of the workspace. Cargo says where that is, at run time: with a build folder that clones
-/// share, the program may have been built from another one. Without cargo it is the one it was built from.
+/// share, the program may have been built from another one. Without cargo it is the folder we are in.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    let own = std::env::var_os("CARGO_MANIFEST_DIR");
-    let own = own.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    own.parent().map_or_else(|| own.clone(), Path::to_path_buf)
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    own.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(".")).to_path_buf()
 }
 
 /// A file or folder of the large data, where it is there.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -13,6 +14,9 @@ use serde::Serialize;
 use crate::{aptitude, paths, say, setup, steps};
 
 const COMMAND: &str = "cargo xtask bench chain";
+
+/// Whose programs take part in a measurement.
+const MEASURED: [&str; 4] = ["eg-engine", "eg-connector", "eg-portal", "eg-ctl"];
 
 /// How many times squidGuard's lines a second the real mix is to reach.
 const AIM: f64 = 25.0;
@@ -62,25 +66,31 @@ struct Record<'r, R> {
 
 /// `cargo xtask bench chain`
 pub(crate) fn chain() -> Result<ExitCode> {
-    let ready = setup::run()?;
+    let release = built()?;
     if !aptitude::is_installed("squidguard") {
         aptitude::install(&["squidguard"])?;
     }
-    let target = paths::target()?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--release", "--package", "eg-engine", "--package", "eg-connector"])
-        .args(["--package", "eg-portal"])
-        .current_dir(paths::root()?)
-        .env("CARGO_TARGET_DIR", &target);
-    ready.apply(&mut cargo);
-    steps::check(&mut cargo)?;
-    let report = chain::run(&Programs::in_folder(&target.join("release"))?)?;
+    let report = chain::run(&Programs::in_folder(&release)?)?;
     let machine = machine(Rival::SquidGuard)?;
     let text = as_text(&machine, &report);
     write_record("chain", COMMAND, &machine, &report, &text)?;
     say::result(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what is measured, in release; the folder of the programs.
+pub(crate) fn built() -> Result<PathBuf> {
+    let ready = setup::run()?;
+    let target = paths::target()?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release"]);
+    for package in MEASURED {
+        cargo.args(["--package", package]);
+    }
+    cargo.current_dir(paths::root()?).env("CARGO_TARGET_DIR", &target);
+    ready.apply(&mut cargo);
+    steps::check(&mut cargo)?;
+    Ok(target.join("release"))
 }
 
 /// Writes a record below `benches/record`, for programs and for people.

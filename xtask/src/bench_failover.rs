@@ -1,7 +1,7 @@
 //! `cargo xtask bench failover`: how long answers take while an engine dies every second, and the record
 //! of it.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use eg_benches::failover::{self, Row};
@@ -9,7 +9,7 @@ use eg_tests::programs::Programs;
 use serde::Serialize;
 
 use crate::bench::{self, Machine};
-use crate::{paths, say, setup, steps};
+use crate::say;
 
 const COMMAND: &str = "cargo xtask bench failover";
 
@@ -22,19 +22,10 @@ struct Report {
 
 /// Builds in release, measures, and writes the record. Fails where a line was lost or answered wrongly.
 pub(crate) fn run() -> Result<ExitCode> {
-    let ready = setup::run()?;
-    let target = paths::target()?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--release", "--package", "eg-engine", "--package", "eg-connector"])
-        .args(["--package", "eg-portal"])
-        .current_dir(paths::root()?)
-        .env("CARGO_TARGET_DIR", &target);
-    ready.apply(&mut cargo);
-    steps::check(&mut cargo)?;
+    let release = bench::built()?;
     let load = std::fs::read_to_string("/proc/loadavg")?;
     let load_before = load.split(' ').next().unwrap_or_default().to_owned();
-    let rows = failover::run(&Programs::in_folder(&target.join("release"))?)?;
+    let rows = failover::run(&Programs::in_folder(&release)?)?;
     let report = Report { load_before, rows };
     let machine = bench::machine(bench::Rival::None)?;
     let text = as_text(&machine, &report);

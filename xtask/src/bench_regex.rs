@@ -1,29 +1,19 @@
 //! `cargo xtask bench regex`: how long the engine takes to have the real regexes, and the record of it.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use eg_benches::regex::{self, Report};
 use eg_tests::programs::Programs;
 
 use crate::bench::{self, Machine};
-use crate::{paths, say, setup, steps};
+use crate::say;
 
 const COMMAND: &str = "cargo xtask bench regex";
 
 /// Builds in release, measures, and writes the record.
 pub(crate) fn run() -> Result<ExitCode> {
-    let ready = setup::run()?;
-    let target = paths::target()?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--release", "--package", "eg-engine", "--package", "eg-connector"])
-        .args(["--package", "eg-portal", "--package", "eg-ctl"])
-        .current_dir(paths::root()?)
-        .env("CARGO_TARGET_DIR", &target);
-    ready.apply(&mut cargo);
-    steps::check(&mut cargo)?;
-    let release = target.join("release");
+    let release = bench::built()?;
     let report = regex::run(&Programs::in_folder(&release)?, &release.join("egpolicy"))?;
     let machine = bench::machine(bench::Rival::None)?;
     let text = as_text(&machine, &report);

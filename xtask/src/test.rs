@@ -64,9 +64,13 @@ impl Workshop {
         });
         steps.run("tidy", tidy::check);
         steps.run("cargo-deny", || {
-            let mut command = self.command();
-            command.args(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]);
-            steps::check(&mut command)
+            for manifest in ["Cargo.toml", "fuzz/program/Cargo.toml"] {
+                let mut command = self.command();
+                command.args(["deny", "--manifest-path", manifest, "--config", "deny.toml"]);
+                command.args(["--log-level", "error", "check", "licenses", "bans", "sources"]);
+                steps::check(&mut command)?;
+            }
+            Ok(())
         });
     }
 

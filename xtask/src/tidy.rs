@@ -152,6 +152,12 @@ fn file_faults(text: &str) -> Vec<String> {
             faults
                 .push(format!(":{number}: say #[expect(..., reason = \"...\")] instead of allow"));
         }
+        if line.contains(concat!("env!(\"CARGO_MANIFEST", "_DIR")) {
+            faults.push(format!(
+                ":{number}: names the clone that built it, not the one that runs; read the variable \
+                 at run time, as `eg_settings::in_tree`"
+            ));
+        }
         if let Some((_, rest)) = line.split_once(concat!("TO", "DO"))
             && line.contains("//")
             && !rest.starts_with("(#")
@@ -181,6 +187,8 @@ mod tests {
         check("//! x\n#[allow(dead_code)]\nfn f() {}\n", &["expect"]);
         check("//! x\n// TODO(#3): more\n", &[]);
         check(concat!("//! x\n// TO", "DO: more\n"), &["number of its issue"]);
+        check(concat!("//! x\nenv!(\"CARGO_MANIFEST", "_DIR\")\n"), &["the clone that built it"]);
+        check("//! x\nvar_os(\"CARGO_MANIFEST_DIR\")\n", &[]);
         check("//! \u{e4}\n", &["ASCII"]);
         check("//! x\n#[cfg(test)]\n// \u{e4}\n", &[]);
         check(&format!("//! x\n{}", "//\n".repeat(600)), &["601 lines"]);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use eg_settings::log::{Level, LogType};
-use eg_settings::{load_text, with_manual_table};
+use eg_settings::{hold_page, in_tree, load_text, with_manual_table};
 
 use super::super::types::Weakening;
 use super::*;
@@ -221,7 +221,7 @@ fn flags_beat_the_file() {
 
 #[test]
 fn the_shipped_file_is_right() {
-    let text = fs::read_to_string(repository().join("packaging/config/squid-connector.conf"));
+    let text = fs::read_to_string(in_tree("packaging/config/squid-connector.conf").unwrap());
     let text = text
         .unwrap()
         .replace("/etc/enforcegate/squid-connector.key", "strong.key")
@@ -235,16 +235,6 @@ fn the_shipped_file_is_right() {
 /// The manual's table is the description of keys. `EG_WRITE_MANUAL=1` writes it.
 #[test]
 fn the_manual_has_the_table_of_keys() {
-    let path = repository().join("docs/manual/connector.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let wanted = with_manual_table(&text, &CONNECTOR_CONF).unwrap();
-    if std::env::var_os("EG_WRITE_MANUAL").is_some() {
-        fs::write(&path, wanted).unwrap();
-    } else {
-        assert_eq!(text, wanted, "run this test with EG_WRITE_MANUAL=1");
-    }
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    let made = |page: &str| with_manual_table(page, &CONNECTOR_CONF);
+    hold_page("docs/manual/connector.md", made).unwrap();
 }

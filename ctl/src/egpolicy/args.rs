@@ -141,17 +141,15 @@ fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::CommandFactory as _;
+    use eg_settings::in_tree;
 
     use super::*;
 
     /// Every verb, every flag and every word that a flag takes stands in the manual.
     #[test]
     fn the_manual_has_every_verb_and_flag() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/egpolicy.md");
-        let manual = std::fs::read_to_string(path).unwrap();
+        let manual = std::fs::read_to_string(in_tree("docs/manual/egpolicy.md").unwrap()).unwrap();
         let mut wanted = Vec::new();
         let mut command = Args::command();
         command.build();

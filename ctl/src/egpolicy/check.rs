@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_shipped_recipes_have_no_fault() {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules.d"));
+        let folder = eg_settings::in_tree("rules.d").unwrap();
         let checked = check(&[folder], &[]).unwrap();
         let drawn: Vec<String> = checked.diagnostics.iter().map(Diagnostic::render).collect();
         assert!(drawn.is_empty(), "{}", drawn.join("\n\n"));

@@ -167,13 +167,13 @@ codes! {
     BadRegex "EGP050" Error "a bad regular expression"
         "Mend it; a character that means something, such as `[` or `{`, is written with a backslash where it stands for itself."
     RegexLookAround "EGP051" Error "a regular expression that looks ahead or behind"
-        "Look-around needs an engine that backtracks, and a client could make that run for ever. Write what must match in one attribute and what must not in an `except-` one, such as `except-uri-regex`."
+        "Look-around needs an engine that backtracks, and a client could make that run for ever. Write only what must match, and put what must not into a rule before this one; a later version takes it in an `except-` attribute, such as `except-uri-regex`."
     RegexBackReference "EGP052" Error "a regular expression that refers back"
         "Back-references need an engine that backtracks, and a client could make that run for ever. Write the alternatives out; a backslash before a byte's number is written `\\x01`."
     RegexPossessive "EGP053" Error "a possessive quantifier or an atomic group"
         "They only tell an engine that backtracks what not to try again. Write a plain `+`, `*` or group; every engine here takes linear time anyway."
     RegexSteering "EGP054" Error "a regular expression with a condition, a recursion or a verb"
-        "Such constructs need an engine that backtracks, and a client could make that run for ever. Write two patterns, or an `except-` attribute such as `except-uri-regex`."
+        "Such constructs need an engine that backtracks, and a client could make that run for ever. Write two patterns, or two rules of which the first takes what must not match."
     RegexAmbiguous "EGP055" Error "a regular expression that engines read differently"
         "The same text means one thing to one engine and another to the next. Write it in the plain way that the message names."
     RegexTooBroad "EGP056" Error "a regular expression that fits everything, or nothing"
@@ -221,6 +221,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// What to do: the help of this fault, else the advice of its code.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        self.help.as_deref().unwrap_or_else(|| self.code.advice())
+    }
+
     /// The fault as text, with the source line and a caret.
     #[must_use]
     pub fn render(&self) -> String {
@@ -248,7 +254,7 @@ impl Diagnostic {
         } else {
             title.element(Origin::path(file))
         };
-        let help = self.help.as_deref().unwrap_or_else(|| self.code.advice());
+        let help = self.advice();
         Renderer::plain().render(&[body.element(Level::HELP.message(help))])
     }
 }
@@ -425,9 +431,9 @@ mod tests {
 
     #[test]
     fn the_manual_has_the_catalogue() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/manual/diagnostics.md");
+        let path = crate::real_data::in_tree("docs/manual/diagnostics.md");
         if std::env::var_os("EG_WRITE_MANUAL").is_some() {
-            std::fs::write(path, catalogue()).unwrap();
+            std::fs::write(&path, catalogue()).unwrap();
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
         assert!(page == catalogue(), "run `egpolicy diagnostics > docs/manual/diagnostics.md`");

@@ -180,7 +180,7 @@ mod tests {
     const END: &str = "<!-- end of phases -->\n";
 
     fn path(page: &str) -> std::path::PathBuf {
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/manual").join(page)
+        crate::real_data::in_tree("docs/manual").join(page)
     }
 
     /// `EG_WRITE_MANUAL=1` writes it.

@@ -1,6 +1,6 @@
-//! Where tests find the large real data, and how they say that they were left out without it.
+//! Where tests find what lies outside the crate, and how they say that they were left out without it.
 //!
-//! The data lies outside the repository: `EG_SHARED_DATA` names its folder, else `shared/data` beside
+//! The large real data lies outside the repository: `EG_SHARED_DATA` names its folder, else `shared/data` beside
 //! the workspace is taken. `cargo xtask test` gathers what was left out by way of the file that
 //! `EG_TESTS_SKIPPED` names, since a runner hides what a test prints that passes.
 
@@ -8,13 +8,16 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// A file or folder of the clone. At run time: with a build folder that clones share, another clone may
+/// have built this. `eg_settings::in_tree` is the same for crates that are not pure.
+pub(crate) fn in_tree(path: &str) -> PathBuf {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&own).join("../..").join(path)
+}
+
 /// The folder, or nothing and a note that `test` was left out.
 pub(crate) fn folder_or_skip(test: &str) -> Option<PathBuf> {
-    // At run time: with a build folder that clones share, another clone may have built this.
-    let beside = || {
-        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
-        Path::new(&own).join("../../../shared/data")
-    };
+    let beside = || in_tree("../shared/data");
     let folder = std::env::var_os("EG_SHARED_DATA").map_or_else(beside, PathBuf::from);
     if folder.join("README.md").is_file() {
         return Some(folder);

@@ -421,3 +421,55 @@ fn the_file_is_for_its_owner_and_group_only() {
     assert_eq!(mode("audit.jsonl") & 0o137, 0);
     assert_eq!(mode("query.key"), 0o600);
 }
+
+#[test]
+fn the_manual_has_every_field_and_kind() {
+    let page = std::fs::read_to_string(eg_settings::in_tree("docs/manual/engine.md").unwrap());
+    let page = page.unwrap();
+    let (_, section) = page.split_once("\n## The audit trail\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let (audit, thread, memory) = trail(Verdicts::All, OnFailure::Deny);
+    let facts = Facts {
+        tls: Some("terminate"),
+        anomaly: Some("sni-mismatch"),
+        query: 1,
+        asked: Asked::First,
+        phase: "hello",
+        client: None,
+        user: None,
+        method: b"CONNECT",
+        url: b"https://a.example/",
+        received: Instant::now(),
+    };
+    let session = SessionRef { connector: "squid", number: 3, run: 77 };
+    let now = Moment::from_unix_micros(0);
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    recorder.record(DENY, "0123", &facts, &session, now);
+    recorder.commit();
+    let (ruleset, reason) = ("0123", "x");
+    for event in [
+        Event::Start { version: "1", ruleset, rules: 1 },
+        Event::Stop,
+        Event::Reload { ruleset, revision: 1, rules: 1 },
+        Event::ReloadRefused { ruleset, reason },
+        Event::Weakening { setting: "x" },
+        Event::RegexDisagreement { ruleset, field: "x", pattern: "x", outcome: "missed" },
+        Event::Refused {
+            peer: crate::transport::Peer::Tcp((Ipv4Addr::LOCALHOST, 1).into()),
+            connector: Some("x"),
+            reason,
+            others: 1,
+        },
+    ] {
+        audit.event(&event, now);
+    }
+    thread.finish();
+    let lines = memory.lines();
+    assert_eq!(lines.len(), 8);
+    for line in &lines {
+        let kind = format!("`{}`", line["kind"].as_str().unwrap());
+        for name in line.as_object().unwrap().keys().map(|key| format!("`{key}`")).chain([kind]) {
+            assert!(section.contains(&name), "{name} is not in the manual");
+        }
+    }
+}

@@ -158,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_every_flag() {
+        let page = eg_settings::in_tree("docs/manual/engine.md").unwrap();
+        let page = std::fs::read_to_string(page).unwrap();
+        let flags = <Flags as clap::CommandFactory>::command();
+        let flags: Vec<_> = flags.get_arguments().filter_map(clap::Arg::get_long).collect();
+        assert!(flags.len() >= 8, "{flags:?}");
+        for flag in flags {
+            let there = [format!("`--{flag}`"), format!("`--{flag} ")];
+            assert!(there.iter().any(|text| page.contains(text)), "--{flag} is not in the manual");
+        }
+    }
+
+    #[test]
     fn the_default_is_to_serve_by_the_default_file() {
         let args = read(&[]).unwrap();
         assert_eq!(args.conf, PathBuf::from("/etc/enforcegate/engine.conf"));

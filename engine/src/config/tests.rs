@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use eg_settings::log::{Level, LogType};
-use eg_settings::{ConfigFaults, Fallback, Kind, Overrides, with_manual_table};
+use eg_settings::{ConfigFaults, Fallback, Kind, Overrides, hold_page, in_tree, with_manual_table};
 
 use super::*;
 
@@ -220,7 +220,7 @@ fn flags_beat_the_environment() {
 #[test]
 fn the_shipped_file_is_right() {
     let folder = tempfile::tempdir().unwrap();
-    let shipped = repository().join("packaging/config/engine.conf");
+    let shipped = in_tree("packaging/config/engine.conf").unwrap();
     let text = fs::read_to_string(shipped).unwrap();
     for (name, content, mode) in
         [("connector.key", KEY, 0o400), ("captive-portal-secret", SECRET, 0o640)]
@@ -243,16 +243,5 @@ fn the_shipped_file_is_right() {
 /// The manual's table is the description of keys. `EG_WRITE_MANUAL=1` writes it.
 #[test]
 fn the_manual_has_the_table_of_keys() {
-    let path = repository().join("docs/manual/engine.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let wanted = with_manual_table(&text, &ENGINE_CONF).unwrap();
-    if std::env::var_os("EG_WRITE_MANUAL").is_some() {
-        fs::write(&path, wanted).unwrap();
-    } else {
-        assert_eq!(text, wanted, "run this test with EG_WRITE_MANUAL=1");
-    }
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    hold_page("docs/manual/engine.md", |page| with_manual_table(page, &ENGINE_CONF)).unwrap();
 }

@@ -211,6 +211,8 @@ mod tests {
     use std::collections::HashSet;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use eg_settings::{hold_page, with_table};
+
     use super::*;
 
     #[test]
@@ -259,19 +261,9 @@ mod tests {
     /// The manual's table is [`Reason::ALL`]. `EG_WRITE_MANUAL=1` writes it.
     #[test]
     fn the_manual_has_every_reason() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/engine.md");
-        let text = fs::read_to_string(&path).unwrap();
-        let (before, rest) = text.split_once("<!-- reasons:").unwrap();
-        let (first, rest) = rest.split_once('\n').unwrap();
-        let (_, after) = rest.split_once("<!-- end of reasons -->").unwrap();
         let rows =
             Reason::ALL.map(|(reason, meaning)| format!("| `{}` | {meaning} |\n", reason.word()));
         let table = format!("| `reason` | meaning |\n|---|---|\n{}", rows.concat());
-        let wanted = format!("{before}<!-- reasons:{first}\n{table}<!-- end of reasons -->{after}");
-        if std::env::var_os("EG_WRITE_MANUAL").is_some() {
-            fs::write(&path, wanted).unwrap();
-        } else {
-            assert_eq!(text, wanted, "run this test with EG_WRITE_MANUAL=1");
-        }
+        hold_page("docs/manual/engine.md", |page| with_table(page, "reasons", &table)).unwrap();
     }
 }

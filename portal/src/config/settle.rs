@@ -69,10 +69,9 @@ const SECRET: SecretKeys = SecretKeys {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::PathBuf;
 
     use eg_settings::log::{Level, LogType};
-    use eg_settings::with_manual_table;
+    use eg_settings::{hold_page, in_tree, with_manual_table};
 
     use super::*;
 
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_shipped_file_is_right() {
-        let text = fs::read_to_string(repository().join("packaging/config/portal.conf")).unwrap();
+        let text = fs::read_to_string(in_tree("packaging/config/portal.conf").unwrap()).unwrap();
         let shared = "/etc/enforcegate-shared/captive-portal-secret";
         assert!(text.contains(shared));
         let config = read(&text.replace(shared, "secret")).unwrap();
@@ -158,17 +157,6 @@ mod tests {
     /// The manual's table is the description of keys. `EG_WRITE_MANUAL=1` writes it.
     #[test]
     fn the_manual_has_the_table_of_keys() {
-        let path = repository().join("docs/manual/portal.md");
-        let text = fs::read_to_string(&path).unwrap();
-        let wanted = with_manual_table(&text, &PORTAL_CONF).unwrap();
-        if std::env::var_os("EG_WRITE_MANUAL").is_some() {
-            fs::write(&path, wanted).unwrap();
-        } else {
-            assert_eq!(text, wanted, "run this test with EG_WRITE_MANUAL=1");
-        }
-    }
-
-    fn repository() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+        hold_page("docs/manual/portal.md", |page| with_manual_table(page, &PORTAL_CONF)).unwrap();
     }
 }

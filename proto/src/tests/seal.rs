@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::answer::Action;
 use crate::hello::FailureCause;
-use crate::limits::{BASE_URL_BYTES_MAX, REDIRECT_BYTES_MAX};
+use crate::limits::{BASE_URL_BYTES_MAX, REDIRECT_BYTES_MAX, SEALS_MAX, SEALS_WORN};
 
 fn secret(seed: u8) -> PortalSecret {
     PortalSecret::from_bytes([seed; 32])
@@ -115,11 +115,11 @@ fn each_salt_has_its_key_and_all_open() {
 #[test]
 fn a_worn_salt_asks_and_then_refuses() {
     let mut one = sealer(1);
-    one.sealed.store(SEALS_WORN - 1, Ordering::Relaxed);
+    one.0.wear_down(SEALS_WORN - 1);
     assert_eq!(one.wear(), Wear::Good);
     sealed(&one, &payload(b""));
     assert_eq!(one.wear(), Wear::Worn);
-    one.sealed.store(SEALS_MAX, Ordering::Relaxed);
+    one.0.wear_down(SEALS_MAX);
     let mut out = b"kept".to_vec();
     assert_eq!(one.seal(Route::Warned, &payload(b""), [9; 12], &mut out), Err(SealFault::Worn));
     assert_eq!(out, b"kept");

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::answer::Route;
+use crate::limits::{SEALS_MAX, SEALS_WORN};
 use crate::seal::{OpenFault, Opener};
 use crate::wire::is_base64url;
 
@@ -226,9 +227,9 @@ fn a_sealer_can_be_renewed_and_wears() {
     let mut opener = opener(1);
     assert_eq!(opener.open(&first, CLIENT, AT), Ok(tag()));
     assert_eq!(opener.open(&second, CLIENT, AT), Ok(tag()));
-    sealer.sealed = AtomicU64::new(SEALS_WORN);
+    sealer.0.wear_down(SEALS_WORN);
     assert_eq!(sealer.wear(), Wear::Worn);
-    sealer.sealed = AtomicU64::new(SEALS_MAX);
+    sealer.0.wear_down(SEALS_MAX);
     assert_eq!(sealer.seal(&tag(), [1; 12], &mut Vec::new()), Err(SealFault::Worn));
 }
 

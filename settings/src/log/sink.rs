@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_manual_names_the_bounds() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/engine.md");
+        let path = crate::in_tree("docs/manual/engine.md").unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains(&format!("Where {QUEUE_LINES_MAX} lines\nwait")));
         assert!(text.contains("up to one second") && FLUSH_MAX == Duration::from_secs(1));

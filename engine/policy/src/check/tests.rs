@@ -389,7 +389,7 @@ fn faults_are_drawn_with_their_line() {
     2 |     match-uri-regex: /img/(?!new)
       |                      ^^^^^^^^^^^^
       |
-      = help: Look-around needs an engine that backtracks, and a client could make that run for ever. Write what must match in one attribute and what must not in an `except-` one, such as `except-uri-regex`.
+      = help: Look-around needs an engine that backtracks, and a client could make that run for ever. Write only what must match, and put what must not into a rule before this one; a later version takes it in an `except-` attribute, such as `except-uri-regex`.
     "#);
     insta::assert_snapshot!(block("match-domain: a.example\n    action: dney"), @r#"
     warning[EGP027]: `dney` is no action; the rule denies

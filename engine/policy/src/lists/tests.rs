@@ -1,11 +1,10 @@
 //! Lists as they really are: odd lines (evasions J01, J08, B13), bombs, and the tiers of real names.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use super::*;
 use crate::check::Scope;
-use crate::real_data::{folder_or_skip, say};
+use crate::real_data::{folder_or_skip, in_tree, say};
 
 fn entries(list: &NameList) -> Vec<String> {
     let text = |(name, scope): (&str, Scope)| match scope {
@@ -189,8 +188,7 @@ fn real_tiers_have_their_counts() {
 
 #[test]
 fn the_small_list_of_the_repository() {
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lists/documentation.txt");
+    let path = in_tree("tests/data/lists/documentation.txt");
     let (list, report) = read_names(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!((list.len(), report.refused_count, report.public_suffix_count), (100, 0, 0));
 }
