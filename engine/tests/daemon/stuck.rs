@@ -19,14 +19,23 @@ impl Held {
     /// Holds the first thread of this name.
     fn hold(engine: &Engine, name: &str) -> Self {
         let threads = format!("/proc/{}/task", engine.child.id());
-        let is_it = |number: &str| {
-            let found = fs::read_to_string(format!("{threads}/{number}/comm")).unwrap();
+        let is_it = |number: &String| {
+            let found = fs::read_to_string(format!("{threads}/{number}/comm")).unwrap_or_default();
             found.trim_end() == name
         };
-        let mut numbers = fs::read_dir(&threads)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let number = numbers.find(|number| is_it(number)).expect(name);
+        let find = || {
+            let entries = fs::read_dir(&threads).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).find(is_it)
+        };
+        let began = Instant::now();
+        let number = loop {
+            // A thread gives itself its name, which may take it a moment.
+            if let Some(number) = find() {
+                break number;
+            }
+            assert!(began.elapsed() < PATIENCE, "no thread `{name}`");
+            std::thread::yield_now();
+        };
         let thread = Pid::from_raw(number.parse().unwrap());
         ptrace::seize(thread, ptrace::Options::empty()).unwrap();
         ptrace::interrupt(thread).unwrap();
