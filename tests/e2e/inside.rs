@@ -31,6 +31,7 @@ const NUMBER: Tunnel = ("127.0.0.1", None);
 
 const TREE: Due = By("block-tree");
 const FRONTING: Due = By("block-fronting");
+const SCHEME: Due = By("invalid-request");
 const OWN: Due = Passes("permit-good");
 
 /// What it is, the tunnel, the request inside (`:P` is the port of the CONNECT, `:H` the origin's plain
@@ -45,7 +46,10 @@ const ROWS: &[(&str, Tunnel, &str, Due)] = &[
     ("G17", NUMBER, "GET / HTTP/1.1\r\nHost: good.test:P\r\n", FRONTING),
     ("G17 blocked", NUMBER, "GET / HTTP/1.1\r\nHost: blocked.test:P\r\n", TREE),
     ("G17 honest", NUMBER, "GET / HTTP/1.1\r\nHost: 127.0.0.1:P\r\n", Passes("default-permit")),
-    ("absolute", GOOD, "GET http://blocked.test:H/ HTTP/1.1\r\nHost: good.test:P\r\n", TREE),
+    // Squid would send these to the tunnel's end; a scheme that is not the tunnel's is refused, whatever
+    // the host and before any rule.
+    ("scheme", GOOD, "GET http://blocked.test:H/ HTTP/1.1\r\nHost: good.test:P\r\n", SCHEME),
+    ("scheme", GOOD, "GET http://good.test:H/ HTTP/1.1\r\nHost: good.test:P\r\n", SCHEME),
     ("absolute", GOOD, "GET https://blocked.test:P/ HTTP/1.1\r\nHost: good.test:P\r\n", TREE),
     ("two Hosts", GOOD, "GET / HTTP/1.1\r\nHost: blocked.test:P\r\nHost: good.test:P\r\n", TREE),
     // The first counts, and a Host that Squid cannot read is none; what it asks for then, and what it is

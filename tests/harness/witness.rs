@@ -104,11 +104,14 @@ impl Witness {
     pub fn start(hosts: &[(&[u8], IpAddr)], extras: &str) -> Result<Self> {
         let squid = programs::of_the_system("squid")
             .context("there is no Squid: `cargo xtask setup` installs it")?;
-        let helper = programs::beside_this_one("eg-witness")?;
+        let built = programs::beside_this_one("eg-witness")?;
         let origin = Origin::start()?;
         let folder = Folder::temporary()?;
         let below = folder.path().join("squid");
         folder::make(&below)?;
+        // A copy, since the user that Squid drops to cannot enter every folder that programs are built in.
+        let helper = below.join("eg-witness");
+        std::fs::copy(&built, &helper).context("cannot copy the witness")?;
         let mut names = Vec::new();
         for (name, address) in hosts {
             names.extend_from_slice(format!("{address} ").as_bytes());
