@@ -11,6 +11,10 @@ pub enum Exit {
     Failed,
     /// 2: the command line makes no sense.
     Usage,
+    /// 3: the engine does not let whoever asks do this.
+    Refused,
+    /// 4: the engine cannot be reached.
+    Unreachable,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +23,8 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::Refused => Self::from(3),
+            Exit::Unreachable => Self::from(4),
         }
     }
 }

@@ -28,6 +28,9 @@ use crate::handshake::Guest;
 /// Who may open a UNIX socket: the engine's user and the group.
 const SOCKET_MODE: u32 = 0o660;
 
+/// The mode of a socket for the engine's user alone.
+const PRIVATE_MODE: u32 = 0o600;
+
 /// The group of UNIX sockets, where the system has it; else the folder's.
 const SOCKET_GROUP: &str = "enforcegate";
 
@@ -187,7 +190,7 @@ impl Wanted {
             Place::Tcp(address) => {
                 TcpListener::bind(address).map(Listener::Tcp).map_err(BindCause::System)
             }
-            Place::Socket(path) => bind_path(path).map(Listener::Socket),
+            Place::Socket(path) => bind_path(path, Access::Group).map(Listener::Socket),
         };
         match bound {
             Ok(listener) => Ok(BoundListener { listener, guests }),
@@ -228,9 +231,26 @@ pub fn bind(connectors: &[ConnectorConfig]) -> Result<Vec<BoundListener>, BindFa
     wanted(connectors).into_iter().map(Wanted::bind).collect()
 }
 
+/// Who may open a socket's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// The engine's user, and a group.
+    Group,
+    /// The engine's user.
+    Own,
+}
+
+/// Listens on a path that only the engine's user can open.
+///
+/// # Errors
+/// What stands in the way.
+pub(crate) fn bind_private(path: &Path) -> Result<UnixListener, BindCause> {
+    bind_path(path, Access::Own)
+}
+
 /// Listens on a path. The folder is locked meanwhile, so that of two engines that start at once one
 /// does not take the other's fresh socket for a stale one.
-fn bind_path(path: &Path) -> Result<UnixListener, BindCause> {
+fn bind_path(path: &Path, access: Access) -> Result<UnixListener, BindCause> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     let unusable = |source| BindCause::Folder { folder: folder.to_path_buf(), source };
@@ -244,16 +264,26 @@ fn bind_path(path: &Path) -> Result<UnixListener, BindCause> {
         socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(io::Error::from)?;
     bind_socket(made.as_raw_fd(), &address).map_err(io::Error::from)?;
     // Nobody can connect before `listen`, so nobody does before group and mode are right.
-    let folder_group = locked.metadata().map_err(unusable)?.gid();
+    let mode = match access {
+        Access::Own => PRIVATE_MODE,
+        Access::Group => {
+            give_to_group(path, locked.metadata().map_err(unusable)?.gid());
+            SOCKET_MODE
+        }
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    listen(&made, Backlog::MAXCONN).map_err(io::Error::from)?;
+    Ok(UnixListener::from(made))
+}
+
+/// Gives a socket to the group of sockets, or to its folder's.
+fn give_to_group(path: &Path, folder_group: u32) {
     let own_group = Group::from_name(SOCKET_GROUP).ok().flatten();
     let group = own_group.map_or(folder_group, |group| group.gid.as_raw());
     if let Err(fault) = std::os::unix::fs::chown(path, None, Some(group)) {
         let path = path.display();
         tracing::warn!(%path, group, %fault, "the socket cannot be given to its group");
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
-    listen(&made, Backlog::MAXCONN).map_err(io::Error::from)?;
-    Ok(UnixListener::from(made))
 }
 
 /// Removes a socket that an engine left behind, and nothing else.
@@ -286,7 +316,7 @@ mod tests {
     use super::*;
 
     fn listen_on(path: &Path) -> Result<UnixListener, String> {
-        bind_path(path).map_err(|cause| cause.to_string())
+        bind_path(path, Access::Group).map_err(|cause| cause.to_string())
     }
 
     #[test]
@@ -357,5 +387,8 @@ mod tests {
             assert_eq!(found.gid(), fs::metadata(folder.path()).unwrap().gid());
         }
         assert_eq!(listener.place().unwrap(), Place::Socket(path));
+        let path = folder.path().join("control.sock");
+        let _listener = bind_private(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, PRIVATE_MODE);
     }
 }

@@ -6,14 +6,17 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use eg_policy::ruleset::Ruleset;
+use eg_settings::Switch;
 use eg_settings::log::Sink;
 
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
 use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
+use crate::control::{Control, ControlParts};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
 use crate::policy_thread::{Halted, OpenFault, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
@@ -23,6 +26,7 @@ use crate::shadow::{Shadow, ShadowThread};
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
 use crate::watch::{Look, Watch};
+use crate::watch_files::{FileWatch, Named};
 
 /// How long requests in flight may take once the engine is asked to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -30,6 +34,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// What a reload has of those five seconds at least, so that one that heeds the end can finish its
 /// step; past that it is left behind.
 const RELOAD_END_MIN: Duration = Duration::from_millis(500);
+
+/// How long the control socket has for its last answers, once the policy thread has given them.
+const CONTROL_END_MAX: Duration = Duration::from_millis(1000);
 
 /// How long the service manager hears signs of life while the first policy is loaded, as by the next run
 /// of a restart in place: longer than the largest policy takes, and not for ever.
@@ -161,8 +168,15 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         threads: config.global.threads,
         version: version().to_owned(),
     })?;
-    let public = Public { live, audit: audit.clone(), supervisor: Arc::clone(supervisor) };
-    policy.serve(public);
+    let (named, revision) = (Named::default(), Arc::default());
+    policy.serve(Public {
+        live: Arc::clone(&live),
+        audit: audit.clone(),
+        supervisor: Arc::clone(supervisor),
+        named: named.clone(),
+        revision: Arc::clone(&revision),
+    });
+    let doors = Doors::open(config, &policy, named, (&live, &audit, revision));
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
     supervisor.tell(Told::Ready);
@@ -172,8 +186,17 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         After::Nothing => {}
         After::Reload => policy.reload(),
     }
-    let running =
-        Running { policy, audit, shadow_thread, audit_thread, plane, kept, sink, supervisor };
+    let running = Running {
+        policy,
+        doors,
+        audit,
+        shadow_thread,
+        audit_thread,
+        plane,
+        kept,
+        sink,
+        supervisor,
+    };
     running.serve(signals, caller)
 }
 
@@ -313,9 +336,54 @@ fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
     Ok(pair.config)
 }
 
+/// The ways to ask the policy thread that are no signals. Without them the engine serves all the same.
+struct Doors {
+    control: Option<Control>,
+    watch: Option<FileWatch>,
+}
+
+impl Doors {
+    fn open(
+        config: &Config,
+        policy: &PolicyThread,
+        named: Named,
+        (live, audit, revision): (&Arc<Live>, &Audit, Arc<AtomicU64>),
+    ) -> Self {
+        let Some(door) = policy.door() else { return Self { control: None, watch: None } };
+        let control = config.control.socket.as_deref().and_then(|path| {
+            let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
+            match Control::start(path, ControlParts { door, live, revision, audit }) {
+                Ok(control) => {
+                    tracing::info!(path = %path.display(), "the control socket is there");
+                    Some(control)
+                }
+                Err(fault) => {
+                    tracing::error!(
+                        cause = eg_settings::log::chain(&fault),
+                        "there is no control socket, so that `egpolicy load` cannot ask; SIGHUP can"
+                    );
+                    None
+                }
+            }
+        });
+        let watch = match config.policy.watch {
+            Switch::Off => None,
+            Switch::On => match FileWatch::start(&config.policy, named, door.clone()) {
+                Ok(watch) => Some(watch),
+                Err(fault) => {
+                    tracing::error!(%fault, "files are not watched; SIGHUP reloads them");
+                    None
+                }
+            },
+        };
+        Self { control, watch }
+    }
+}
+
 /// The engine while it serves.
 struct Running<'s> {
     policy: PolicyThread,
+    doors: Doors,
     audit: Audit,
     shadow_thread: ShadowThread,
     audit_thread: AuditThread,
@@ -329,7 +397,7 @@ struct Running<'s> {
 impl Running<'_> {
     fn serve(self, signals: &Signals, caller: &impl Caller) -> Result<Ended, DaemonFault> {
         let waited = self.wait_for_the_end(signals, caller);
-        let Self { policy: mut thread, audit, plane, kept, supervisor, .. } = self;
+        let Self { policy: mut thread, doors, audit, plane, kept, supervisor, .. } = self;
         let (shadow_thread, audit_thread) = (self.shadow_thread, self.audit_thread);
         let next = match waited {
             // Open, they take connections for the next run while this one drains.
@@ -347,6 +415,10 @@ impl Running<'_> {
         };
         let until = Instant::now() + DRAIN_MAX;
         thread.begin_end();
+        let Doors { control, watch } = doors;
+        if let Some(watch) = watch {
+            watch.finish();
+        }
         let drained = plane.drain(DRAIN_MAX);
         match drained {
             Drained::Whole => shadow_thread.finish(),
@@ -357,6 +429,9 @@ impl Running<'_> {
         }
         let left = until.saturating_duration_since(Instant::now());
         let policy = thread.end(left.max(RELOAD_END_MIN));
+        if let Some(control) = control {
+            control.finish(CONTROL_END_MAX);
+        }
         if matches!(next, Next::Restart(_)) && thread.owes_a_reload() {
             // The next run starts from the store, and finds the signal waiting.
             process::ask_again().map_err(DaemonFault::Signals)?;

@@ -9,6 +9,7 @@ pub mod start;
 
 pub mod daemon;
 pub mod policy_thread;
+mod asks;
 mod watch;
 
 pub mod config;
@@ -36,6 +37,10 @@ pub mod shadow;
 pub mod sources;
 
 pub mod reload;
+mod watch_files;
+
+// -- the control plane
+mod control;
 
 // -- state at rest
 pub mod store;

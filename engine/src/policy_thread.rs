@@ -1,10 +1,11 @@
 //! The thread that owns store and policy: opens them at the start, reloads them on request, and never
 //! holds up whoever waits for signals.
 //!
-//! Reloads come one after the other, and requests that come during one become one more. One that was
-//! asked for and not done is known, so that the next run of a restart in place does it. The end of the
-//! engine is heeded between the steps of a reload; one that takes longer is left behind with the
-//! process, which harms nothing: what is on the disk changes in whole steps only.
+//! What is asked for is done one after the other, each with its own answer (`asks`). Signals that come
+//! during a reload become one more; one that was asked for and not done is known, so that the next run
+//! of a restart in place does it. The end of the engine is heeded between the steps of a reload; one that
+//! takes longer is left behind with the process, which harms nothing: what is on the disk changes in
+//! whole steps only.
 
 use std::io;
 use std::io::Write as _;
@@ -12,23 +13,25 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
-};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
+use eg_proto::control::ProblemKind;
 use eg_settings::log::chain;
 
-use crate::audit::{Audit, Event};
+use crate::asks::{Answer, Ask, Done, Door, Job, Work, door};
+use crate::audit::{AskedBy, Audit, Event};
 use crate::config::{Config, Loaded};
+use crate::control::shape;
 use crate::process::{Supervisor, Told};
-use crate::reload::{Ending, Receipt, ReloadFault, Reloader, Start};
+use crate::reload::{Ending, Guards, Order, Origin, Receipt, ReloadFault, Reloader, Run, Start};
 use crate::store::{self, Store, StoreFault};
-use crate::view::{Live, now};
+use crate::view::{DIGEST_DIGITS, Live, now};
+use crate::watch_files::Named;
 
 /// The stack of a main thread: DuckDB and the parsers count on one.
 const STACK_BYTES: usize = 8 << 20;
@@ -54,15 +57,10 @@ pub(crate) struct Public {
     pub(crate) audit: Audit,
     /// The service manager.
     pub(crate) supervisor: Arc<Supervisor>,
-}
-
-/// What the thread is asked for.
-#[derive(Debug)]
-enum Ask {
-    /// The first ruleset is live; reloads may come.
-    Serve(Public),
-    /// Look whether a reload is wanted.
-    Look,
+    /// The list files that the policy names, for whoever watches them.
+    pub(crate) named: Named,
+    /// The store's number of the live policy.
+    pub(crate) revision: Arc<AtomicU64>,
 }
 
 /// Whether a thread has ended.
@@ -78,7 +76,7 @@ pub enum Halted {
 #[derive(Debug)]
 pub(crate) struct PolicyThread {
     /// `None` once it was told to end.
-    asks: Option<SyncSender<Ask>>,
+    asks: Option<Door>,
     opened: Receiver<Result<Ruleset, ReloadFault>>,
     /// Can be read once `opened` has something.
     bell: UnixStream,
@@ -105,8 +103,7 @@ impl Wanted {
 impl PolicyThread {
     /// Starts it; it opens the store and takes the first policy at once.
     pub(crate) fn start(loaded: &Arc<Loaded>, backend: Backend) -> io::Result<Self> {
-        // One that waits stands for all that come meanwhile; one place more for `Serve`.
-        let (asks, inbox) = sync_channel(2);
+        let (asks, inbox) = door();
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, mut rope) = UnixStream::pair()?;
@@ -149,34 +146,42 @@ impl PolicyThread {
         }
     }
 
-    /// Lets reloads come.
+    /// Lets asks come.
     pub(crate) fn serve(&self, public: Public) {
         // There is room: nothing else is asked before.
-        self.ask(Ask::Serve(public));
+        self.tell(Ask::Serve(public));
+    }
+
+    /// The way for others to ask; `None` once it was told to end.
+    pub(crate) const fn door(&self) -> Option<&Door> {
+        self.asks.as_ref()
     }
 
     /// Asks for a reload, after the one that may be running.
     pub(crate) fn reload(&self) {
         self.wanted.ask();
-        self.ask(Ask::Look);
+        self.tell(Ask::Look);
     }
 
-    fn ask(&self, ask: Ask) {
-        if let Some(asks) = &self.asks {
-            match asks.try_send(ask) {
-                // No room: one waits already, and will see what is wanted then.
-                Ok(()) | Err(TrySendError::Full(_)) => {}
-                Err(TrySendError::Disconnected(_)) => eg_settings::critical!(
-                    "the thread of the policy ended by itself, so that the policy cannot be \
-                     reloaded; restart the engine, and report it"
-                ),
-            }
+    /// No room means that others wait already, behind whom it is looked what is wanted.
+    fn tell(&self, ask: Ask) {
+        let told = self.asks.as_ref().map(|asks| asks.tell(ask));
+        if let Some(Err(refused)) = told
+            && refused.kind == ProblemKind::Ending
+            && !self.ending.has_begun()
+        {
+            eg_settings::critical!(
+                "the thread of the policy ended by itself, so that the policy cannot be \
+                 reloaded; restart the engine, and report it"
+            );
         }
     }
 
     /// Says that the engine ends.
     pub(crate) fn begin_end(&self) {
         self.ending.begin();
+        // Others may hold a way to it, so it would not notice by itself.
+        self.tell(Ask::Look);
     }
 
     /// Whether a reload was asked for and not done; to be asked after the end.
@@ -186,7 +191,7 @@ impl PolicyThread {
 
     /// Waits until the thread has ended.
     pub(crate) fn end(&mut self, patience: Duration) -> Halted {
-        self.ending.begin();
+        self.begin_end();
         drop(self.asks.take());
         match self.ended.recv_timeout(patience) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Halted::Whole,
@@ -207,24 +212,41 @@ impl Drop for PolicyThread {
     }
 }
 
-/// Reloads on request until nobody asks any more, or the engine ends.
+/// Does what is asked for until nobody asks any more, or the engine ends; then tells those who wait.
 fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Ending, &Wanted)) {
     let Ok(Ask::Serve(public)) = inbox.recv() else { return };
-    while let Ok(Ask::Look) = inbox.recv() {
+    let stored = reloader.live().map_or(0, |live| live.revision);
+    public.revision.store(stored, Ordering::Release);
+    public.named.put(reloader.named_lists());
+    let mut desk = Desk { reloader: &mut reloader, public: &public, ending };
+    while let Ok(ask) = inbox.recv() {
         if ending.has_begun() {
-            return;
+            refuse(ask);
+            break;
         }
-        if !wanted.take() {
-            continue;
+        match ask {
+            Ask::Serve(_) | Ask::Look => {}
+            Ask::Changed => desk.changed(),
+            Ask::Do(job) => desk.serve(*job),
         }
-        public.supervisor.tell(Told::Reloading);
-        match reload(&mut reloader, &public) {
-            Outcome::Done => {}
-            Outcome::GivenUp => wanted.ask(),
+        // Also behind others: where the queue was full, nobody could say so.
+        if !ending.has_begun() && wanted.take() {
+            match desk.signalled() {
+                Outcome::Done => {}
+                Outcome::GivenUp => wanted.ask(),
+            }
         }
-        if !ending.has_begun() {
-            public.supervisor.tell(Told::Ready);
-        }
+    }
+    while let Ok(ask) = inbox.try_recv() {
+        refuse(ask);
+    }
+}
+
+/// Tells whoever waits for an answer that there will be none.
+fn refuse(ask: Ask) {
+    match ask {
+        Ask::Do(job) => job.refuse(),
+        Ask::Serve(_) | Ask::Look | Ask::Changed => {}
     }
 }
 
@@ -237,32 +259,104 @@ enum Outcome {
     GivenUp,
 }
 
-fn reload(reloader: &mut Reloader, public: &Public) -> Outcome {
-    let Public { live, audit, supervisor: _ } = public;
-    match reloader.reload() {
-        Ok(prepared) => {
-            drop(live.swap(prepared.ruleset));
-            reloader.clean_up();
-            let Receipt { revision, rules, .. } = prepared.receipt;
-            let published = live.load();
-            let entry = Event::Reload { ruleset: published.digest(), revision, rules };
-            audit.event(&entry, now());
-            report(&prepared.receipt, "policy reloaded");
-        }
-        Err(ReloadFault::Ending) => {
-            tracing::info!("the reload is given up, since the engine ends");
-            return Outcome::GivenUp;
-        }
-        Err(fault) => {
-            report_fault(&fault);
-            let cause = chain(&fault);
-            let published = live.load();
-            let entry = Event::ReloadRefused { ruleset: published.digest(), reason: &cause };
-            audit.event(&entry, now());
-            tracing::error!(cause, "the policy was not reloaded; the running one stays");
+/// The thread at work.
+struct Desk<'d> {
+    reloader: &'d mut Reloader,
+    public: &'d Public,
+    ending: &'d Ending,
+}
+
+impl Desk<'_> {
+    fn serve(&mut self, job: Job) {
+        let answer: Answer = match &job.work {
+            Work::Reload(order) => match self.reload(order, job.asked) {
+                Ok(receipt) => Ok(Done::Reload(shape::receipt(job.number, &receipt))),
+                Err(fault) => Err(shape::problem(job.number, &fault)),
+            },
+        };
+        job.answer(answer);
+    }
+
+    fn signalled(&mut self) -> Outcome {
+        match self.reload(&Order::of(Origin::Signal), Instant::now()) {
+            Err(ReloadFault::Ending) => Outcome::GivenUp,
+            Ok(_) | Err(_) => Outcome::Done,
         }
     }
-    Outcome::Done
+
+    /// What fails is logged and tried again when files change once more.
+    fn changed(&mut self) {
+        drop(self.reload(&Order::of(Origin::Watch), Instant::now()));
+    }
+
+    /// One reload with everything around it: the service manager, the trail, the log.
+    fn reload(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
+        match order.run {
+            Run::Dry => self.carry_out(order, asked),
+            Run::Real => {
+                self.public.supervisor.tell(Told::Reloading);
+                let done = self.carry_out(order, asked);
+                if !self.ending.has_begun() {
+                    self.public.supervisor.tell(Told::Ready);
+                }
+                done
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
+        let Public { live, audit, .. } = self.public;
+        let prepared = self.reloader.carry_out(order, asked);
+        self.public.named.put(self.reloader.named_lists());
+        let by = order.by.to_string();
+        let force = order.guards == Guards::Overridden;
+        let asked_by = AskedBy { by: &by, comment: order.reason.as_deref(), force };
+        match (prepared, order.run) {
+            (Ok(prepared), Run::Real) => {
+                drop(live.swap(prepared.ruleset));
+                self.public.revision.store(prepared.receipt.revision, Ordering::Release);
+                self.reloader.clean_up();
+                let Receipt { revision, rules, .. } = prepared.receipt;
+                let published = live.load();
+                let ruleset = published.digest();
+                audit.event(&Event::Reload { ruleset, revision, rules, asked_by }, now());
+                report(&prepared.receipt, "policy reloaded");
+                Ok(prepared.receipt)
+            }
+            (Ok(prepared), Run::Dry) => {
+                let mut ruleset = prepared.receipt.digest.to_string();
+                ruleset.truncate(DIGEST_DIGITS);
+                let rules = prepared.receipt.rules;
+                let entry = Event::DryRun { ruleset: &ruleset, rules, asked_by };
+                audit.event(&entry, now());
+                tracing::info!(by, rules, "dry run: the policy of the files would be taken");
+                Ok(prepared.receipt)
+            }
+            (Err(ReloadFault::Ending), _) => {
+                tracing::info!(by, "the reload is given up, since the engine ends");
+                Err(ReloadFault::Ending)
+            }
+            (Err(fault), run) => {
+                let cause = chain(&fault);
+                let published = live.load();
+                let ruleset = published.digest();
+                let reason = &cause;
+                audit.event(&Event::ReloadRefused { ruleset, reason, asked_by }, now());
+                match run {
+                    Run::Dry => tracing::info!(by, cause, "dry run: the policy would be refused"),
+                    Run::Real => {
+                        report_fault(&fault);
+                        tracing::error!(
+                            by,
+                            cause,
+                            "the policy was not reloaded; the running one stays"
+                        );
+                    }
+                }
+                Err(fault)
+            }
+        }
+    }
 }
 
 /// Opens the store and takes the first policy; a store that DuckDB cannot read any more is made
@@ -332,6 +426,8 @@ fn report(receipt: &Receipt, what: &str) {
         tracing::warn!("{note}");
     }
     tracing::info!(
+        by = %receipt.order.by,
+        force = receipt.order.guards == Guards::Overridden,
         revision = receipt.revision,
         rules = receipt.rules,
         lists = receipt.lists,
@@ -341,6 +437,9 @@ fn report(receipt: &Receipt, what: &str) {
         as_names = receipt.regexes.names,
         fallback = receipt.regexes.fallback,
         shards_compiled = receipt.regexes.compiled,
+        added = receipt.changes.added.count,
+        removed = receipt.changes.removed.count,
+        changed = receipt.changes.changed.count,
         ms = u64::try_from(receipt.took.as_millis()).unwrap_or(u64::MAX),
         digest = %receipt.digest,
         "{what}"
@@ -380,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_without_a_word_is_no_wait_without_end() {
-        let (asks, inbox) = sync_channel(2);
+        let (asks, inbox) = door();
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, rope) = UnixStream::pair().unwrap();

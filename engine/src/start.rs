@@ -324,6 +324,7 @@ const fn reason(fault: &DaemonFault) -> Reason {
             ReloadFault::Sources(_) => Reason::PolicyFiles,
             ReloadFault::Policy { .. } => Reason::PolicyFaults,
             ReloadFault::TooFewRules { .. }
+            | ReloadFault::Memory { .. }
             | ReloadFault::NoList { .. }
             | ReloadFault::LostSet { .. }
             | ReloadFault::Set { .. }

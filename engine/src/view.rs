@@ -18,7 +18,7 @@ const RETIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const RETIRE_STEP: Duration = Duration::from_millis(1);
 
 /// Digits of the ruleset's digest that the trail shows: 64 bits, enough to tell rulesets apart.
-const DIGEST_DIGITS: usize = 16;
+pub(crate) const DIGEST_DIGITS: usize = 16;
 
 /// A ruleset that is or was live.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+mod control;
 mod daemon;
 
 /// How long a start or an end may take on a busy machine.
@@ -58,6 +59,7 @@ impl Home {
              [policy]\npath = \"rules.d\"\nshared_path = \"\"\n\
              [captive_portal]\nsecret_file = \"secret\"\n\
              [control]\nip = \"127.0.0.1\"\nkey = \"ssl/key.pem\"\ncert = \"ssl/cert.pem\"\n\
+             socket = \"control.sock\"\n\
              [audit]\npath = \"audit\"\n\
              [logging]\ntype = \"console\"\nlevel = \"notice\"\n{extra}",
             self.port
@@ -221,7 +223,7 @@ fn help_and_version_leave_with_two() {
 fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     let home = Home::new();
     home.configure("[global]\nthread = 2\n");
-    let parts = ["engine.conf:21:1: unknown key `thread` in `[global]`", "`threads`"];
+    let parts = ["engine.conf:22:1: unknown key `thread` in `[global]`", "`threads`"];
     home.refused(&[], &parts);
     home.refused(&["--check"], &parts);
 }

@@ -1,10 +1,11 @@
 //! The wire between EnforceGate's programs: bytes to typed messages and back.
 //!
-//! Two protocols live here. **Defendr** is spoken by a connector and the engine over TLS 1.3: frames
+//! Several protocols live here. **Defendr** is spoken by a connector and the engine over TLS 1.3: frames
 //! (`frame`), a mutual proof of one shared key (`key`, `hello`, `handshake`), then queries and
 //! answers in batches (`query`, `answer`, `decision`) and what keeps a session honest (`session`).
 //! The **portal's payload** is sealed by the engine and opened by the portal (`payload`, `seal`).
 //! The **tag** of a client connection is sealed and opened by engines (`tag`); Squid carries it.
+//! The **Control API** is JSON over HTTP, asked by the tools (`control`).
 //! `docs/defendr.md` describes the first byte for byte.
 //!
 //! Left out on purpose: sockets, TLS, clocks, randomness and policy. Nonces, the exporter and the
@@ -36,6 +37,9 @@ mod salted;
 
 // What the engine tells itself through Squid.
 pub mod tag;
+
+// What the operator's tools ask of the engine.
+pub mod control;
 
 pub use answer::{Action, Answer, AnswerWriter, Answers, BadAnswer, Route, answers};
 pub use batch::Pushed;

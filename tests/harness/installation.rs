@@ -389,6 +389,7 @@ ip = "{control_ip}"
 port = {control_port}
 cert = "cert.pem"
 key = "key.pem"
+socket = "control.sock"
 
 [logging]
 type = "console"

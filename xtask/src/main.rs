@@ -11,6 +11,7 @@ mod steps;
 mod bench;
 mod bench_regex;
 mod bench_failover;
+mod bench_reload;
 mod demo;
 mod diff_regex;
 mod fuzz;
@@ -76,6 +77,8 @@ enum Bench {
     Regex,
     /// Two engines, one of them killed every second: what is lost, and how long answers take
     Failover,
+    /// How long a change of the policy takes on top of 2.6 million names
+    Reload,
 }
 
 fn main() -> ExitCode {
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
+        Chore::Bench { bench: Bench::Reload } => bench_reload::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));

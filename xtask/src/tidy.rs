@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("eg-engine", &["eg-policy", "eg-proto", "eg-settings"]),
     ("eg-connector", &["eg-proto", "eg-settings"]),
     ("eg-portal", &["eg-proto", "eg-settings"]),
-    ("eg-ctl", &["eg-policy", "eg-settings"]),
+    ("eg-ctl", &["eg-policy", "eg-proto", "eg-settings"]),
     ("eg-tests", &["eg-connector", "eg-policy", "eg-proto"]),
     ("eg-benches", &["eg-tests"]),
     ("eg-fuzz", &["eg-connector", "eg-policy", "eg-proto"]),

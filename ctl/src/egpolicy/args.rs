@@ -7,11 +7,11 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 use eg_settings::version;
 
-use super::{FmtMode, Formatted, check, fmt};
+use super::{FmtMode, Formatted, check, fmt, load};
 use crate::exit::Exit;
 use crate::render::{self, Format};
 
-/// Checks and formats EnforceGate policies; needs no engine.
+/// Checks and formats EnforceGate policies, and has the engine load them; only `load` needs it.
 #[derive(Debug, Parser)]
 #[command(
     name = "egpolicy",
@@ -51,6 +51,8 @@ enum Verb {
         #[arg(long)]
         stdout: bool,
     },
+    /// Have the engine of this machine load its policy files, and say what came of it.
+    Load(load::LoadArgs),
     /// Print the catalogue of faults.
     Diagnostics,
 }
@@ -90,6 +92,7 @@ pub fn run(args: Args) -> io::Result<Exit> {
                 (false, false) => FmtMode::Write,
             },
         ),
+        Verb::Load(args) => load::run(&args),
         Verb::Diagnostics => {
             io::stdout().lock().write_all(catalogue().as_bytes())?;
             Ok(Exit::Done)

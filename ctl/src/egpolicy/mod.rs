@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod disk;
 mod fmt;
+mod load;
 mod regexes;
 
 pub use args::{Args, run};

@@ -59,6 +59,17 @@ pub struct SessionRef<'a> {
     pub run: u128,
 }
 
+/// Who asked for a change, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedBy<'a> {
+    /// Who: `signal`, `watch`, or an operator.
+    pub by: &'a str,
+    /// Why, in the operator's words.
+    pub comment: Option<&'a str>,
+    /// Whether the guards were overridden.
+    pub force: bool,
+}
+
 /// What the trail keeps that is no verdict.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -81,13 +92,37 @@ pub enum Event<'a> {
         revision: u64,
         /// How many rules it has.
         rules: usize,
+        /// Who asked.
+        asked_by: AskedBy<'a>,
     },
-    /// A reload failed; what was live still is.
+    /// A reload would succeed; nothing was changed.
+    DryRun {
+        /// The digest that would be live.
+        ruleset: &'a str,
+        /// How many rules it would have.
+        rules: usize,
+        /// Who asked.
+        asked_by: AskedBy<'a>,
+    },
+    /// A reload failed, or would fail; what was live still is.
     ReloadRefused {
         /// The digest of what is live.
         ruleset: &'a str,
         /// Why.
         reason: &'a str,
+        /// Who asked.
+        asked_by: AskedBy<'a>,
+    },
+    /// Something else was done to the policy's files or their history.
+    Policy {
+        /// What: `rollback`, `git-init`, `tag`.
+        what: &'a str,
+        /// What came of it: `done`, `dry-run`, `refused`.
+        outcome: &'a str,
+        /// What it was about, or why it was refused.
+        detail: &'a str,
+        /// Who asked.
+        asked_by: AskedBy<'a>,
     },
     /// A setting weakens the gate or the record.
     Weakening {
@@ -214,7 +249,7 @@ pub(super) fn verdict_line(out: &mut Vec<u8>, source: &Source<'_>) -> io::Result
 
 #[derive(Serialize)]
 struct EventLine<'a> {
-    kind: &'static str,
+    kind: &'a str,
     time: Text<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
@@ -224,6 +259,12 @@ struct EventLine<'a> {
     revision: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    force: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     setting: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,6 +283,15 @@ struct EventLine<'a> {
     others: Option<u64>,
 }
 
+impl<'a> EventLine<'a> {
+    /// Who asked, and how.
+    fn asked(&mut self, asked: AskedBy<'a>) {
+        self.by = Some(asked.by);
+        self.comment = asked.comment;
+        self.force = asked.force.then_some(true);
+    }
+}
+
 /// Appends the entry of an event to `out`.
 pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> io::Result<()> {
     let mut line = EventLine {
@@ -251,6 +301,9 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
         ruleset: None,
         revision: None,
         rules: None,
+        by: None,
+        comment: None,
+        force: None,
         setting: None,
         peer: None,
         connector: None,
@@ -268,18 +321,33 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
             line.rules = Some(rules);
         }
         Event::Stop => line.kind = "stop",
-        Event::Reload { ruleset, revision, rules } => {
+        Event::Reload { ruleset, revision, rules, asked_by } => {
+            line.asked(asked_by);
             line.kind = "reload";
             line.ruleset = Some(ruleset);
             line.revision = Some(revision);
             line.rules = Some(rules);
             line.outcome = Some("live");
         }
-        Event::ReloadRefused { ruleset, reason } => {
+        Event::DryRun { ruleset, rules, asked_by } => {
+            line.asked(asked_by);
+            line.kind = "reload";
+            line.ruleset = Some(ruleset);
+            line.rules = Some(rules);
+            line.outcome = Some("dry-run");
+        }
+        Event::ReloadRefused { ruleset, reason, asked_by } => {
+            line.asked(asked_by);
             line.kind = "reload";
             line.ruleset = Some(ruleset);
             line.outcome = Some("refused");
             line.reason = Some(reason);
+        }
+        Event::Policy { what, outcome, detail, asked_by } => {
+            line.asked(asked_by);
+            line.kind = what;
+            line.outcome = Some(outcome);
+            line.reason = Some(detail);
         }
         Event::Weakening { setting } => {
             line.kind = "weakening";

@@ -13,7 +13,7 @@ mod redact;
 mod trail;
 mod writer;
 
-pub use entry::{Asked, Event, Facts, SessionRef};
+pub use entry::{Asked, AskedBy, Event, Facts, SessionRef};
 pub use recorder::{Recorded, Recorder};
 pub use trail::{Audit, AuditFault, AuditThread};
 

@@ -11,7 +11,7 @@ use eg_policy::uri::Malformed;
 use eg_policy::verdict::{Action, Cause, Verdict};
 
 use super::writer::Sink;
-use super::{Asked, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
+use super::{Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 /// What a sink does with the next bytes.
@@ -338,8 +338,10 @@ fn events_stand_beside_verdicts() {
     audit.event(&Event::Weakening { setting: "verdicts none" }, now);
     audit
         .event(&Event::Refused { peer, connector: Some("x"), reason: "wrong-key", others: 2 }, now);
-    audit.event(&Event::Reload { ruleset: "cd", revision: 2, rules: 3 }, now);
-    audit.event(&Event::ReloadRefused { ruleset: "cd", reason: "no" }, now);
+    let asked_by = AskedBy { by: "local:root", comment: Some("a\nb"), force: true };
+    audit.event(&Event::Reload { ruleset: "cd", revision: 2, rules: 3, asked_by }, now);
+    let asked_by = AskedBy { by: "signal", comment: None, force: false };
+    audit.event(&Event::ReloadRefused { ruleset: "cd", reason: "no", asked_by }, now);
     let (field, pattern, outcome) = ("uri", "^a.*b", "missed");
     let disagreement = Event::RegexDisagreement { ruleset: "cd", field, pattern, outcome };
     audit.event(&disagreement, now);
@@ -349,6 +351,20 @@ fn events_stand_beside_verdicts() {
     let expected =
         ["start", "weakening", "refused", "reload", "reload", "regex-disagreement", "stop"];
     assert_eq!(kinds, expected);
+    assert_eq!(
+        memory.lines()[3],
+        serde_json::json!({
+            "kind": "reload", "time": "1970-01-01T00:00:00Z", "ruleset": "cd", "revision": 2,
+            "rules": 3, "by": "local:root", "comment": "a\nb", "force": true, "outcome": "live"
+        })
+    );
+    assert_eq!(
+        memory.lines()[4],
+        serde_json::json!({
+            "kind": "reload", "time": "1970-01-01T00:00:00Z", "ruleset": "cd", "by": "signal",
+            "outcome": "refused", "reason": "no"
+        })
+    );
     assert_eq!(
         memory.lines()[5],
         serde_json::json!({
@@ -447,11 +463,16 @@ fn the_manual_has_every_field_and_kind() {
     recorder.record(DENY, "0123", &facts, &session, now);
     recorder.commit();
     let (ruleset, reason) = ("0123", "x");
+    let asked_by = AskedBy { by: "x", comment: Some("x"), force: true };
     for event in [
         Event::Start { version: "1", ruleset, rules: 1 },
         Event::Stop,
-        Event::Reload { ruleset, revision: 1, rules: 1 },
-        Event::ReloadRefused { ruleset, reason },
+        Event::Reload { ruleset, revision: 1, rules: 1, asked_by },
+        Event::DryRun { ruleset, rules: 1, asked_by },
+        Event::ReloadRefused { ruleset, reason, asked_by },
+        Event::Policy { what: "rollback", outcome: "done", detail: reason, asked_by },
+        Event::Policy { what: "git-init", outcome: "done", detail: reason, asked_by },
+        Event::Policy { what: "tag", outcome: "done", detail: reason, asked_by },
         Event::Weakening { setting: "x" },
         Event::RegexDisagreement { ruleset, field: "x", pattern: "x", outcome: "missed" },
         Event::Refused {
@@ -465,7 +486,7 @@ fn the_manual_has_every_field_and_kind() {
     }
     thread.finish();
     let lines = memory.lines();
-    assert_eq!(lines.len(), 8);
+    assert_eq!(lines.len(), 12);
     for line in &lines {
         let kind = format!("`{}`", line["kind"].as_str().unwrap());
         for name in line.as_object().unwrap().keys().map(|key| format!("`{key}`")).chain([kind]) {

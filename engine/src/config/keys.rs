@@ -98,9 +98,11 @@ const KEYS: &[Key] = &[
     key("policy", "time_window_tz", Kind::Zone, Value("local"),
         "the time zone of `time-window`").later(),
     key("policy", "watch", Kind::Switch, Value("false"),
-        "reload by itself when a policy or list file changes").later_but(&["false"]),
+        "reload by itself when a policy or list file changes"),
     key("policy", "shrink_guard_percent", Kind::Integer { least: 0, most: 100 }, Value("20"),
         "a list that shrinks by more than this keeps its old entries, and a reload that would lose more of the rules is refused"),
+    key("policy", "memory_max_mb", Kind::Integer { least: 16, most: 16_777_216 }, Nothing("80 % of the group's bound (`memory.max`), or of the memory that is free"),
+        "what the engine may have, in MiB, with a new ruleset beside the old one; a reload that would need more is refused"),
     // -- [learning]
     key("learning", "database_file", Kind::Path, Nothing("learning is off"),
         "learning's own DuckDB store; `\"\"` turns learning off").later(),
@@ -145,6 +147,8 @@ const KEYS: &[Key] = &[
         "certificate of that pair; connectors pin it"),
     key("control", "dhparams", Kind::Path, Value("conf/ssl/dhparams.pem"),
         "accepted and ignored: TLS 1.3 has forward secrecy without it").later(),
+    key("control", "socket", Kind::Path, Value("/run/enforcegate/control.sock"),
+        "the UNIX socket of this machine's tools, for the engine's own user and root; `\"\"` for none"),
     // -- [logging]
     type_key("file", "where lines go; `console` is standard error, `syslog` the facility daemon"),
     file_key(Value("/var/log/enforcegate/engine.log"), "the log file, opened again on SIGHUP").reread(),

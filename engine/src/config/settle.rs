@@ -169,6 +169,7 @@ fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
     let time_window_tz = zone(&mut table);
     let watch = table.switch("watch");
     let shrink_guard_percent = table.number("shrink_guard_percent");
+    let memory_max_mb = table.number("memory_max_mb");
     Some(PolicyConfig {
         default_action: default_action?,
         path: path?,
@@ -182,6 +183,7 @@ fn policy(settling: &mut Settling<'_>) -> Option<PolicyConfig> {
         time_window_tz: time_window_tz?,
         watch: watch?,
         shrink_guard_percent: shrink_guard_percent?,
+        memory_max_mb,
     })
 }
 
@@ -245,6 +247,7 @@ fn control(settling: &mut Settling<'_>) -> Option<Control> {
     let key = table.path("key");
     let cert = table.path("cert");
     let dhparams = table.path("dhparams");
+    let socket = table.optional_path("socket");
     if key.is_some() && key == cert {
         let message = "`key` and `cert` are the same file; the pair is two files";
         table.fault("cert", message.to_owned());
@@ -254,6 +257,7 @@ fn control(settling: &mut Settling<'_>) -> Option<Control> {
         key: key?,
         cert: cert?,
         dhparams: dhparams?,
+        socket,
     })
 }
 

@@ -133,6 +133,9 @@ pub struct PolicyConfig {
     pub watch: Switch,
     /// By how much a list may shrink, in percent of its entries.
     pub shrink_guard_percent: u8,
+    /// What the engine may have in memory while a new ruleset is made, in MiB; `None` for a share of
+    /// what there is.
+    pub memory_max_mb: Option<u64>,
 }
 
 /// `domain_backend`
@@ -265,6 +268,8 @@ pub struct Control {
     pub cert: PathBuf,
     /// Accepted and ignored.
     pub dhparams: PathBuf,
+    /// The UNIX socket of this machine's tools; `None` for none.
+    pub socket: Option<PathBuf>,
 }
 
 /// `[audit]`

@@ -54,6 +54,8 @@ enum Origin {
 pub(super) enum Keeping<'f> {
     /// In these files.
     Files(&'f SetFiles),
+    /// In these files, and nothing is written: this is a dry run.
+    ReadOnly(&'f SetFiles),
     /// Nowhere: this is only a check.
     Nowhere,
 }
@@ -159,7 +161,7 @@ impl Bank {
             return Ok(Made { shard: Arc::clone(shard), origin: Origin::Before, note: None });
         }
         let mut note = None;
-        if let Keeping::Files(files) = keeping {
+        if let Keeping::Files(files) | Keeping::ReadOnly(files) = keeping {
             match self.read(job, files) {
                 Ok(None) => {}
                 Ok(Some(shard)) => {

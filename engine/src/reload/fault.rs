@@ -8,6 +8,7 @@ use eg_policy::lists::ListFault;
 use eg_policy::matcher::IndexFault;
 use eg_policy::regex::ShardFault;
 
+use super::Memory;
 use crate::sources::SourcesFault;
 use crate::store::StoreFault;
 
@@ -26,7 +27,8 @@ pub enum ReloadFault {
     /// Too many rules are gone.
     #[error(
         "the policy would shrink from {before} to {after} rules, which is more than \
-         `shrink_guard_percent` ({percent}) allows; nothing was changed"
+         `shrink_guard_percent` ({percent}) allows; nothing was changed; bring the rules back, or \
+         reload with force"
     )]
     TooFewRules {
         /// The rules that are live.
@@ -35,6 +37,17 @@ pub enum ReloadFault {
         after: usize,
         /// The guard.
         percent: u8,
+    },
+    /// The new ruleset has no room beside the old one.
+    #[error(
+        "the new ruleset needs about {} MiB beside the {} MiB that the engine has, and it may have \
+         {} MiB (`[policy] memory_max_mb`, or {} % of the memory that there is); nothing was changed",
+        mebibytes(memory.estimate), mebibytes(memory.resident),
+        mebibytes(memory.limit.unwrap_or(0)), super::memory::SHARE_PERCENT
+    )]
+    Memory {
+        /// The figures.
+        memory: Memory,
     },
     /// A list was not read, which the check should have said.
     #[error("the list `{path}` was not read")]
@@ -45,7 +58,7 @@ pub enum ReloadFault {
     /// A set file is lost, and so is what it was made of.
     #[error(
         "the set file `{}` is missing or damaged, and the list `{list}` is no longer the one that \
-         it was made of; bring that list back, or move the store away to take the files as they are",
+         it was made of; bring that list back, or reload with force to take the files as they are",
         set.display()
     )]
     LostSet {
@@ -100,6 +113,11 @@ pub enum ReloadFault {
     /// The ruleset cannot be built.
     #[error("the ruleset cannot be built")]
     Build(#[from] BuildFault),
+}
+
+/// Rounded up.
+const fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {

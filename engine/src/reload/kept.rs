@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, ListIndex};
+use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, Conditions, ListIndex};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::verdict::RuleId;
 
@@ -104,17 +104,21 @@ fn lost_names(file: &str, taken: &[(&str, String)]) -> Option<String> {
 /// A rule of another policy with its lists as positions in `lists`, which grows where needed.
 fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> CheckedRule {
     let mut rule = rule.clone();
-    for index in &mut rule.conditions.domain_lists {
-        *index = position(*index, from, lists);
+    relist(&mut rule.conditions, |index| position(index, from, lists));
+    rule
+}
+
+/// Gives every list that is asked about another position. The one place that knows them all.
+pub(super) fn relist(conditions: &mut Conditions, mut to: impl FnMut(ListIndex) -> ListIndex) {
+    for index in &mut conditions.domain_lists {
+        *index = to(*index);
     }
-    let conditions = &mut rule.conditions;
     for pattern in conditions.sources.iter_mut().chain(&mut conditions.destinations) {
         match pattern {
-            AddressPattern::List(index) => *index = position(*index, from, lists),
+            AddressPattern::List(index) => *index = to(*index),
             AddressPattern::Range(_) | AddressPattern::Class(_) => {}
         }
     }
-    rule
 }
 
 fn position(index: ListIndex, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> ListIndex {

@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use eg_policy::check::{CheckedPolicy, ListKind, ListUse};
 use eg_policy::compile::CompiledList;
 use eg_policy::digest::Digest;
 use eg_policy::lists::{AddressList, ListFault, ListReport, NameList, read_addresses, read_names};
 use eg_policy::sources::Files;
+use eg_proto::control::ListState;
 
-use super::{ReloadFault, has_set};
+use super::seen::{Known, Seen};
+use super::{Guards, ReloadFault, has_set};
 use crate::sources::Disk;
 use crate::store::{SetFiles, SetKind};
 
@@ -74,7 +77,13 @@ pub(super) struct ListLoader<'b> {
     /// Where the sets of `before` lie; `None` where nothing may be taken over.
     sets: Option<&'b SetFiles>,
     guard_percent: u8,
+    guards: Guards,
+    /// What is known of the files from the reload before.
+    known: Option<&'b Known>,
+    /// What is known of them now.
+    pub(super) learned: Known,
     loaded: HashMap<(String, ListKind), CompiledList>,
+    states: HashMap<(String, ListKind), ListState>,
     /// What was parsed, by its set's digest, with the file form of the set.
     pub(super) parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
     parsed_files: usize,
@@ -92,11 +101,31 @@ impl<'b> ListLoader<'b> {
             before,
             sets,
             guard_percent,
+            guards: Guards::Heeded,
+            known: None,
+            learned: Known::default(),
             loaded: HashMap::new(),
+            states: HashMap::new(),
             parsed: HashMap::new(),
             parsed_files: 0,
             notes: Vec::new(),
         }
+    }
+
+    /// Does not read files again that are the same as in `known`.
+    pub(super) fn knowing(self, known: &'b Known) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Heeds the guard of shrinking lists, or not.
+    pub(super) fn guarded(self, guards: Guards) -> Self {
+        Self { guards, ..self }
+    }
+
+    /// What was done with a list; one that was not asked for stays as it was.
+    pub(super) fn state(&self, list: &CompiledList) -> ListState {
+        let found = self.states.get(&(list.path.clone(), list.kind));
+        found.copied().unwrap_or(ListState::Kept)
     }
 
     /// How many files were parsed.
@@ -110,15 +139,45 @@ impl<'b> ListLoader<'b> {
     ///
     /// Why it cannot be read, for the rule that names it.
     pub(super) fn load(&mut self, list: &ListUse) -> Result<(), String> {
+        let began = SystemTime::now();
+        let seen = Seen::look(Path::new(&list.path));
+        let before = self.before_of(list);
+        if let (Some(seen), Some(before)) = (&seen, before)
+            && self.is_untouched(seen, before)
+        {
+            self.learned.keep(&list.path, seen.clone(), before.source);
+            self.take(list, before.clone(), ListState::Unchanged);
+            return Ok(());
+        }
         let bytes = Disk.read(Path::new(&list.path)).map_err(|error| error.to_string())?;
         let source = Digest::of(&bytes);
-        let before = self.before_of(list);
-        let loaded = match before {
-            Some(before) if before.source == source && self.has_set_of(before) => before.clone(),
-            Some(_) | None => self.parse(list, &bytes, source, before)?,
+        self.learned.learn(&list.path, (seen, began), source);
+        let (loaded, state) = match before {
+            Some(before) if before.source == source && self.has_set_of(before) => {
+                (before.clone(), ListState::Unchanged)
+            }
+            Some(_) | None => {
+                let loaded = self.parse(list, &bytes, source, before)?;
+                // Old entries that stay are those of another file.
+                let state =
+                    if loaded.source == source { ListState::Parsed } else { ListState::Kept };
+                (loaded, state)
+            }
         };
-        self.loaded.insert((list.path.clone(), list.kind), loaded);
+        self.take(list, loaded, state);
         Ok(())
+    }
+
+    /// Whether the file is the one that `before` was made of, by what the system says of it.
+    fn is_untouched(&self, seen: &Seen, before: &CompiledList) -> bool {
+        let known = self.known.and_then(|known| known.digest(&before.path, seen));
+        known == Some(before.source) && self.has_set_of(before)
+    }
+
+    fn take(&mut self, list: &ListUse, loaded: CompiledList, state: ListState) {
+        let key = (list.path.clone(), list.kind);
+        self.states.insert(key.clone(), state);
+        self.loaded.insert(key, loaded);
     }
 
     /// What this list was before; its set may be lost.
@@ -149,20 +208,37 @@ impl<'b> ListLoader<'b> {
                  `shrink_guard_percent` ({}) allows",
                 list.path, before.entries, self.guard_percent
             );
+            match self.guards {
+                Guards::Heeded | Guards::FirstFill => {}
+                Guards::Overridden => {
+                    self.notes.push(format!("{shrank}; it was taken by force"));
+                    return Ok(self.parsed_list(list, (parsed, entries), source));
+                }
+            }
             // Without them nothing but the smaller list is left, which must not go live by itself.
             if !self.has_set_of(before) {
                 return Err(format!(
-                    "{shrank}, and its old entries are lost; bring the list back, or move the \
-                     store away to take the files as they are"
+                    "{shrank}, and its old entries are lost; bring the list back, or reload with \
+                     force to take the files as they are"
                 ));
             }
             self.notes.push(format!("{shrank}; its old entries stay"));
             return Ok(before.clone());
         }
+        Ok(self.parsed_list(list, (parsed, entries), source))
+    }
+
+    /// A list that was parsed, with its entries kept for the set file.
+    fn parsed_list(
+        &mut self,
+        list: &ListUse,
+        (parsed, entries): (Parsed, u64),
+        source: Digest,
+    ) -> CompiledList {
         let file = parsed.to_file();
         let set = Digest::of(&file);
         self.parsed.insert(set, (parsed, file));
-        Ok(CompiledList { path: list.path.clone(), kind: list.kind, source, set, entries })
+        CompiledList { path: list.path.clone(), kind: list.kind, source, set, entries }
     }
 
     /// Says which lines could not be used.

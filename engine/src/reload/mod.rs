@@ -1,23 +1,31 @@
 //! From files to a live policy, all or nothing: sources, check, lists, compile, set files, build,
 //! store, and a ruleset for whoever swaps it in (SPEC 5).
 //!
-//! The first fill, SIGHUP and later the Control API take this one path.
+//! The first fill, SIGHUP, `watch`, `egpolicy load` and the Control API take this one path; `prepare` is
+//! the walk.
 //!
 //! INVARIANT: whatever fails, the running policy, the store and the operator's files stay as they
 //! were. Set files that were already written then are named by their content and harm nobody; the
 //! next reload that succeeds removes them.
 
+mod order;
+mod receipt;
 mod backend;
 mod bank;
+mod changes;
 mod ending;
 mod fault;
 mod kept;
 mod lists;
+mod memory;
+mod prepare;
+mod seen;
 mod sets;
+mod steps;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use eg_policy::check::{CheckedRule, Trust, check_with};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
@@ -36,32 +44,12 @@ use bank::{Bank, Keeping};
 pub use ending::Ending;
 pub use fault::ReloadFault;
 use lists::ListLoader;
-use sets::SetBuilder;
-
-/// What a reload did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The store's number of this policy.
-    pub revision: u64,
-    /// The ruleset's digest.
-    pub digest: Digest,
-    /// How many rules it has.
-    pub rules: usize,
-    /// How many list files it names.
-    pub lists: usize,
-    /// How many entries all lists have together.
-    pub entries: u64,
-    /// How many lists had changed and were parsed.
-    pub parsed: usize,
-    /// Where the regexes went.
-    pub regexes: RegexCounts,
-    /// Faults of shared files, and other things that stop nothing.
-    pub warnings: Vec<Diagnostic>,
-    /// What else an operator should know, a sentence each.
-    pub notes: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
+pub use memory::Memory;
+pub use order::{Guards, Order, Origin, Run};
+pub use receipt::Receipt;
+use seen::Known;
+pub(crate) use seen::Seen;
+use sets::{Held, SetBuilder};
 
 /// What `--check` found.
 #[derive(Debug)]
@@ -120,6 +108,12 @@ pub struct Reloader {
     store: Store,
     bank: Bank,
     live: Option<StoredPolicy>,
+    /// What the live ruleset is built of.
+    held: Held,
+    /// What is known of the list files that it was made from.
+    known: Known,
+    /// The list files that the policy files named last, whether they could be taken or not.
+    named: Vec<String>,
     ending: Ending,
 }
 
@@ -148,22 +142,22 @@ pub enum Start {
     FromFiles(Prepared),
 }
 
-/// What becomes of a policy that has lost many rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
-    /// It is refused.
-    Guarded,
-    /// It is taken: there was nothing before.
-    FirstFill,
-}
-
 impl Reloader {
     /// Takes the store; regexes go to `backend`.
     #[must_use]
     pub fn new(config: &Config, store: Store, backend: Backend) -> Self {
         let policy = &config.policy;
         let bank = Bank::new(backend);
-        Self { config: policy.clone(), store, bank, live: None, ending: Ending::default() }
+        Self {
+            config: policy.clone(),
+            store,
+            bank,
+            live: None,
+            held: Held::default(),
+            known: Known::default(),
+            named: Vec::new(),
+            ending: Ending::default(),
+        }
     }
 
     /// Gives up between two steps once the engine ends.
@@ -183,18 +177,18 @@ impl Reloader {
             return Err(sources::SourcesFault::NoPath { path: self.config.path.clone() }.into());
         }
         let Some(mut stored) = self.store.load_policy()? else {
-            return self.prepare(Loss::FirstFill).map(Start::FromFiles);
+            return self.fill(Guards::FirstFill);
         };
         let action_before = stored.policy.default_action;
         stored.policy.default_action = self.config.default_action;
         let mut builder = SetBuilder::new(self.store.sets());
         let built = self.bank.fill(&stored.policy, Keeping::Files(self.store.sets()));
         let built = built.and_then(|banked| {
-            let ruleset = builder.build(&stored.policy, banked.shards())?;
-            Ok((banked, ruleset))
+            let built = builder.build(&stored.policy, banked.shards())?;
+            Ok((banked, built))
         });
         match built {
-            Ok((mut banked, ruleset)) => {
+            Ok((mut banked, (ruleset, held))) => {
                 let mut notes = std::mem::take(&mut builder.notes);
                 notes.append(&mut banked.notes);
                 let regexes = banked.counts;
@@ -203,8 +197,10 @@ impl Reloader {
                     notes.push(format!("`default_action` is now `{}`", self.config.default_action));
                 }
                 notes.extend(self.newer_files(&stored));
+                self.named = stored.policy.lists.iter().map(|list| list.path.clone()).collect();
                 self.live = Some(stored);
                 self.bank.take(banked);
+                self.held = held;
                 Ok(Start::FromStore { ruleset, regexes, notes })
             }
             Err(fault) => {
@@ -214,18 +210,27 @@ impl Reloader {
                 );
                 // The stored policy is what the files are measured against, as in a reload.
                 self.live = Some(stored);
-                self.prepare(Loss::Guarded).map(Start::FromFiles)
+                self.fill(Guards::Heeded)
             }
         }
     }
 
-    /// Reads the files anew. The caller swaps the ruleset in, then calls [`Self::clean_up`].
-    ///
-    /// # Errors
-    ///
-    /// [`ReloadFault`]; everything is then as it was.
-    pub fn reload(&mut self) -> Result<Prepared, ReloadFault> {
-        self.prepare(Loss::Guarded)
+    /// The policy of the files, at a start.
+    fn fill(&mut self, guards: Guards) -> Result<Start, ReloadFault> {
+        let order = Order { guards, ..Order::of(Origin::Start) };
+        self.carry_out(&order, Instant::now()).map(Start::FromFiles)
+    }
+
+    /// The policy that is live, where there is one.
+    #[must_use]
+    pub const fn live(&self) -> Option<&StoredPolicy> {
+        self.live.as_ref()
+    }
+
+    /// The list files that the policy files named last, also where the policy was refused.
+    #[must_use]
+    pub fn named_lists(&self) -> &[String] {
+        &self.named
     }
 
     /// Removes the set files that the live policy does not need.
@@ -236,60 +241,6 @@ impl Reloader {
         if let Err(fault) = self.store.sets().collect(&needed) {
             tracing::warn!(cause = eg_settings::log::chain(&fault), "old set files stay");
         }
-    }
-
-    fn prepare(&mut self, loss: Loss) -> Result<Prepared, ReloadFault> {
-        let began = Instant::now();
-        let compiled_us = crate::view::now().unix_micros();
-        let sources = sources::read(&self.config)?;
-        let before: &[CompiledList] =
-            self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
-        let guard = self.config.shrink_guard_percent;
-        let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
-            self.ending.check().map_err(|fault| fault.to_string())?;
-            loader.load(list)
-        });
-        self.ending.check()?;
-        if has_error(&diagnostics) {
-            return Err(ReloadFault::Policy { diagnostics });
-        }
-        let mut notes = std::mem::take(&mut loader.notes);
-        let parsed = loader.parsed();
-        let mut lists = loader.lists_of(&checked)?;
-        let left_out = self.left_out(&sources, &diagnostics, &mut notes);
-        if let (Some(live), Some(root)) = (&self.live, self.config.shared_path.as_deref()) {
-            let shared = kept::Shared { root, own: own_files(&sources) };
-            let left_out = (&shared, left_out.as_slice());
-            kept::keep(&mut checked, &mut lists, &live.policy, left_out, &mut notes);
-        }
-        self.guard_rules(&checked.rules, loss)?;
-        let policy = compile(checked, self.config.default_action, lists);
-        let mut builder = SetBuilder::new(self.store.sets());
-        builder.take(loader);
-        self.ending.check()?;
-        let mut banked = self.bank.fill(&policy, Keeping::Files(self.store.sets()))?;
-        self.ending.check()?;
-        let ruleset = builder.build(&policy, banked.shards())?;
-        self.ending.check()?;
-        notes.append(&mut builder.notes);
-        notes.append(&mut banked.notes);
-        let revision = self.store.save_policy(&policy, compiled_us)?;
-        let receipt = Receipt {
-            revision,
-            digest: ruleset.digest(),
-            rules: policy.rules.len(),
-            lists: policy.lists.len(),
-            entries: policy.lists.iter().map(|list| list.entries).sum(),
-            parsed,
-            regexes: banked.counts,
-            warnings: diagnostics,
-            notes,
-            took: began.elapsed(),
-        };
-        self.live = Some(StoredPolicy { policy, revision, compiled_us });
-        self.bank.take(banked);
-        Ok(Prepared { ruleset, receipt })
     }
 
     /// The shared files whose last good rules stay: those that the check left out, and where the
@@ -323,18 +274,18 @@ impl Reloader {
     }
 
     /// Refuses a policy that has lost all or too many of its rules.
-    fn guard_rules(&self, rules: &[CheckedRule], loss: Loss) -> Result<(), ReloadFault> {
+    fn guard_rules(&self, rules: &[CheckedRule], guards: Guards) -> Result<(), ReloadFault> {
         let before = self.live.as_ref().map_or(0, |live| live.policy.rules.len());
         let after = rules.len();
-        match loss {
-            Loss::FirstFill => Ok(()),
-            Loss::Guarded
+        match guards {
+            Guards::FirstFill | Guards::Overridden => Ok(()),
+            Guards::Heeded
                 if lists::shrank(before as u64, after as u64, self.config.shrink_guard_percent) =>
             {
                 let percent = self.config.shrink_guard_percent;
                 Err(ReloadFault::TooFewRules { before, after, percent })
             }
-            Loss::Guarded => Ok(()),
+            Guards::Heeded => Ok(()),
         }
     }
 
@@ -354,7 +305,7 @@ impl Reloader {
         (changed > compiled).then(|| {
             format!(
                 "`{path}` is newer than the compiled policy, which was loaded from the store; \
-                 send SIGHUP to reload"
+                 `egpolicy load` or SIGHUP reloads"
             )
         })
     }

@@ -14,14 +14,36 @@ use eg_policy::regex::Shard;
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::Files;
 
-use super::ReloadFault;
-use super::lists::{ListLoader, Parsed, set_kind};
+use super::lists::{Parsed, set_kind};
+use super::{ReloadFault, Run};
 use crate::sources::Disk;
 use crate::store::{SetFiles, SetKind};
+
+/// What the live ruleset was built of, which the next one may share.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The index of all names.
+    pub(super) index: Option<Arc<DomainIndex>>,
+    /// The sets of addresses.
+    addresses: Vec<(Digest, AddressList)>,
+}
+
+impl Held {
+    /// The index, where it is that of these sets.
+    pub(super) fn index_of(&self, sets: &[Digest]) -> Option<&Arc<DomainIndex>> {
+        self.index.as_ref().filter(|index| index.sets() == sets)
+    }
+
+    fn addresses_of(&self, set: Digest) -> Option<&AddressList> {
+        self.addresses.iter().find(|(held, _)| *held == set).map(|(_, entries)| entries)
+    }
+}
 
 /// Brings a policy's sets together.
 pub(super) struct SetBuilder<'s> {
     files: &'s SetFiles,
+    held: Option<&'s Held>,
+    run: Run,
     parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
     read: HashMap<Digest, Parsed>,
     /// What an operator should know.
@@ -30,34 +52,59 @@ pub(super) struct SetBuilder<'s> {
 
 impl<'s> SetBuilder<'s> {
     pub(super) fn new(files: &'s SetFiles) -> Self {
-        Self { files, parsed: HashMap::new(), read: HashMap::new(), notes: Vec::new() }
+        let (parsed, read) = (HashMap::new(), HashMap::new());
+        Self { files, held: None, run: Run::Real, parsed, read, notes: Vec::new() }
     }
 
     /// Takes what was parsed in this run.
-    pub(super) fn take(&mut self, loader: ListLoader<'_>) {
-        self.parsed = loader.parsed;
+    pub(super) fn with(self, parsed: HashMap<Digest, (Parsed, Vec<u8>)>) -> Self {
+        Self { parsed, ..self }
     }
 
-    /// Writes the set files that are missing and builds the ruleset.
+    /// Shares what the live ruleset has.
+    pub(super) fn sharing(self, held: &'s Held) -> Self {
+        Self { held: Some(held), ..self }
+    }
+
+    /// Writes no file in a dry run.
+    pub(super) fn in_run(self, run: Run) -> Self {
+        Self { run, ..self }
+    }
+
+    /// Writes the set files that are missing and builds the ruleset; also what it is built of.
     pub(super) fn build(
         &mut self,
         policy: &CompiledPolicy,
         regexes: Vec<Arc<Shard>>,
-    ) -> Result<Ruleset, ReloadFault> {
+    ) -> Result<(Ruleset, Held), ReloadFault> {
         for list in &policy.lists {
             self.ensure(list)?;
         }
-        let index = Arc::new(self.index(policy)?);
+        let index = self.index(policy)?;
         let mut addresses: Vec<(Digest, AddressList)> = Vec::new();
         for list in policy.lists.iter().filter(|list| list.kind == ListKind::Addresses) {
-            if !addresses.iter().any(|(set, _)| *set == list.set) {
+            if addresses.iter().any(|(set, _)| *set == list.set) {
+                continue;
+            }
+            if let Some(entries) = self.held.and_then(|held| held.addresses_of(list.set)) {
+                addresses.push((list.set, entries.clone()));
+            } else {
                 self.read(list)?;
                 if let Some(Parsed::Addresses(entries)) = self.entries(list.set) {
                     addresses.push((list.set, entries.clone()));
                 }
             }
         }
-        Ok(build(policy, Loaded { index, addresses, regexes })?)
+        let held = Held { index: Some(Arc::clone(&index)), addresses: addresses.clone() };
+        Ok((build(policy, Loaded { index, addresses, regexes })?, held))
+    }
+
+    /// Writes a file of a set; not in a dry run.
+    fn write(&self, kind: SetKind, digest: Digest, bytes: &[u8]) -> Result<(), ReloadFault> {
+        match self.run {
+            Run::Real => Ok(self.files.write(kind, digest, bytes)?),
+            Run::Dry => Ok(()),
+        }
     }
 
     /// Sees to it that a list's set file is there.
@@ -67,7 +114,7 @@ impl<'s> SetBuilder<'s> {
             return Ok(());
         }
         match self.parsed.get(&list.set) {
-            Some((_, file)) => Ok(self.files.write(kind, list.set, file)?),
+            Some((_, file)) => self.write(kind, list.set, file),
             None => self.make_again(list),
         }
     }
@@ -88,7 +135,7 @@ impl<'s> SetBuilder<'s> {
         if Digest::of(&file) != list.set {
             return Err(lost());
         }
-        self.files.write(kind, list.set, &file)?;
+        self.write(kind, list.set, &file)?;
         self.notes.push(format!(
             "the set of the list `{}` was missing or damaged and made again",
             list.path
@@ -124,13 +171,18 @@ impl<'s> SetBuilder<'s> {
     }
 
     /// The index of all names; a file that cannot be opened is made again.
-    fn index(&mut self, policy: &CompiledPolicy) -> Result<DomainIndex, ReloadFault> {
+    fn index(&mut self, policy: &CompiledPolicy) -> Result<Arc<DomainIndex>, ReloadFault> {
         let digest = policy.index_digest();
         let path = self.files.path(SetKind::Index, digest);
         if self.files.has(SetKind::Index, digest) {
+            // PERF: reading and checking the index of millions of names takes longer than the rest.
+            let sets = policy.domain_sets();
+            if let Some(index) = self.held.and_then(|held| held.index_of(&sets)) {
+                return Ok(Arc::clone(index));
+            }
             let bytes = self.files.read(SetKind::Index, digest)?;
             let why = match DomainIndex::open(bytes) {
-                Ok(index) if index.sets() == policy.domain_sets() => return Ok(index),
+                Ok(index) if index.sets() == sets => return Ok(Arc::new(index)),
                 Ok(_) => "it is of other lists".to_owned(),
                 Err(fault) => fault.to_string(),
             };
@@ -149,7 +201,8 @@ impl<'s> SetBuilder<'s> {
             .collect();
         let seed = getrandom::u64().map_err(ReloadFault::Random)?;
         let bytes = write_index(&names, seed);
-        self.files.write(SetKind::Index, digest, &bytes)?;
-        DomainIndex::open(bytes).map_err(|source| ReloadFault::Index { path, source })
+        self.write(SetKind::Index, digest, &bytes)?;
+        let index = DomainIndex::open(bytes);
+        index.map(Arc::new).map_err(|source| ReloadFault::Index { path, source })
     }
 }

@@ -50,6 +50,13 @@ impl Site {
     }
 }
 
+impl Reloader {
+    /// A plain reload.
+    fn reload(&mut self) -> Result<Prepared, ReloadFault> {
+        self.carry_out(&Order::of(Origin::Signal), Instant::now())
+    }
+}
+
 fn reloader(folder: &Path) -> Reloader {
     let text = "[connectors.a]\nkey = \"0123456789abcdef\"\n\
          [captive_portal]\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
@@ -454,9 +461,9 @@ fn another_scanner_has_shards_of_its_own() {
     let mut site = site_with_regexes();
     site.reloader.start().unwrap();
     let before = kept_shards(&site);
-    let Site { folder, reloader: Reloader { store, config, .. } } = site;
-    let (bank, live) = (Bank::new(Backend::Regex), None);
-    let mut reloader = Reloader { config, store, bank, live, ending: Ending::default() };
+    let Site { folder, reloader: first } = site;
+    let mut reloader =
+        Reloader { bank: Bank::new(Backend::Regex), live: None, held: Held::default(), ..first };
     let Start::FromStore { regexes, .. } = reloader.start().unwrap() else { panic!() };
     assert_eq!((regexes.compiled, regexes.read, regexes.fallback), (2, 0, 2));
     reloader.clean_up();

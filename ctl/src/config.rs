@@ -1,0 +1,105 @@
+//! `egpolicy.conf`: where the engine is. What is for the Control API over HTTPS is read and has no effect
+//! yet; on its own machine the engine is asked over a UNIX socket.
+
+use std::path::{Path, PathBuf};
+
+use Fallback::{Nothing, Value};
+use eg_proto::control::SOCKET;
+use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
+
+/// The file that is read where none is named.
+pub const CONF: &str = "/etc/enforcegate/egpolicy.conf";
+
+/// What `egpolicy.conf` may say.
+pub const EGPOLICY_CONF: Description = Description {
+    keys: KEYS,
+    families: &[],
+    rivals: &[],
+    // It is asked by operators and timers alike, who must not get different engines.
+    environment: None,
+};
+
+/// Every key, in the manual's order.
+#[rustfmt::skip] // a table is read by columns
+const KEYS: &[Key] = &[
+    key("global", "socket", Kind::Path, Value(SOCKET),
+        "the engine's control socket, as `[control] socket` in engine.conf"),
+    key("global", "host", Kind::Text, Nothing("this machine"),
+        "the engine's machine, for the Control API over HTTPS").later(),
+    key("global", "port", Kind::Integer { least: 1, most: 65535 }, Value("11225"),
+        "the Control API's port").later(),
+    key("global", "user", Kind::Text, Nothing("the user of this machine"),
+        "the account to ask as, over HTTPS").later(),
+    key("global", "cert", Kind::Path, Nothing("none"),
+        "the engine's certificate in PEM, which is pinned").later(),
+    key("global", "key_file", Kind::Path, Nothing("none"),
+        "file that holds an API key, mode 0400 or 0600").later(),
+];
+
+/// Where the engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Its control socket.
+    pub socket: PathBuf,
+    /// The keys that are set to something that has no effect in this version.
+    pub not_yet: Vec<String>,
+}
+
+/// Reads the configuration at `path`, or the usual one; where that is not there, nothing was said.
+///
+/// # Errors
+///
+/// Every fault of the file at once.
+pub fn read(path: Option<&Path>) -> Result<Config, ConfigFaults> {
+    let usual = Path::new(CONF);
+    match path {
+        Some(path) => read_file(path),
+        None if usual.exists() => read_file(usual),
+        None => Ok(Config { socket: PathBuf::from(SOCKET), not_yet: Vec::new() }),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Config, ConfigFaults> {
+    load(&EGPOLICY_CONF, path, &Overrides::default(), settle).map(|loaded| loaded.config)
+}
+
+fn settle(settling: &mut Settling<'_>) -> Option<Config> {
+    let socket = settling.table("global").path("socket");
+    Some(Config { socket: socket?, not_yet: settling.not_yet() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_where_the_socket_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("egpolicy.conf");
+        std::fs::write(&path, "[global]\nsocket = \"run/control.sock\"\nhost = \"a.example\"\n")
+            .unwrap();
+        let config = read(Some(&path)).unwrap();
+        assert_eq!(config.socket, folder.path().join("run/control.sock"));
+        assert_eq!(config.not_yet, ["[global] host"]);
+        for (text, expected) in [
+            ("[global]\nsock = \"x\"\n", "`socket`"),
+            ("[global]\nsocket = \"\"\n", "must not be empty"),
+            ("[control]\n", "control"),
+            ("[global]\nport = 0\n", "1 to 65535"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let told = read(Some(&path)).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
+        }
+        assert!(read(Some(&folder.path().join("none"))).is_err());
+    }
+
+    #[test]
+    fn the_manual_has_the_keys() {
+        let path = eg_settings::in_tree("docs/manual/egpolicy.md").unwrap();
+        let manual = std::fs::read_to_string(path).unwrap();
+        for key in KEYS {
+            assert!(manual.contains(&format!("| `{}` |", key.name)), "{}", key.name);
+        }
+    }
+}

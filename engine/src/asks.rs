@@ -1,0 +1,281 @@
+//! What the policy thread is asked to do, one ask after the other, each with an answer of its own.
+//!
+//! Whoever asks gets a [`Ticket`]: a number, and a place where the answer comes. Who does not wait for it
+//! finds it by its number for a while. A full queue refuses at once, and so does an engine that ends.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use eg_proto::control::{GitDone, Problem, ProblemKind, Receipt, RollbackReceipt};
+use tokio::sync::oneshot;
+
+use crate::policy_thread::Public;
+use crate::reload::{Order, Origin};
+
+/// Asks that may wait. Each may take seconds, so whoever comes behind more of them is better told so.
+pub(crate) const WAITING_MAX: usize = 16;
+
+/// Answers that are kept for those who come back with a number.
+const ANSWERS_KEPT: usize = 64;
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// To load the policy's files.
+    Reload(Order),
+}
+
+impl Work {
+    /// Who asks.
+    pub(crate) const fn by(&self) -> &Origin {
+        match self {
+            Self::Reload(order) => &order.by,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The policy was loaded, or tried.
+    Reload(Receipt),
+    /// The operator's files are those of a snapshot, and their policy is live.
+    Rollback(RollbackReceipt),
+    /// The history was changed.
+    Git(GitDone),
+}
+
+/// The answer to an ask.
+pub(crate) type Answer = Result<Done, Problem>;
+
+/// An ask on its way.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Its number in this run of the engine.
+    pub(crate) number: u64,
+    /// What is to be done.
+    pub(crate) work: Work,
+    /// When it was asked for.
+    pub(crate) asked: Instant,
+    answer: oneshot::Sender<Answer>,
+    kept: Answers,
+}
+
+impl Job {
+    /// Tells whoever asked, and keeps it for a while.
+    pub(crate) fn answer(self, answer: Answer) {
+        self.kept.put(self.number, answer.clone());
+        // Somebody who no longer waits may come back with the number.
+        drop(self.answer.send(answer));
+    }
+
+    /// Tells that the engine ends.
+    pub(crate) fn refuse(self) {
+        self.answer(Err(ending()));
+    }
+}
+
+/// What the thread hears.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// The first ruleset is live; asks may come.
+    Serve(Public),
+    /// Look whether a signal asked for a reload, or the engine ends.
+    Look,
+    /// Files have changed, and `watch` is on.
+    Changed,
+    /// An operator's ask.
+    Do(Box<Job>),
+}
+
+/// What an asker holds.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// The number of the ask.
+    pub(crate) number: u64,
+    /// Where its answer comes. Where it never does, the engine ends.
+    pub(crate) answer: oneshot::Receiver<Answer>,
+}
+
+/// The way to the policy thread. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    asks: SyncSender<Ask>,
+    numbers: Arc<AtomicU64>,
+    kept: Answers,
+}
+
+/// A way, and its other end.
+pub(crate) fn door() -> (Door, Receiver<Ask>) {
+    // Three places more, for `Serve`, `Look` and `Changed`.
+    let (asks, inbox) = sync_channel(WAITING_MAX + 3);
+    (Door { asks, numbers: Arc::default(), kept: Answers::default() }, inbox)
+}
+
+impl Door {
+    /// Asks for `work`.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not even taken.
+    pub(crate) fn ask(&self, work: Work) -> Result<Ticket, Problem> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let (answer, comes) = oneshot::channel();
+        self.kept.wait(number);
+        let (asked, kept) = (Instant::now(), self.kept.clone());
+        match self.tell(Ask::Do(Box::new(Job { number, work, asked, answer, kept }))) {
+            Ok(()) => Ok(Ticket { number, answer: comes }),
+            Err(refused) => {
+                self.kept.forget(number);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Says something that needs no answer.
+    ///
+    /// # Errors
+    ///
+    /// Where the queue is full or the thread is gone.
+    pub(crate) fn tell(&self, ask: Ask) -> Result<(), Problem> {
+        self.asks.try_send(ask).map_err(|fault| match fault {
+            TrySendError::Full(_) => Problem::new(
+                ProblemKind::Busy,
+                format!(
+                    "{WAITING_MAX} asks wait for the policy already; try again when they are done"
+                ),
+            ),
+            TrySendError::Disconnected(_) => ending(),
+        })
+    }
+
+    /// What became of an ask.
+    pub(crate) fn answer_to(&self, number: u64) -> Found {
+        self.kept.get(number)
+    }
+}
+
+/// What every ask hears once the engine ends.
+pub(crate) fn ending() -> Problem {
+    let detail = "the engine ends before it came to this; nothing was changed";
+    Problem::new(ProblemKind::Ending, detail)
+}
+
+/// What is known of an ask by its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It waits or is at work.
+    Waiting,
+    /// It was answered.
+    Answered(Box<Answer>),
+    /// There was none, or it is long ago.
+    Unknown,
+}
+
+/// The newest answers, by number.
+#[derive(Debug, Clone, Default)]
+struct Answers(Arc<Mutex<VecDeque<(u64, Option<Answer>)>>>);
+
+impl Answers {
+    fn wait(&self, number: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= ANSWERS_KEPT {
+            // One that still waits is never among the oldest: far fewer may wait.
+            kept.pop_front();
+        }
+        kept.push_back((number, None));
+    }
+
+    fn put(&self, number: u64, answer: Answer) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = kept.iter_mut().find(|(kept, _)| *kept == number) {
+            place.1 = Some(answer);
+        }
+    }
+
+    fn forget(&self, number: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(kept, _)| *kept != number);
+    }
+
+    fn get(&self, number: u64) -> Found {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.iter().find(|(kept, _)| *kept == number) {
+            None => Found::Unknown,
+            Some((_, None)) => Found::Waiting,
+            Some((_, Some(answer))) => Found::Answered(Box::new(answer.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reload() -> Work {
+        Work::Reload(Order::of(Origin::Operator("local:root".to_owned())))
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_says_so() {
+        let (door, inbox) = door();
+        let tickets: Vec<Ticket> =
+            std::iter::from_fn(|| door.ask(reload()).ok()).take(100).collect();
+        assert_eq!(tickets.len(), WAITING_MAX + 3);
+        let refused = door.ask(reload()).unwrap_err();
+        assert_eq!((refused.kind, refused.status), (ProblemKind::Busy, 503));
+        assert!(refused.detail.contains("16 asks wait"), "{refused:?}");
+        // One that was not taken is not known by its number either.
+        assert_eq!(door.answer_to(tickets.len() as u64 + 1), Found::Unknown);
+        let Ok(Ask::Do(job)) = inbox.recv() else { panic!() };
+        assert_eq!(job.number, 1);
+        door.ask(reload()).unwrap();
+    }
+
+    #[test]
+    fn each_ask_has_its_own_answer() {
+        let (door, inbox) = door();
+        let mut tickets: Vec<Ticket> = (0..3).map(|_| door.ask(reload()).unwrap()).collect();
+        let jobs: Vec<Box<Job>> = std::iter::from_fn(|| match inbox.try_recv() {
+            Ok(Ask::Do(job)) => Some(job),
+            _ => None,
+        })
+        .collect();
+        assert_eq!(door.answer_to(2), Found::Waiting);
+        let problem = |number: u64| Problem::new(ProblemKind::Conflict, number.to_string());
+        for job in jobs {
+            let told = problem(job.number);
+            job.answer(Err(told));
+        }
+        for ticket in &mut tickets {
+            let answer = ticket.answer.try_recv().unwrap();
+            assert_eq!(answer, Err(problem(ticket.number)));
+            assert_eq!(door.answer_to(ticket.number), Found::Answered(Box::new(answer)));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_leaves_nobody_waiting() {
+        let (door, inbox) = door();
+        let mut waiting = door.ask(reload()).unwrap();
+        drop(inbox);
+        assert!(waiting.answer.try_recv().is_err());
+        assert_eq!(door.ask(reload()).unwrap_err().kind, ProblemKind::Ending);
+    }
+
+    #[test]
+    fn only_the_newest_answers_are_kept() {
+        let answers = Answers::default();
+        for number in 1..=ANSWERS_KEPT as u64 + 1 {
+            answers.wait(number);
+            answers.put(number, Err(ending()));
+        }
+        assert_eq!(answers.get(1), Found::Unknown);
+        assert_eq!(answers.get(2), Found::Answered(Box::new(Err(ending()))));
+        answers.put(1, Err(ending()));
+        assert_eq!(answers.get(1), Found::Unknown);
+    }
+}

@@ -1,0 +1,131 @@
+//! The policy's part of the Control API.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use eg_proto::control::{Problem, ProblemKind, RELOAD_WAIT_S, ReloadRequest, ReloadTicket};
+use tokio::sync::watch;
+
+use super::answer::{Refused, json, reason_of, value_of};
+use super::operator::Operator;
+use super::shape;
+use crate::asks::{Answer, Done, Door, Found, Work, ending};
+use crate::audit::{AskedBy, Audit, Event};
+use crate::reload::{Guards, Order, Origin, Run};
+use crate::view::{Live, now};
+
+/// How long somebody who waits for an answer is kept once the engine ends: the policy thread may be about
+/// to say so.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// What handlers work on.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// The way to the policy thread.
+    pub(crate) door: Door,
+    /// What is live.
+    pub(crate) live: Arc<Live>,
+    /// The store's number of it.
+    pub(crate) revision: Arc<AtomicU64>,
+    /// The trail.
+    pub(crate) audit: Audit,
+    /// Whether the engine ends.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// `GET policy`
+pub(super) async fn live(State(desk): State<Arc<Desk>>, _: Operator) -> Response {
+    let live = shape::live_policy(&desk.live.load(), desk.revision.load(Ordering::Acquire));
+    json(StatusCode::OK, &live)
+}
+
+/// `POST policy/reload`
+pub(super) async fn reload(
+    State(desk): State<Arc<Desk>>,
+    operator: Operator,
+    request: Request,
+) -> Result<Response, Refused> {
+    let ReloadRequest { reason, force, dry_run, wait_s } = value_of(request).await?;
+    let order = Order {
+        by: Origin::Operator(operator.name().to_owned()),
+        reason: reason_of(reason)?,
+        guards: if force { Guards::Overridden } else { Guards::Heeded },
+        run: if dry_run { Run::Dry } else { Run::Real },
+    };
+    let wait = Duration::from_secs(wait_s.unwrap_or(RELOAD_WAIT_S).min(RELOAD_WAIT_S));
+    desk.ask(Work::Reload(order), wait).await
+}
+
+/// `GET policy/reload/NUMBER`
+pub(super) async fn receipt(
+    State(desk): State<Arc<Desk>>,
+    _: Operator,
+    Path(number): Path<String>,
+) -> Result<Response, Refused> {
+    let unknown = || {
+        let detail = format!(
+            "there is no reload `{}`; the engine keeps the newest only, and begins anew at a start",
+            number.escape_debug()
+        );
+        Refused(Problem::new(ProblemKind::NotFound, detail))
+    };
+    let number: u64 = number.parse().map_err(|_| unknown())?;
+    match desk.door.answer_to(number) {
+        Found::Unknown => Err(unknown()),
+        Found::Waiting => Ok(ticket(number)),
+        Found::Answered(answer) => answered(*answer),
+    }
+}
+
+impl Desk {
+    /// Asks the policy thread, and waits for its answer or for `wait`.
+    async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
+        let by = work.by().to_string();
+        let ticket_of = self.door.ask(work).map_err(|refused| self.not_taken(&by, refused))?;
+        let number = ticket_of.number;
+        let mut answer = ticket_of.answer;
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answered(answer.unwrap_or_else(|_| Err(ending()))),
+            () = tokio::time::sleep(wait) => return Ok(ticket(number)),
+            () = stopped(&mut stopping) => {}
+        }
+        match tokio::time::timeout(LAST_WORD, answer).await {
+            Ok(Ok(answer)) => answered(answer),
+            Ok(Err(_)) | Err(_) => Err(ending().into()),
+        }
+    }
+
+    /// An attempt that was not even taken is in the trail too.
+    fn not_taken(&self, by: &str, refused: Problem) -> Refused {
+        let asked_by = AskedBy { by, comment: None, force: false };
+        let published = self.live.load();
+        let (ruleset, reason) = (published.digest(), refused.detail.as_str());
+        self.audit.event(&Event::ReloadRefused { ruleset, reason, asked_by }, now());
+        refused.into()
+    }
+}
+
+/// Waits until the engine ends.
+pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Whoever would say so is gone: that is the end too.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+}
+
+fn ticket(reload: u64) -> Response {
+    let detail = "it waits for others, or is still at work; ask for it by its number".to_owned();
+    json(StatusCode::ACCEPTED, &ReloadTicket { reload, detail })
+}
+
+fn answered(answer: Answer) -> Result<Response, Refused> {
+    match answer? {
+        Done::Reload(receipt) => Ok(json(StatusCode::OK, &receipt)),
+        Done::Rollback(receipt) => Ok(json(StatusCode::OK, &receipt)),
+        Done::Git(done) => Ok(json(StatusCode::OK, &done)),
+    }
+}

@@ -1,0 +1,190 @@
+//! One reload, step by step: read, check, guard, compile, make, keep. Each step is a function here or a
+//! module beside; nothing of what is live changes before the last.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use eg_policy::check::{CheckedPolicy, check_with};
+use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
+use eg_policy::diagnostic::Diagnostic;
+use eg_policy::digest::Digest;
+use eg_policy::ruleset::Ruleset;
+use eg_proto::control::ListRow;
+
+use super::bank::{Banked, Keeping};
+use super::changes::changes;
+use super::lists::{ListLoader, Parsed};
+use super::memory::{self, Making, Memory};
+use super::seen::Known;
+use super::sets::{Held, SetBuilder};
+use super::steps::Steps;
+use super::{
+    Guards, Order, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
+    receipt,
+};
+use crate::sources::{self, Sources};
+use crate::store::StoredPolicy;
+
+/// A policy that was read and holds together.
+struct Compiled {
+    policy: CompiledPolicy,
+    /// What was parsed, by its set's digest, with the file form of the set.
+    parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
+    files: usize,
+    rows: Vec<ListRow>,
+    known: Known,
+    diagnostics: Vec<Diagnostic>,
+    notes: Vec<String>,
+}
+
+/// A ruleset, and what it was made of.
+struct Made {
+    ruleset: Ruleset,
+    held: Held,
+    banked: Banked,
+    memory: Memory,
+    notes: Vec<String>,
+}
+
+impl Reloader {
+    /// Does what `order` says; `asked` is when somebody asked. Of a real run the caller swaps the ruleset
+    /// in, then calls [`Self::clean_up`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadFault`]; everything is then as it was.
+    pub fn carry_out(&mut self, order: &Order, asked: Instant) -> Result<Prepared, ReloadFault> {
+        let mut steps = Steps::since(asked);
+        let compiled_us = crate::view::now().unix_micros();
+        let sources = sources::read(&self.config)?;
+        steps.end_of("read");
+        let compiled = self.compile(&sources, order)?;
+        steps.end_of("check");
+        self.ending.check()?;
+        let Compiled { policy, parsed, files, rows, known, diagnostics, mut notes } = compiled;
+        let mut made = self.make(&policy, parsed, order, &mut steps)?;
+        self.ending.check()?;
+        notes.append(&mut made.notes);
+        let changes = changes(self.live.as_ref().map(|live| &live.policy), &policy);
+        let revision = match order.run {
+            Run::Real => self.store.save_policy(&policy, compiled_us)?,
+            Run::Dry => self.live.as_ref().map_or(0, |live| live.revision),
+        };
+        steps.end_of("store");
+        let (marks, took) = steps.finish();
+        let receipt = Receipt {
+            order: order.clone(),
+            revision,
+            digest: made.ruleset.digest(),
+            rules: policy.rules.len(),
+            lists: policy.lists.len(),
+            entries: policy.lists.iter().map(|list| list.entries).sum(),
+            parsed: files,
+            rows,
+            changes,
+            regexes: made.banked.counts,
+            memory: made.memory,
+            snapshot: None,
+            warnings: diagnostics,
+            notes,
+            steps: marks,
+            took,
+        };
+        match order.run {
+            Run::Dry => {}
+            Run::Real => {
+                self.live = Some(StoredPolicy { policy, revision, compiled_us });
+                self.bank.take(made.banked);
+                self.held = made.held;
+                self.known = known;
+            }
+        }
+        Ok(Prepared { ruleset: made.ruleset, receipt })
+    }
+
+    /// Checks the policy files and reads the lists that they name.
+    fn compile(&mut self, sources: &Sources, order: &Order) -> Result<Compiled, ReloadFault> {
+        let before: &[CompiledList] =
+            self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
+        let guard = self.config.shrink_guard_percent;
+        let mut loader = ListLoader::new(before, Some(self.store.sets()), guard)
+            .knowing(&self.known)
+            .guarded(order.guards);
+        let mut named = Vec::new();
+        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+            named.push(list.path.clone());
+            self.ending.check().map_err(|fault| fault.to_string())?;
+            loader.load(list)
+        });
+        self.named = named;
+        self.ending.check()?;
+        if has_error(&diagnostics) {
+            return Err(ReloadFault::Policy { diagnostics });
+        }
+        let mut notes = std::mem::take(&mut loader.notes);
+        let mut lists = loader.lists_of(&checked)?;
+        self.keep_left_out(sources, &diagnostics, (&mut checked, &mut lists), &mut notes);
+        self.guard_rules(&checked.rules, order.guards)?;
+        let policy = compile(checked, self.config.default_action, lists);
+        let live = self.live.as_ref().map(|live| &live.policy);
+        let rows = receipt::rows(live, &policy, |list| loader.state(list));
+        let files = loader.parsed();
+        let ListLoader { parsed, learned: known, .. } = loader;
+        Ok(Compiled { policy, parsed, files, rows, known, diagnostics, notes })
+    }
+
+    /// Puts the last good rules of shared files that were left out back into the policy.
+    fn keep_left_out(
+        &self,
+        sources: &Sources,
+        diagnostics: &[Diagnostic],
+        (checked, lists): (&mut CheckedPolicy, &mut Vec<CompiledList>),
+        notes: &mut Vec<String>,
+    ) {
+        let left_out = self.left_out(sources, diagnostics, notes);
+        if let (Some(live), Some(root)) = (&self.live, self.config.shared_path.as_deref()) {
+            let shared = kept::Shared { root, own: own_files(sources) };
+            let left_out = (&shared, left_out.as_slice());
+            kept::keep(checked, lists, &live.policy, left_out, notes);
+        }
+    }
+
+    /// Makes the ruleset, where there is room for it.
+    fn make(
+        &self,
+        policy: &CompiledPolicy,
+        parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
+        order: &Order,
+        steps: &mut Steps,
+    ) -> Result<Made, ReloadFault> {
+        let sets = self.store.sets();
+        let making = match self.held.index_of(&policy.domain_sets()) {
+            Some(_) => Making::Rules,
+            None => Making::Index,
+        };
+        let there = |list: &CompiledList| parsed.get(&list.set).map(|(_, file)| file.len() as u64);
+        let memory = memory::look(policy, (sets, &there), making, self.config.memory_max_mb);
+        let mut notes = Vec::new();
+        if !memory.fits() {
+            let fault = ReloadFault::Memory { memory };
+            match order.guards {
+                // Nothing serves that could be hurt, and the system may still find the room.
+                Guards::FirstFill => notes.push(fault.to_string()),
+                Guards::Heeded | Guards::Overridden => return Err(fault),
+            }
+        }
+        let keeping = match order.run {
+            Run::Real => Keeping::Files(sets),
+            Run::Dry => Keeping::ReadOnly(sets),
+        };
+        let mut banked = self.bank.fill(policy, keeping)?;
+        steps.end_of("regexes");
+        self.ending.check()?;
+        let mut builder = SetBuilder::new(sets).with(parsed).sharing(&self.held).in_run(order.run);
+        let (ruleset, held) = builder.build(policy, banked.shards())?;
+        steps.end_of("build");
+        notes.append(&mut builder.notes);
+        notes.append(&mut banked.notes);
+        Ok(Made { ruleset, held, banked, memory, notes })
+    }
+}

@@ -1,0 +1,216 @@
+//! What the system says of a list file, so that one that nobody touched is neither read nor hashed again.
+//!
+//! Device, inode, size, time of change of the content and time of change of the inode are compared, all
+//! to the nanosecond. As in git, a file whose times are too close to the moment of the look proves
+//! nothing: it could be written once more within the clock's grain, without a trace. Such a look is not
+//! kept, and the next reload reads the file again.
+//!
+//! INVARIANT: a look is only kept where the one before the reading and the one after it are the same.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use eg_policy::digest::Digest;
+
+/// The coarsest grain of a file system's times (FAT has two seconds), and so how old a time must be
+/// before it tells two states of a file apart.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// A list that is a folder has a handful of files; one with more is read each time.
+const ENTRIES_MAX: usize = 64;
+
+/// One file or folder at a moment; links are followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Facts {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_ns: i128,
+    changed_ns: i128,
+}
+
+impl Facts {
+    fn of(found: &Metadata) -> Self {
+        let nanos =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified_ns: nanos(found.mtime(), found.mtime_nsec()),
+            changed_ns: nanos(found.ctime(), found.ctime_nsec()),
+        }
+    }
+}
+
+/// A look at a list file, or at a folder that is a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen(Vec<(String, Facts)>);
+
+impl Seen {
+    /// Looks at a path. `None` where there is nothing that a look could vouch for: no file, a device, a
+    /// folder with folders in it.
+    pub(crate) fn look(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        let mut all = vec![(String::new(), Facts::of(&found))];
+        if found.is_dir() {
+            for entry in fs::read_dir(path).ok()? {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                let found = fs::metadata(entry.path()).ok()?;
+                if !found.is_file() || all.len() > ENTRIES_MAX {
+                    return None;
+                }
+                all.push((name, Facts::of(&found)));
+            }
+            all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        } else if !found.is_file() {
+            return None;
+        }
+        Some(Self(all))
+    }
+
+    /// Whether all of it is old enough at `now` for a later change to show.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let grain_ns = i128::try_from(GRAIN.as_nanos()).unwrap_or(i128::MAX);
+        self.newest_ns().saturating_add(grain_ns) <= nanos_of(now)
+    }
+
+    /// Whether any of it was changed after `then`.
+    pub(crate) fn is_newer_than(&self, then: SystemTime) -> bool {
+        self.newest_ns() > nanos_of(then)
+    }
+
+    fn newest_ns(&self) -> i128 {
+        let times = self.0.iter().map(|(_, facts)| facts.modified_ns.max(facts.changed_ns));
+        times.max().unwrap_or(i128::MAX)
+    }
+}
+
+/// A moment in nanoseconds of Unix time.
+fn nanos_of(time: SystemTime) -> i128 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
+}
+
+/// What is known of list files from the reloads before, by path.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known(HashMap<String, (Seen, Digest)>);
+
+impl Known {
+    /// The digest of a file that was read before and that nobody has touched since.
+    pub(super) fn digest(&self, path: &str, seen: &Seen) -> Option<Digest> {
+        self.0.get(path).filter(|(before, _)| before == seen).map(|(_, digest)| *digest)
+    }
+
+    /// Keeps what a file held, where the looks `before` and after the reading vouch for it; `began` is
+    /// when the first was taken.
+    pub(super) fn learn(
+        &mut self,
+        path: &str,
+        (before, began): (Option<Seen>, SystemTime),
+        digest: Digest,
+    ) {
+        let after = Seen::look(Path::new(path));
+        match (before, after) {
+            (Some(before), Some(after)) if before == after && before.is_settled(began) => {
+                self.0.insert(path.to_owned(), (before, digest));
+            }
+            _ => drop(self.0.remove(path)),
+        }
+    }
+
+    /// Keeps what a look before has said of a file that is still the same.
+    pub(super) fn keep(&mut self, path: &str, seen: Seen, digest: Digest) {
+        self.0.insert(path.to_owned(), (seen, digest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A file that was last written long ago. (The inode's time cannot be set; so `now` is later.)
+    fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn a_file_is_known_until_somebody_touches_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(folder.path(), "list", "a.example\n");
+        let name = path.to_str().unwrap();
+        let digest = Digest::of(b"a.example\n");
+        let mut known = Known::default();
+        known.learn(name, (Seen::look(&path), later()), digest);
+        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), Some(digest));
+        // The same size, and the old time of its content put back: the inode's time tells.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "b.example\n").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), None);
+        // The same bytes under the same name in another file.
+        let path = file(folder.path(), "other", "a.example\n");
+        known.learn(name, (Seen::look(Path::new(name)), later()), digest);
+        fs::rename(&path, name).unwrap();
+        assert_eq!(known.digest(name, &Seen::look(Path::new(name)).unwrap()), None);
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(folder.path(), "list", "a.example\n");
+        let name = path.to_str().unwrap();
+        let mut known = Known::default();
+        let digest = Digest::of(b"");
+        for (began, expected) in [
+            (SystemTime::now(), None),
+            (SystemTime::now() - Duration::from_secs(3600), None),
+            (later(), Some(digest)),
+            (SystemTime::now(), None),
+        ] {
+            known.learn(name, (Seen::look(&path), began), digest);
+            assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(folder.path(), "list", "a.example\n");
+        let name = path.to_str().unwrap();
+        let before = Seen::look(&path);
+        fs::write(&path, "longer.example\n").unwrap();
+        let mut known = Known::default();
+        known.learn(name, (before, later()), Digest::of(b"a.example\n"));
+        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), None);
+    }
+
+    #[test]
+    fn a_folder_is_known_by_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let domains = file(folder.path(), "domains", "a.example\n");
+        let before = Seen::look(folder.path()).unwrap();
+        assert_eq!(Seen::look(folder.path()).unwrap(), before);
+        fs::write(&domains, "b.example\n").unwrap();
+        let changed = Seen::look(folder.path()).unwrap();
+        assert_ne!(changed, before);
+        file(folder.path(), "urls", "a.example/x\n");
+        assert_ne!(Seen::look(folder.path()).unwrap(), changed);
+        fs::create_dir(folder.path().join("deeper")).unwrap();
+        assert_eq!(Seen::look(folder.path()), None);
+        assert_eq!(Seen::look(&folder.path().join("gone")), None);
+        assert_eq!(Seen::look(Path::new("/dev/null")), None);
+    }
+}

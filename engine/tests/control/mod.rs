@@ -1,0 +1,10 @@
+//! The control socket and what is asked over it, with the real program: loads and their receipts, who may
+//! ask, bounds, files that are watched, and the end of the engine.
+
+mod ask;
+
+mod bounds;
+
+mod loads;
+
+mod watch;
