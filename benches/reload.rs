@@ -143,7 +143,8 @@ impl Bench {
             let name = entry.file_name().to_string_lossy().into_owned();
             let text = shared::read_gz(&entry.path().join("domains.gz"))?;
             fs::write(lists.join(&name), text)?;
-            let rule = format!("{name}: {{\n  match-domain-list: lists/{name}\n  action: deny\n}}\n");
+            let rule =
+                format!("{name}: {{\n  match-domain-list: lists/{name}\n  action: deny\n}}\n");
             fs::write(self.engine.path("rules.d").join(format!("50-{name}.policy")), rule)?;
             names.push(name);
         }
@@ -154,10 +155,15 @@ impl Bench {
     /// Many rules of one host each.
     fn write_many(&self) -> Result<()> {
         let rules: Vec<String> = (0..MANY)
-            .map(|at| format!("many-{at}: {{\n  match-domain: h{at}.bench.example\n  action: deny\n}}\n"))
+            .map(|at| {
+                format!("many-{at}: {{\n  match-domain: h{at}.bench.example\n  action: deny\n}}\n")
+            })
             .collect();
         for (chunk, number) in rules.chunks(RULES_A_FILE).zip(10..) {
-            fs::write(self.engine.path("rules.d").join(format!("60-{number}.policy")), chunk.concat())?;
+            fs::write(
+                self.engine.path("rules.d").join(format!("60-{number}.policy")),
+                chunk.concat(),
+            )?;
         }
         Ok(())
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use eg_policy::ruleset::Ruleset;
@@ -18,7 +17,7 @@ use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::control::{Control, ControlParts};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
-use crate::policy_thread::{Halted, OpenFault, PolicyThread, Public};
+use crate::policy_thread::{Halted, LiveFacts, OpenFault, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
 use crate::process::{self, Asked, Handed, Signals, Supervisor, Told};
 use crate::reload::{BackendFault, ReloadFault, choose_backend};
@@ -26,7 +25,7 @@ use crate::shadow::{Shadow, ShadowThread};
 use crate::tls::{self, Made, TlsFault};
 use crate::view::{Live, now};
 use crate::watch::{Look, Watch};
-use crate::watch_files::{FileWatch, Named};
+use crate::watch_files::FileWatch;
 
 /// How long requests in flight may take once the engine is asked to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -168,15 +167,14 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         threads: config.global.threads,
         version: version().to_owned(),
     })?;
-    let (named, revision) = (Named::default(), Arc::default());
+    let facts = policy.facts().clone();
     policy.serve(Public {
         live: Arc::clone(&live),
         audit: audit.clone(),
         supervisor: Arc::clone(supervisor),
-        named: named.clone(),
-        revision: Arc::clone(&revision),
+        facts: facts.clone(),
     });
-    let doors = Doors::open(config, &policy, named, (&live, &audit, revision));
+    let doors = Doors::open(config, &policy, (&live, &audit, &facts));
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
     supervisor.tell(Told::Ready);
@@ -346,13 +344,12 @@ impl Doors {
     fn open(
         config: &Config,
         policy: &PolicyThread,
-        named: Named,
-        (live, audit, revision): (&Arc<Live>, &Audit, Arc<AtomicU64>),
+        (live, audit, facts): (&Arc<Live>, &Audit, &LiveFacts),
     ) -> Self {
         let Some(door) = policy.door() else { return Self { control: None, watch: None } };
         let control = config.control.socket.as_deref().and_then(|path| {
             let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
-            match Control::start(path, ControlParts { door, live, revision, audit }) {
+            match Control::start(path, ControlParts { door, live, facts: facts.clone(), audit }) {
                 Ok(control) => {
                     tracing::info!(path = %path.display(), "the control socket is there");
                     Some(control)
@@ -368,7 +365,8 @@ impl Doors {
         });
         let watch = match config.policy.watch {
             Switch::Off => None,
-            Switch::On => match FileWatch::start(&config.policy, named, door.clone()) {
+            Switch::On => match FileWatch::start(&config.policy, facts.named.clone(), door.clone())
+            {
                 Ok(watch) => Some(watch),
                 Err(fault) => {
                     tracing::error!(%fault, "files are not watched; SIGHUP reloads them");

@@ -10,6 +10,8 @@ pub mod start;
 pub mod daemon;
 pub mod policy_thread;
 mod asks;
+mod policy_desk;
+mod policy_log;
 mod watch;
 
 pub mod config;

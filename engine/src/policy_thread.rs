@@ -15,22 +15,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
 use eg_proto::control::ProblemKind;
 use eg_settings::log::chain;
 
-use crate::asks::{Answer, Ask, Done, Door, Job, Work, door};
-use crate::audit::{AskedBy, Audit, Event};
+use crate::asks::{Ask, Door, door};
+use crate::audit::Audit;
 use crate::config::{Config, Loaded};
-use crate::control::shape;
-use crate::process::{Supervisor, Told};
-use crate::reload::{Ending, Guards, Order, Origin, Receipt, ReloadFault, Reloader, Run, Start};
+use crate::policy_desk::{Desk, Outcome};
+use crate::policy_log::report;
+use crate::process::Supervisor;
+use crate::reload::{Ending, ReloadFault, Reloader, Start};
 use crate::store::{self, Store, StoreFault};
-use crate::view::{DIGEST_DIGITS, Live, now};
+use crate::view::Live;
 use crate::watch_files::Named;
 
 /// The stack of a main thread: DuckDB and the parsers count on one.
@@ -57,10 +57,30 @@ pub(crate) struct Public {
     pub(crate) audit: Audit,
     /// The service manager.
     pub(crate) supervisor: Arc<Supervisor>,
-    /// The list files that the policy names, for whoever watches them.
+    /// What else is to be known of it.
+    pub(crate) facts: LiveFacts,
+}
+
+/// What is to be known of the live policy beside its ruleset. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveFacts {
+    /// The store's number of it.
+    revision: Arc<AtomicU64>,
+    /// The list files that the policy files name, for whoever watches them.
     pub(crate) named: Named,
+}
+
+impl LiveFacts {
     /// The store's number of the live policy.
-    pub(crate) revision: Arc<AtomicU64>,
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Says what a reload, or the start, has left.
+    pub(crate) fn say(&self, reloader: &Reloader) {
+        self.revision.store(reloader.live().map_or(0, |live| live.revision), Ordering::Release);
+        self.named.put(reloader.named_lists());
+    }
 }
 
 /// Whether a thread has ended.
@@ -84,6 +104,7 @@ pub(crate) struct PolicyThread {
     ended: Receiver<()>,
     ending: Ending,
     wanted: Wanted,
+    facts: LiveFacts,
 }
 
 /// Whether a reload was asked for and not done.
@@ -109,11 +130,14 @@ impl PolicyThread {
         let (bell, mut rope) = UnixStream::pair()?;
         let ending = Ending::default();
         let wanted = Wanted::default();
+        let facts = LiveFacts::default();
         let (loaded, heeded, asked) = (Arc::clone(loaded), ending.clone(), wanted.clone());
+        let said = facts.clone();
         let run = move || {
             let _alive = alive;
             let reloader = match open(&loaded.config, backend, &heeded) {
                 Ok((reloader, ruleset)) => {
+                    said.say(&reloader);
                     drop(opening.send(Ok(ruleset)));
                     Some(reloader)
                 }
@@ -129,7 +153,7 @@ impl PolicyThread {
         };
         let builder = std::thread::Builder::new().name("policy".to_owned()).stack_size(STACK_BYTES);
         drop(builder.spawn(run)?);
-        Ok(Self { asks: Some(asks), opened, bell, ended, ending, wanted })
+        Ok(Self { asks: Some(asks), opened, bell, ended, ending, wanted, facts })
     }
 
     /// What can be read once the first ruleset, or the reason why there is none, is there.
@@ -150,6 +174,11 @@ impl PolicyThread {
     pub(crate) fn serve(&self, public: Public) {
         // There is room: nothing else is asked before.
         self.tell(Ask::Serve(public));
+    }
+
+    /// What is to be known of the live policy beside its ruleset.
+    pub(crate) const fn facts(&self) -> &LiveFacts {
+        &self.facts
     }
 
     /// The way for others to ask; `None` once it was told to end.
@@ -215,9 +244,6 @@ impl Drop for PolicyThread {
 /// Does what is asked for until nobody asks any more, or the engine ends; then tells those who wait.
 fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Ending, &Wanted)) {
     let Ok(Ask::Serve(public)) = inbox.recv() else { return };
-    let stored = reloader.live().map_or(0, |live| live.revision);
-    public.revision.store(stored, Ordering::Release);
-    public.named.put(reloader.named_lists());
     let mut desk = Desk { reloader: &mut reloader, public: &public, ending };
     while let Ok(ask) = inbox.recv() {
         if ending.has_begun() {
@@ -247,115 +273,6 @@ fn refuse(ask: Ask) {
     match ask {
         Ask::Do(job) => job.refuse(),
         Ask::Serve(_) | Ask::Look | Ask::Changed => {}
-    }
-}
-
-/// What came of a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// The files were read, and their policy is live or was refused.
-    Done,
-    /// The engine ends.
-    GivenUp,
-}
-
-/// The thread at work.
-struct Desk<'d> {
-    reloader: &'d mut Reloader,
-    public: &'d Public,
-    ending: &'d Ending,
-}
-
-impl Desk<'_> {
-    fn serve(&mut self, job: Job) {
-        let answer: Answer = match &job.work {
-            Work::Reload(order) => match self.reload(order, job.asked) {
-                Ok(receipt) => Ok(Done::Reload(shape::receipt(job.number, &receipt))),
-                Err(fault) => Err(shape::problem(job.number, &fault)),
-            },
-        };
-        job.answer(answer);
-    }
-
-    fn signalled(&mut self) -> Outcome {
-        match self.reload(&Order::of(Origin::Signal), Instant::now()) {
-            Err(ReloadFault::Ending) => Outcome::GivenUp,
-            Ok(_) | Err(_) => Outcome::Done,
-        }
-    }
-
-    /// What fails is logged and tried again when files change once more.
-    fn changed(&mut self) {
-        drop(self.reload(&Order::of(Origin::Watch), Instant::now()));
-    }
-
-    /// One reload with everything around it: the service manager, the trail, the log.
-    fn reload(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
-        match order.run {
-            Run::Dry => self.carry_out(order, asked),
-            Run::Real => {
-                self.public.supervisor.tell(Told::Reloading);
-                let done = self.carry_out(order, asked);
-                if !self.ending.has_begun() {
-                    self.public.supervisor.tell(Told::Ready);
-                }
-                done
-            }
-        }
-    }
-
-    fn carry_out(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
-        let Public { live, audit, .. } = self.public;
-        let prepared = self.reloader.carry_out(order, asked);
-        self.public.named.put(self.reloader.named_lists());
-        let by = order.by.to_string();
-        let force = order.guards == Guards::Overridden;
-        let asked_by = AskedBy { by: &by, comment: order.reason.as_deref(), force };
-        match (prepared, order.run) {
-            (Ok(prepared), Run::Real) => {
-                drop(live.swap(prepared.ruleset));
-                self.public.revision.store(prepared.receipt.revision, Ordering::Release);
-                self.reloader.clean_up();
-                let Receipt { revision, rules, .. } = prepared.receipt;
-                let published = live.load();
-                let ruleset = published.digest();
-                audit.event(&Event::Reload { ruleset, revision, rules, asked_by }, now());
-                report(&prepared.receipt, "policy reloaded");
-                Ok(prepared.receipt)
-            }
-            (Ok(prepared), Run::Dry) => {
-                let mut ruleset = prepared.receipt.digest.to_string();
-                ruleset.truncate(DIGEST_DIGITS);
-                let rules = prepared.receipt.rules;
-                let entry = Event::DryRun { ruleset: &ruleset, rules, asked_by };
-                audit.event(&entry, now());
-                tracing::info!(by, rules, "dry run: the policy of the files would be taken");
-                Ok(prepared.receipt)
-            }
-            (Err(ReloadFault::Ending), _) => {
-                tracing::info!(by, "the reload is given up, since the engine ends");
-                Err(ReloadFault::Ending)
-            }
-            (Err(fault), run) => {
-                let cause = chain(&fault);
-                let published = live.load();
-                let ruleset = published.digest();
-                let reason = &cause;
-                audit.event(&Event::ReloadRefused { ruleset, reason, asked_by }, now());
-                match run {
-                    Run::Dry => tracing::info!(by, cause, "dry run: the policy would be refused"),
-                    Run::Real => {
-                        report_fault(&fault);
-                        tracing::error!(
-                            by,
-                            cause,
-                            "the policy was not reloaded; the running one stays"
-                        );
-                    }
-                }
-                Err(fault)
-            }
-        }
     }
 }
 
@@ -419,58 +336,6 @@ fn first_ruleset(reloader: &mut Reloader) -> Result<Ruleset, ReloadFault> {
     }
 }
 
-/// Logs what a reload did.
-fn report(receipt: &Receipt, what: &str) {
-    report_diagnostics(&receipt.warnings);
-    for note in &receipt.notes {
-        tracing::warn!("{note}");
-    }
-    tracing::info!(
-        by = %receipt.order.by,
-        force = receipt.order.guards == Guards::Overridden,
-        revision = receipt.revision,
-        rules = receipt.rules,
-        lists = receipt.lists,
-        parsed = receipt.parsed,
-        names = receipt.entries,
-        regexes = receipt.regexes.patterns,
-        as_names = receipt.regexes.names,
-        fallback = receipt.regexes.fallback,
-        shards_compiled = receipt.regexes.compiled,
-        added = receipt.changes.added.count,
-        removed = receipt.changes.removed.count,
-        changed = receipt.changes.changed.count,
-        ms = u64::try_from(receipt.took.as_millis()).unwrap_or(u64::MAX),
-        digest = %receipt.digest,
-        "{what}"
-    );
-}
-
-/// Logs why a policy was refused, each fault on a line.
-pub(crate) fn report_fault(fault: &ReloadFault) {
-    if let ReloadFault::Policy { diagnostics } = fault {
-        report_diagnostics(diagnostics);
-    }
-}
-
-/// Logs faults of policy files by their severity, each with what to do about it.
-fn report_diagnostics(diagnostics: &[Diagnostic]) {
-    macro_rules! log {
-        ($level:ident, $diagnostic:expr) => {{
-            let Diagnostic { code, place, message, help, .. } = $diagnostic;
-            let help = help.as_deref().unwrap_or_else(|| code.advice());
-            let (file, line, column) = (&place.file, place.line, place.column);
-            tracing::$level!(file, line, column, code = code.id(), help, "{message}");
-        }};
-    }
-    for diagnostic in diagnostics {
-        match diagnostic.severity {
-            Severity::Error => log!(error, diagnostic),
-            Severity::Warning => log!(warn, diagnostic),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -484,7 +349,9 @@ mod tests {
         let (alive, ended) = sync_channel(1);
         let (bell, rope) = UnixStream::pair().unwrap();
         let (ending, wanted) = (Ending::default(), Wanted::default());
-        let mut thread = PolicyThread { asks: Some(asks), opened, bell, ended, ending, wanted };
+        let facts = LiveFacts::default();
+        let asks = Some(asks);
+        let mut thread = PolicyThread { asks, opened, bell, ended, ending, wanted, facts };
         assert!(thread.opened().is_none(), "it is at work");
         // As where it panics.
         drop((inbox, opening, alive, rope));

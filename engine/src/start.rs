@@ -16,7 +16,8 @@ use crate::bind;
 use crate::config::{Args, Ground, Loaded, Mode, Shown, diagnostic_file, load};
 use crate::daemon::{self, DaemonFault, Ended, Next};
 use crate::listener::ListenFault;
-use crate::policy_thread::{self, Halted};
+use crate::policy_log;
+use crate::policy_thread::Halted;
 use crate::process::{
     self, Caller, DetachFault, Detached, Handed, HandedFault, Heirloom, LastError, PidFault,
     PidFile, Reason, Restart, Signals, Supervisor, detach,
@@ -284,7 +285,7 @@ impl Failures {
     fn fail_of(&self, fault: &DaemonFault, loaded: &Loaded, sink: &Sink) -> ExitCode {
         let mut details = Vec::new();
         if let DaemonFault::Policy(fault) = fault {
-            policy_thread::report_fault(fault);
+            policy_log::report_fault(fault);
             if let ReloadFault::Policy { diagnostics } = fault {
                 details.extend(diagnostics.iter().map(|one| {
                     let Place { file, line, column, .. } = &one.place;

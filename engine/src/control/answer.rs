@@ -66,7 +66,11 @@ pub(super) async fn value_of<T: DeserializeOwned>(request: Request) -> Result<T,
         }
     };
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(text).map_err(|fault| {
+    // Serde would take a sequence for an object too, field by field.
+    let object: Result<serde_json::Map<String, serde_json::Value>, _> =
+        serde_json::from_slice(text);
+    let value = object.and_then(|object| serde_json::from_value(object.into()));
+    value.map_err(|fault| {
         let detail = format!("the body is not what this path takes: {fault}");
         Problem::new(ProblemKind::BadRequest, detail).into()
     })

@@ -22,6 +22,7 @@ use super::routes::{nobodys, routes};
 use crate::asks::Door;
 use crate::audit::{Audit, Event};
 use crate::bind::{BindCause, bind_private};
+use crate::policy_thread::LiveFacts;
 use crate::transport::Peer;
 use crate::view::{Live, now};
 
@@ -67,8 +68,8 @@ pub(crate) struct ControlParts {
     pub(crate) door: Door,
     /// What is live.
     pub(crate) live: Arc<Live>,
-    /// The store's number of it.
-    pub(crate) revision: Arc<std::sync::atomic::AtomicU64>,
+    /// What else is to be known of it.
+    pub(crate) facts: LiveFacts,
     /// The trail.
     pub(crate) audit: Audit,
 }
@@ -101,8 +102,8 @@ impl Control {
             .map_err(ControlFault::Threads)?;
         let (stop, stopping) = watch::channel(false);
         let (end, ended) = oneshot::channel();
-        let ControlParts { door, live, revision, audit } = parts;
-        let desk = Desk { door, live, revision, audit: audit.clone(), stopping: stopping.clone() };
+        let ControlParts { door, live, facts, audit } = parts;
+        let desk = Desk { door, live, facts, audit: audit.clone(), stopping: stopping.clone() };
         let serve = serve(listener, routes(Arc::new(desk)), audit, stopping);
         drop(runtime.spawn(async move {
             if let Err(fault) = serve.await {

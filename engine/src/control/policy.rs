@@ -1,7 +1,6 @@
 //! The policy's part of the Control API.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
@@ -15,6 +14,7 @@ use super::operator::Operator;
 use super::shape;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
 use crate::audit::{AskedBy, Audit, Event};
+use crate::policy_thread::LiveFacts;
 use crate::reload::{Guards, Order, Origin, Run};
 use crate::view::{Live, now};
 
@@ -29,8 +29,8 @@ pub(crate) struct Desk {
     pub(crate) door: Door,
     /// What is live.
     pub(crate) live: Arc<Live>,
-    /// The store's number of it.
-    pub(crate) revision: Arc<AtomicU64>,
+    /// What else is to be known of it.
+    pub(crate) facts: LiveFacts,
     /// The trail.
     pub(crate) audit: Audit,
     /// Whether the engine ends.
@@ -39,7 +39,7 @@ pub(crate) struct Desk {
 
 /// `GET policy`
 pub(super) async fn live(State(desk): State<Arc<Desk>>, _: Operator) -> Response {
-    let live = shape::live_policy(&desk.live.load(), desk.revision.load(Ordering::Acquire));
+    let live = shape::live_policy(&desk.live.load(), desk.facts.revision());
     json(StatusCode::OK, &live)
 }
 
