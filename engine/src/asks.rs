@@ -13,7 +13,7 @@ use eg_proto::control::{GitDone, Problem, ProblemKind, Receipt, RollbackReceipt}
 use tokio::sync::oneshot;
 
 use crate::policy_thread::Public;
-use crate::reload::{Order, Origin};
+use crate::reload::{Guards, Order, Origin, Run};
 
 /// Asks that may wait. Each may take seconds, so whoever comes behind more of them is better told so.
 pub(crate) const WAITING_MAX: usize = 16;
@@ -26,6 +26,32 @@ const ANSWERS_KEPT: usize = 64;
 pub(crate) enum Work {
     /// To load the policy's files.
     Reload(Order),
+    /// To put the operator's files back as they were, and load them.
+    Rollback(Rollback),
+    /// To begin the history of the operator's files.
+    GitInit(Origin),
+    /// To give the last commit a name.
+    Tag {
+        /// Who asks.
+        by: Origin,
+        /// The name.
+        name: String,
+    },
+}
+
+/// A rollback that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rollback {
+    /// The generation, 1 the newest.
+    pub(crate) generation: u32,
+    /// Who asks.
+    pub(crate) by: Origin,
+    /// Why, where somebody said so.
+    pub(crate) reason: Option<String>,
+    /// Whether the guards are heeded where the files are loaded.
+    pub(crate) guards: Guards,
+    /// How far it goes.
+    pub(crate) run: Run,
 }
 
 impl Work {
@@ -33,6 +59,8 @@ impl Work {
     pub(crate) const fn by(&self) -> &Origin {
         match self {
             Self::Reload(order) => &order.by,
+            Self::Rollback(rollback) => &rollback.by,
+            Self::GitInit(by) | Self::Tag { by, .. } => by,
         }
     }
 }

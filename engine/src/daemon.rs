@@ -349,7 +349,8 @@ impl Doors {
         let Some(door) = policy.door() else { return Self { control: None, watch: None } };
         let control = config.control.socket.as_deref().and_then(|path| {
             let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
-            match Control::start(path, ControlParts { door, live, facts: facts.clone(), audit }) {
+            let (facts, config) = (facts.clone(), config.policy.clone());
+            match Control::start(path, ControlParts { door, live, facts, audit, config }) {
                 Ok(control) => {
                     tracing::info!(path = %path.display(), "the control socket is there");
                     Some(control)

@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod policy_thread;
 mod asks;
 mod policy_desk;
+mod policy_history;
 mod policy_log;
 mod watch;
 

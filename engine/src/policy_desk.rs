@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use eg_proto::control::{self, Problem};
 use eg_settings::log::chain;
 
 use crate::asks::{Answer, Done, Job, Work};
@@ -34,12 +35,26 @@ impl Desk<'_> {
     /// Does what an operator asks for, and answers.
     pub(crate) fn serve(&mut self, job: Job) {
         let answer: Answer = match &job.work {
-            Work::Reload(order) => match self.reload(order, job.asked) {
-                Ok(receipt) => Ok(Done::Reload(shape::receipt(job.number, &receipt))),
-                Err(fault) => Err(shape::problem(job.number, &fault)),
-            },
+            Work::Reload(order) => self.answer(order, job.asked, job.number).map(Done::Reload),
+            Work::Rollback(rollback) => {
+                self.rollback(rollback, (job.asked, job.number)).map(Done::Rollback)
+            }
+            Work::GitInit(by) => self.git_init(by).map(Done::Git),
+            Work::Tag { by, name } => self.tag(by, name).map(Done::Git),
         };
         job.answer(answer);
+    }
+
+    /// A reload as an answer.
+    pub(crate) fn answer(
+        &mut self,
+        order: &Order,
+        asked: Instant,
+        number: u64,
+    ) -> Result<control::Receipt, Problem> {
+        let done = self.reload(order, asked);
+        done.map(|receipt| shape::receipt(number, &receipt))
+            .map_err(|fault| shape::problem(number, &fault))
     }
 
     /// What a signal asks for.
@@ -78,13 +93,14 @@ impl Desk<'_> {
         let force = order.guards == Guards::Overridden;
         let asked_by = AskedBy { by: &by, comment: order.reason.as_deref(), force };
         match (prepared, order.run) {
-            (Ok(prepared), Run::Real) => {
+            (Ok(mut prepared), Run::Real) => {
                 drop(live.swap(prepared.ruleset));
                 self.reloader.clean_up();
                 let Receipt { revision, rules, .. } = prepared.receipt;
                 let published = live.load();
                 let ruleset = published.digest();
                 audit.event(&Event::Reload { ruleset, revision, rules, asked_by }, now());
+                self.commit(order, &mut prepared.receipt);
                 report(&prepared.receipt, "policy reloaded");
                 Ok(prepared.receipt)
             }

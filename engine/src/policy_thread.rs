@@ -25,7 +25,9 @@ use eg_settings::log::chain;
 use crate::asks::{Ask, Door, door};
 use crate::audit::Audit;
 use crate::config::{Config, Loaded};
+use crate::git::{self, GitState};
 use crate::policy_desk::{Desk, Outcome};
+use crate::policy_history::no_repository;
 use crate::policy_log::report;
 use crate::process::Supervisor;
 use crate::reload::{Ending, ReloadFault, Reloader, Start};
@@ -244,6 +246,11 @@ impl Drop for PolicyThread {
 /// Does what is asked for until nobody asks any more, or the engine ends; then tells those who wait.
 fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Ending, &Wanted)) {
     let Ok(Ask::Serve(public)) = inbox.recv() else { return };
+    match git::open(reloader.config()) {
+        Ok(GitState::Missing) => no_repository(),
+        Ok(GitState::Off | GitState::On(_)) => {}
+        Err(fault) => tracing::error!(cause = chain(&fault), "changes have no history"),
+    }
     let mut desk = Desk { reloader: &mut reloader, public: &public, ending };
     while let Ok(ask) = inbox.recv() {
         if ending.has_begun() {

@@ -326,6 +326,7 @@ const fn reason(fault: &DaemonFault) -> Reason {
             ReloadFault::Policy { .. } => Reason::PolicyFaults,
             ReloadFault::TooFewRules { .. }
             | ReloadFault::Memory { .. }
+            | ReloadFault::Snapshot(_)
             | ReloadFault::NoList { .. }
             | ReloadFault::LostSet { .. }
             | ReloadFault::Set { .. }

@@ -56,7 +56,7 @@ impl Home {
         let text = format!(
             "[connectors.squid]\nport = {}\nkey_file = \"key\"\n\
              [database]\ndatabase_file = \"state/engine.db\"\n\
-             [policy]\npath = \"rules.d\"\nshared_path = \"\"\n\
+             [policy]\npath = \"rules.d\"\nshared_path = \"\"\nbackup_path = \"backups\"\n\
              [captive_portal]\nsecret_file = \"secret\"\n\
              [control]\nip = \"127.0.0.1\"\nkey = \"ssl/key.pem\"\ncert = \"ssl/cert.pem\"\n\
              socket = \"control.sock\"\n\
@@ -223,7 +223,7 @@ fn help_and_version_leave_with_two() {
 fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     let home = Home::new();
     home.configure("[global]\nthread = 2\n");
-    let parts = ["engine.conf:22:1: unknown key `thread` in `[global]`", "`threads`"];
+    let parts = ["engine.conf:23:1: unknown key `thread` in `[global]`", "`threads`"];
     home.refused(&[], &parts);
     home.refused(&["--check"], &parts);
 }
@@ -246,7 +246,7 @@ fn a_configuration_that_is_not_there_is_named() {
 fn a_secret_of_the_wrong_length_is_refused() {
     let home = Home::new();
     home.write("secret", "MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o640);
-    home.refused(&[], &["engine.conf:10:1", "secret", "32"]);
+    home.refused(&[], &["engine.conf:11:1", "secret", "32"]);
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn what_has_no_effect_yet_is_named_and_what_weakens_too() {
                  [audit]\nverdicts = \"none\"\non_failure = \"continue\"\nredact_query = false\n\
                  sync_ms = 0\n[cluster]\nurl = \"redis://x\"\n";
     let config = read(&least(extra)).unwrap().config;
-    assert_eq!(config.not_yet, ["[cluster] url", "[policy] watch"]);
+    assert_eq!(config.not_yet, ["[cluster] url"]);
     assert_eq!(
         weakenings(&config),
         [Weakening::AuditMayFail, Weakening::NothingRecorded, Weakening::QueriesRecorded]

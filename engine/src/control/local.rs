@@ -22,6 +22,7 @@ use super::routes::{nobodys, routes};
 use crate::asks::Door;
 use crate::audit::{Audit, Event};
 use crate::bind::{BindCause, bind_private};
+use crate::config::PolicyConfig;
 use crate::policy_thread::LiveFacts;
 use crate::transport::Peer;
 use crate::view::{Live, now};
@@ -72,6 +73,8 @@ pub(crate) struct ControlParts {
     pub(crate) facts: LiveFacts,
     /// The trail.
     pub(crate) audit: Audit,
+    /// `[policy]`
+    pub(crate) config: PolicyConfig,
 }
 
 /// The open door.
@@ -102,9 +105,10 @@ impl Control {
             .map_err(ControlFault::Threads)?;
         let (stop, stopping) = watch::channel(false);
         let (end, ended) = oneshot::channel();
-        let ControlParts { door, live, facts, audit } = parts;
-        let desk = Desk { door, live, facts, audit: audit.clone(), stopping: stopping.clone() };
-        let serve = serve(listener, routes(Arc::new(desk)), audit, stopping);
+        let ControlParts { door, live, facts, audit, config } = parts;
+        let (trail, config) = (audit.clone(), Arc::new(config));
+        let desk = Desk { door, live, facts, audit, config, stopping: stopping.clone() };
+        let serve = serve(listener, routes(Arc::new(desk)), trail, stopping);
         drop(runtime.spawn(async move {
             if let Err(fault) = serve.await {
                 tracing::error!(%fault, "the control socket cannot be served");

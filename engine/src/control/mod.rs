@@ -8,6 +8,8 @@
 //! INVARIANT: nothing of this runs on a thread that serves connectors.
 
 mod answer;
+pub(crate) mod faults;
+mod history;
 mod local;
 mod operator;
 mod policy;

@@ -14,6 +14,7 @@ use super::operator::Operator;
 use super::shape;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
 use crate::audit::{AskedBy, Audit, Event};
+use crate::config::PolicyConfig;
 use crate::policy_thread::LiveFacts;
 use crate::reload::{Guards, Order, Origin, Run};
 use crate::view::{Live, now};
@@ -33,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) facts: LiveFacts,
     /// The trail.
     pub(crate) audit: Audit,
+    /// `[policy]`, for what is read beside the policy thread.
+    pub(crate) config: Arc<PolicyConfig>,
     /// Whether the engine ends.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -83,7 +86,7 @@ pub(super) async fn receipt(
 
 impl Desk {
     /// Asks the policy thread, and waits for its answer or for `wait`.
-    async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
+    pub(super) async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
         let by = work.by().to_string();
         let ticket_of = self.door.ask(work).map_err(|refused| self.not_taken(&by, refused))?;
         let number = ticket_of.number;

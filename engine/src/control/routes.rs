@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind};
 
 use super::answer::Refused;
+use super::history;
 use super::policy::{self, Desk};
 
 /// The routes, for any door.
@@ -16,7 +17,14 @@ pub(super) fn routes(desk: Arc<Desk>) -> Router {
     let policy = Router::new()
         .route("/policy", get(policy::live))
         .route("/policy/reload", post(policy::reload))
-        .route("/policy/reload/{number}", get(policy::receipt));
+        .route("/policy/reload/{number}", get(policy::receipt))
+        .route("/policy/backups", get(history::backups))
+        .route("/policy/rollback", post(history::rollback))
+        .route("/policy/git-init", post(history::git_init))
+        .route("/policy/tag", post(history::tag))
+        .route("/policy/log", get(history::log))
+        .route("/policy/blame/{rule}", get(history::blame))
+        .route("/policy/diff/{from}", get(history::diff));
     Router::new()
         .nest(BASE, policy)
         .fallback(unknown)

@@ -8,6 +8,7 @@ use eg_proto::control::{
 };
 use eg_settings::log::chain;
 
+use super::faults::of_backup;
 use crate::reload::{self, Guards, RegexCounts, ReloadFault, Run};
 use crate::view::Published;
 
@@ -44,7 +45,7 @@ pub(crate) fn receipt(number: u64, receipt: &reload::Receipt) -> Receipt {
             limit: receipt.memory.limit,
         },
         snapshot: receipt.snapshot.clone(),
-        commit: None,
+        commit: receipt.commit.clone(),
         warnings: faults(&receipt.warnings),
         notes: receipt.notes.clone(),
         steps: receipt.steps.clone(),
@@ -69,6 +70,7 @@ pub(crate) fn problem(number: u64, fault: &ReloadFault) -> Problem {
         | ReloadFault::Random(_)
         | ReloadFault::Store(_)
         | ReloadFault::Build(_) => ProblemKind::Failed,
+        ReloadFault::Snapshot(fault) => of_backup(fault).kind,
     };
     let mut problem = Problem::new(kind, chain(fault));
     problem.reload = Some(number);

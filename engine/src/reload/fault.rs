@@ -9,6 +9,7 @@ use eg_policy::matcher::IndexFault;
 use eg_policy::regex::ShardFault;
 
 use super::Memory;
+use crate::backup::BackupFault;
 use crate::sources::SourcesFault;
 use crate::store::StoreFault;
 
@@ -49,6 +50,9 @@ pub enum ReloadFault {
         /// The figures.
         memory: Memory,
     },
+    /// The operator's files cannot be kept as they are.
+    #[error("no snapshot of the policy's files can be made, and without one nothing goes live")]
+    Snapshot(#[source] BackupFault),
     /// A list was not read, which the check should have said.
     #[error("the list `{path}` was not read")]
     NoList {

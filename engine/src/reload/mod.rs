@@ -35,6 +35,7 @@ use eg_policy::moment::Moment;
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
 
+use crate::backup::Snapshots;
 use crate::config::{Config, PolicyConfig};
 use crate::sources::{self, SharedFolder, Sources};
 use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
@@ -107,6 +108,7 @@ pub struct Reloader {
     config: PolicyConfig,
     store: Store,
     bank: Bank,
+    snapshots: Snapshots,
     live: Option<StoredPolicy>,
     /// What the live ruleset is built of.
     held: Held,
@@ -152,6 +154,7 @@ impl Reloader {
             config: policy.clone(),
             store,
             bank,
+            snapshots: Snapshots::new(policy),
             live: None,
             held: Held::default(),
             known: Known::default(),
@@ -176,6 +179,11 @@ impl Reloader {
         if !self.config.path.is_dir() {
             return Err(sources::SourcesFault::NoPath { path: self.config.path.clone() }.into());
         }
+        let mut recovered = Vec::new();
+        // What cannot be put back now is tried again before files are read.
+        if let Err(fault) = self.recover(&mut recovered) {
+            recovered.push(eg_settings::log::chain(&fault));
+        }
         let Some(mut stored) = self.store.load_policy()? else {
             return self.fill(Guards::FirstFill);
         };
@@ -189,7 +197,8 @@ impl Reloader {
         });
         match built {
             Ok((mut banked, (ruleset, held))) => {
-                let mut notes = std::mem::take(&mut builder.notes);
+                let mut notes = recovered;
+                notes.append(&mut builder.notes);
                 notes.append(&mut banked.notes);
                 let regexes = banked.counts;
                 if action_before != self.config.default_action {
@@ -219,6 +228,18 @@ impl Reloader {
     fn fill(&mut self, guards: Guards) -> Result<Start, ReloadFault> {
         let order = Order { guards, ..Order::of(Origin::Start) };
         self.carry_out(&order, Instant::now()).map(Start::FromFiles)
+    }
+
+    /// `[policy]`
+    #[must_use]
+    pub const fn config(&self) -> &PolicyConfig {
+        &self.config
+    }
+
+    /// The snapshots of the operator's files.
+    #[must_use]
+    pub const fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// The policy that is live, where there is one.

@@ -8,8 +8,10 @@ use eg_policy::check::{CheckedPolicy, check_with};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::Diagnostic;
 use eg_policy::digest::Digest;
+use eg_policy::moment::Moment;
 use eg_policy::ruleset::Ruleset;
 use eg_proto::control::ListRow;
+use eg_settings::log::chain;
 
 use super::bank::{Banked, Keeping};
 use super::changes::changes;
@@ -19,9 +21,10 @@ use super::seen::Known;
 use super::sets::{Held, SetBuilder};
 use super::steps::Steps;
 use super::{
-    Guards, Order, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
+    Guards, Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
     receipt,
 };
+use crate::backup::{BackupFault, Kept, Made, Recovery};
 use crate::sources::{self, Sources};
 use crate::store::StoredPolicy;
 
@@ -38,7 +41,7 @@ struct Compiled {
 }
 
 /// A ruleset, and what it was made of.
-struct Made {
+struct Built {
     ruleset: Ruleset,
     held: Held,
     banked: Banked,
@@ -56,16 +59,22 @@ impl Reloader {
     pub fn carry_out(&mut self, order: &Order, asked: Instant) -> Result<Prepared, ReloadFault> {
         let mut steps = Steps::since(asked);
         let compiled_us = crate::view::now().unix_micros();
+        let mut notes = Vec::new();
+        self.recover(&mut notes)?;
         let sources = sources::read(&self.config)?;
         steps.end_of("read");
         let compiled = self.compile(&sources, order)?;
         steps.end_of("check");
         self.ending.check()?;
-        let Compiled { policy, parsed, files, rows, known, diagnostics, mut notes } = compiled;
+        let Compiled { policy, parsed, files, rows, known, diagnostics, notes: more } = compiled;
+        notes.extend(more);
         let mut made = self.make(&policy, parsed, order, &mut steps)?;
         self.ending.check()?;
         notes.append(&mut made.notes);
         let changes = changes(self.live.as_ref().map(|live| &live.policy), &policy);
+        let snapshot = self.keep_files(order, compiled_us, &mut notes)?;
+        steps.end_of("snapshot");
+        self.ending.check()?;
         let revision = match order.run {
             Run::Real => self.store.save_policy(&policy, compiled_us)?,
             Run::Dry => self.live.as_ref().map_or(0, |live| live.revision),
@@ -84,7 +93,8 @@ impl Reloader {
             changes,
             regexes: made.banked.counts,
             memory: made.memory,
-            snapshot: None,
+            snapshot,
+            commit: None,
             warnings: diagnostics,
             notes,
             steps: marks,
@@ -100,6 +110,49 @@ impl Reloader {
             }
         }
         Ok(Prepared { ruleset: made.ruleset, receipt })
+    }
+
+    /// Undoes a rollback that was cut off, before anything is read.
+    fn recover(&self, notes: &mut Vec<String>) -> Result<(), ReloadFault> {
+        match self.snapshots.recover() {
+            Ok(Recovery::NotNeeded) => Ok(()),
+            Ok(Recovery::Undone { left_alone }) => {
+                let alone = match left_alone.as_slice() {
+                    [] => String::new(),
+                    files => format!(", but for what somebody changed since: {}", files.join(", ")),
+                };
+                notes.push(format!("a rollback had been cut off, and its files are as before{alone}"));
+                Ok(())
+            }
+            // It says better than a snapshot what is wrong with the folder.
+            Err(BackupFault::NoPath { .. }) => Ok(()),
+            Err(fault) => Err(ReloadFault::Snapshot(fault)),
+        }
+    }
+
+    /// Keeps the operator's files as they were read; gives the name of a snapshot that is new.
+    fn keep_files(
+        &self,
+        order: &Order,
+        now_us: i64,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<String>, ReloadFault> {
+        match order.run {
+            Run::Dry => return Ok(None),
+            Run::Real => {}
+        }
+        match (self.snapshots.keep(Moment::from_unix_micros(now_us), &order.note()), &order.by) {
+            (Ok(Kept { made: Made::New, snapshot, .. }), _) => Ok(Some(snapshot)),
+            (Ok(Kept { made: Made::Already, .. }), _) => Ok(None),
+            // There is nothing yet that one could go back to, and no policy that could go on.
+            (Err(fault), Origin::Start) => {
+                notes.push(format!("no snapshot of the policy's files was made: {}", chain(&fault)));
+                Ok(None)
+            }
+            (Err(fault), Origin::Signal | Origin::Watch | Origin::Operator(_)) => {
+                Err(ReloadFault::Snapshot(fault))
+            }
+        }
     }
 
     /// Checks the policy files and reads the lists that they name.
@@ -156,7 +209,7 @@ impl Reloader {
         parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
         order: &Order,
         steps: &mut Steps,
-    ) -> Result<Made, ReloadFault> {
+    ) -> Result<Built, ReloadFault> {
         let sets = self.store.sets();
         let making = match self.held.index_of(&policy.domain_sets()) {
             Some(_) => Making::Rules,
@@ -185,6 +238,6 @@ impl Reloader {
         steps.end_of("build");
         notes.append(&mut builder.notes);
         notes.append(&mut banked.notes);
-        Ok(Made { ruleset, held, banked, memory, notes })
+        Ok(Built { ruleset, held, banked, memory, notes })
     }
 }

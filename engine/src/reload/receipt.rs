@@ -38,6 +38,8 @@ pub struct Receipt {
     pub memory: Memory,
     /// The snapshot of the operator's files that was made for it.
     pub snapshot: Option<String>,
+    /// The commit that was made of them once they were live.
+    pub commit: Option<String>,
     /// Faults of shared files, and other things that stop nothing.
     pub warnings: Vec<Diagnostic>,
     /// What else an operator should know, a sentence each.

@@ -60,7 +60,7 @@ impl Reloader {
 fn reloader(folder: &Path) -> Reloader {
     let text = "[connectors.a]\nkey = \"0123456789abcdef\"\n\
          [captive_portal]\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
-         [policy]\npath = \"own\"\nshared_path = \"shared\"\n\
+         [policy]\npath = \"own\"\nshared_path = \"shared\"\nbackup_path = \"backups\"\n\
          [database]\ndatabase_file = \"state/engine.db\"\n";
     let file: PathBuf = folder.join("engine.conf");
     let config = load_text(file, text, &Overrides::default()).unwrap().config;

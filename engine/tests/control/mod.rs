@@ -5,6 +5,8 @@ mod ask;
 
 mod bounds;
 
+mod history;
+
 mod loads;
 
 mod watch;

@@ -238,6 +238,9 @@ pub struct RollbackRequest {
     /// Say what would happen, and change nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Load the files that come back past the shrink guards.
+    #[serde(default)]
+    pub force: bool,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -323,12 +326,12 @@ pub struct GitDone {
     pub commit: Option<String>,
 }
 
-/// `GET policy/diff/GENERATION`
+/// `GET policy/diff/GENERATION`, or a tag or a commit in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
-    /// The generation that the files are compared with.
-    pub generation: u32,
-    /// A unified difference.
+    /// What the files are compared with.
+    pub from: String,
+    /// A unified difference; with a generation, the files that differ, a line each.
     pub text: String,
 }
 
