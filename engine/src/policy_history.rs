@@ -102,7 +102,8 @@ impl Desk<'_> {
             Ok(GitState::Off) => return,
             Ok(GitState::Missing) => {
                 no_repository();
-                let note = "`git_mode` is `force-on`, and there is no history: nothing was committed";
+                let note =
+                    "`git_mode` is `force-on`, and there is no history: nothing was committed";
                 receipt.notes.push(note.to_owned());
                 return;
             }
@@ -121,7 +122,8 @@ impl Desk<'_> {
     /// Begins the history of the operator's files with what they hold.
     pub(crate) fn git_init(&self, by: &Origin) -> Result<GitDone, Problem> {
         let path = &self.reloader.config().path;
-        let done = History::init(path).and_then(|history| commit(&history, by, "the history begins"));
+        let done =
+            History::init(path).and_then(|history| commit(&history, by, "the history begins"));
         let commit = done.map(|id| id.map(|id| id.to_string()));
         let detail = format!("the history of `{}` has begun", path.display());
         self.told("git-init", by, commit.map(|commit| GitDone { detail, commit }))

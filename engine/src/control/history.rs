@@ -145,7 +145,8 @@ pub(super) async fn blame(
 
 /// Who last changed each line of a rule, as the file is now; the history has what the last reload read.
 fn blame_of(config: &PolicyConfig, rule: &str, file: String) -> Result<RuleBlame, Problem> {
-    let Some(below) = FilePath::new(&file).strip_prefix(&config.path).ok().and_then(FilePath::to_str)
+    let Some(below) =
+        FilePath::new(&file).strip_prefix(&config.path).ok().and_then(FilePath::to_str)
     else {
         let detail = format!(
             "`{file}` is machine-made; the history has what lies below `[policy] path` only"
@@ -185,8 +186,10 @@ fn blame_of(config: &PolicyConfig, rule: &str, file: String) -> Result<RuleBlame
 fn lines_of(file: &str, text: &str, rule: &str) -> Option<(u32, u32)> {
     let (ast, _) = parse(file, text);
     let line_at = |at: usize| text.get(..at).map_or(0, |front| front.matches('\n').count()) + 1;
-    let names: Vec<(&str, usize)> =
-        ast.blocks().map(|block| (block.name.text.as_str(), line_at(block.name.span.start))).collect();
+    let names: Vec<(&str, usize)> = ast
+        .blocks()
+        .map(|block| (block.name.text.as_str(), line_at(block.name.span.start)))
+        .collect();
     let at = names.iter().position(|(name, _)| *name == rule)?;
     let (_, first) = *names.get(at)?;
     let end = names.get(at + 1).map_or(usize::MAX, |(_, next)| *next);

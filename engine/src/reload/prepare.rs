@@ -21,8 +21,8 @@ use super::seen::Known;
 use super::sets::{Held, SetBuilder};
 use super::steps::Steps;
 use super::{
-    Guards, Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
-    receipt,
+    Guards, Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept,
+    own_files, receipt,
 };
 use crate::backup::{BackupFault, Kept, Made, Recovery};
 use crate::sources::{self, Sources};
@@ -113,7 +113,7 @@ impl Reloader {
     }
 
     /// Undoes a rollback that was cut off, before anything is read.
-    fn recover(&self, notes: &mut Vec<String>) -> Result<(), ReloadFault> {
+    pub(super) fn recover(&self, notes: &mut Vec<String>) -> Result<(), ReloadFault> {
         match self.snapshots.recover() {
             Ok(Recovery::NotNeeded) => Ok(()),
             Ok(Recovery::Undone { left_alone }) => {
@@ -121,7 +121,9 @@ impl Reloader {
                     [] => String::new(),
                     files => format!(", but for what somebody changed since: {}", files.join(", ")),
                 };
-                notes.push(format!("a rollback had been cut off, and its files are as before{alone}"));
+                notes.push(format!(
+                    "a rollback had been cut off, and its files are as before{alone}"
+                ));
                 Ok(())
             }
             // It says better than a snapshot what is wrong with the folder.
@@ -146,7 +148,8 @@ impl Reloader {
             (Ok(Kept { made: Made::Already, .. }), _) => Ok(None),
             // There is nothing yet that one could go back to, and no policy that could go on.
             (Err(fault), Origin::Start) => {
-                notes.push(format!("no snapshot of the policy's files was made: {}", chain(&fault)));
+                notes
+                    .push(format!("no snapshot of the policy's files was made: {}", chain(&fault)));
                 Ok(None)
             }
             (Err(fault), Origin::Signal | Origin::Watch | Origin::Operator(_)) => {

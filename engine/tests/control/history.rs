@@ -137,7 +137,8 @@ fn each_reload_is_a_commit_with_its_author_and_reason() {
     let home = Home::new();
     rule(&home, "a", "one.example");
     let engine = home.start();
-    for (path, expected) in [("policy/log", 409), ("policy/blame/a", 409), ("policy/diff/v1", 409)] {
+    for (path, expected) in [("policy/log", 409), ("policy/blame/a", 409), ("policy/diff/v1", 409)]
+    {
         assert_eq!(get(&home, path).status, expected, "{path}");
     }
     assert_eq!(post(&home, "policy/tag", "{\"name\":\"v1\"}").status, 409);
@@ -160,7 +161,10 @@ fn each_reload_is_a_commit_with_its_author_and_reason() {
     let log = get(&home, "policy/log").body;
     let commits = log["commits"].as_array().unwrap();
     assert_eq!(commits.len(), 2, "{log}");
-    assert_eq!((&commits[0]["id"], &commits[0]["reason"]), (&commit.clone().into(), &"warn first".into()));
+    assert_eq!(
+        (&commits[0]["id"], &commits[0]["reason"]),
+        (&commit.clone().into(), &"warn first".into())
+    );
     assert!(commits[0]["author"].as_str().unwrap().starts_with("local:"), "{log}");
     assert_eq!(commits[1]["tags"], json!(["v1"]));
 
@@ -178,7 +182,10 @@ fn each_reload_is_a_commit_with_its_author_and_reason() {
     for kind in ["git-init", "tag"] {
         let outcomes: Vec<Value> =
             trail(&home, kind).iter().map(|entry| entry["outcome"].clone()).collect();
-        assert!(outcomes.contains(&json!("done")) && outcomes.contains(&json!("refused")), "{kind}");
+        assert!(
+            outcomes.contains(&json!("done")) && outcomes.contains(&json!("refused")),
+            "{kind}"
+        );
     }
     engine.stop();
 }
