@@ -36,6 +36,7 @@ pub mod shadow;
 pub mod sources;
 
 pub mod reload;
+pub mod backup;
 
 // -- state at rest
 pub mod store;
