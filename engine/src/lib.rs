@@ -37,6 +37,7 @@ pub mod sources;
 
 pub mod reload;
 pub mod backup;
+pub mod git;
 
 // -- state at rest
 pub mod store;
