@@ -138,12 +138,12 @@ fn a_commit_holds_who_when_why_and_everything() {
     assert_eq!(commit(&history, "nothing changed"), None);
     fs::remove_file(site.path().join("lists/names.list")).unwrap();
     site.write("10-a.policy", "b\n");
-    let second = history.commit(&Author::new("Jörg").unwrap(), "", at(60)).unwrap().unwrap();
+    let second = history.commit(&Author::new("J\u{f6}rg").unwrap(), "", at(60)).unwrap().unwrap();
     assert_eq!(site.committed(), [".hidden", "10-a.policy", "link"].map(String::from));
     let log = history.log(10).unwrap();
     assert_eq!(log.len(), 2);
     assert_eq!((&log[0].id, &log[1].id), (&second, &first));
-    assert_eq!((log[0].author.as_str(), log[0].reason.as_str()), ("Jörg", "no reason given"));
+    assert_eq!((log[0].author.as_str(), log[0].reason.as_str()), ("J\u{f6}rg", "no reason given"));
     assert_eq!((log[1].author.as_str(), log[1].reason.as_str()), ("ada", "begin with two lines"));
     assert_eq!((log[0].when, log[1].when), (at(60), at(0)));
     assert_eq!(history.log(1).unwrap().len(), 1);
