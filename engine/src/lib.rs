@@ -40,6 +40,8 @@ pub mod shadow;
 pub mod sources;
 
 pub mod reload;
+pub mod backup;
+pub mod git;
 mod watch_files;
 
 // -- the control plane

@@ -1,12 +1,18 @@
-//! The three system calls that Rust cannot vouch for, each behind the check that makes it sound. The
-//! only module of the engine with `unsafe`.
+//! The three system calls that Rust cannot vouch for, and a setting of libgit2, each behind the check
+//! that makes it sound. The only module of the engine with `unsafe`.
 
-#![expect(unsafe_code, reason = "fork, a descriptor by its number, and an end without destructors")]
+#![expect(
+    unsafe_code,
+    reason = "fork, a descriptor by its number, an end without destructors, libgit2's paths"
+)]
 
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use git2::ConfigLevel;
+use git2::opts::set_search_path;
 use nix::unistd::{ForkResult, fork as nix_fork};
 
 /// Standard input, output and error are never handed over.
@@ -56,4 +62,24 @@ pub(super) fn adopt_all(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
 pub fn leave(status: u8) -> ! {
     // SAFETY: ends the process; no memory is used afterwards.
     unsafe { nix::libc::_exit(i32::from(status)) }
+}
+
+/// Tells libgit2, once, to look for configuration, attributes and ignored names in the repository
+/// alone: neither the machine's nor a user's. To be called before anything else of libgit2 is.
+///
+/// # Errors
+///
+/// What libgit2 says, the same at each call.
+pub fn without_git_configuration() -> Result<(), String> {
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    let levels =
+        [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global];
+    let set = || {
+        levels.into_iter().try_for_each(|level| {
+            // SAFETY: the paths are globals of libgit2. Only `git` uses it, and each of its ways there
+            // calls this first; whoever comes meanwhile waits here until they are set.
+            unsafe { set_search_path(level, "") }.map_err(|fault| fault.to_string())
+        })
+    };
+    DONE.get_or_init(set).clone()
 }

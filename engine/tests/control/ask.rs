@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -57,8 +57,25 @@ pub(super) fn load(home: &Home, body: &str) -> Answer {
 /// The entries of the trail of this kind.
 pub(super) fn trail(home: &Home, kind: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(home.path("audit/audit.jsonl")).unwrap();
-    text.lines()
+    // The last line may be on its way.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole
+        .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter(|line| line["kind"] == kind)
         .collect()
+}
+
+/// The entries of this kind once there are `count`: an answer does not wait for its entry.
+pub(super) fn trail_of(home: &Home, kind: &str, count: usize) -> Vec<Value> {
+    let began = Instant::now();
+    loop {
+        let entries = trail(home, kind);
+        if entries.len() >= count {
+            assert_eq!(entries.len(), count, "{entries:?}");
+            return entries;
+        }
+        assert!(began.elapsed() < PATIENCE, "fewer than {count}: {entries:?}");
+        std::thread::yield_now();
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::ask::{Answer, get, load, trail};
+use super::ask::{Answer, get, load, trail_of};
 use crate::{Home, PATIENCE, snapshot};
 
 /// A home with rules of these names on one list each.
@@ -49,8 +49,7 @@ fn loads_that_come_at_once_each_get_their_own_receipt() {
     let added: Vec<u64> =
         answers.iter().map(|one| one.body["changes"]["added"]["count"].as_u64().unwrap()).collect();
     assert_eq!(added.iter().sum::<u64>(), 1, "only the first found something new: {added:?}");
-    let entries = trail(&home, "reload");
-    assert_eq!(entries.len(), 6);
+    let entries = trail_of(&home, "reload", 6);
     let comments: BTreeSet<&str> =
         entries.iter().map(|entry| entry["comment"].as_str().unwrap()).collect();
     assert_eq!(comments.len(), 6);
@@ -109,7 +108,7 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(get(&home, "policy").body, before);
     assert_eq!(snapshot(&home.path("state/sets")), state);
     assert_eq!(snapshot(&home.path("rules.d")), rules);
-    let entries = trail(&home, "reload");
+    let entries = trail_of(&home, "reload", 1);
     let [entry] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((&entry["outcome"], &entry["comment"]), (&"dry-run".into(), &"look".into()));
     // What it said comes true.
@@ -137,8 +136,7 @@ fn a_refused_policy_answers_with_every_fault() {
         assert!(!first["help"].as_str().unwrap().is_empty());
         assert_eq!(get(&home, "policy").body, before);
     }
-    let entries = trail(&home, "reload");
-    assert_eq!(entries.len(), 3);
+    let entries = trail_of(&home, "reload", 3);
     assert!(entries.iter().all(|entry| entry["outcome"] == "refused"));
     assert_eq!(entries[2]["force"], true);
     engine.stop();
@@ -157,7 +155,7 @@ fn force_goes_past_the_guards() {
     assert_eq!((forced.status, &forced.body["force"]), (200, &true.into()), "{forced:?}");
     assert_eq!((&forced.body["rules"], &forced.body["entries"]), (&2.into(), &110.into()));
     assert!(forced.body["notes"].to_string().contains("it was taken by force"), "{forced:?}");
-    let entries = trail(&home, "reload");
+    let entries = trail_of(&home, "reload", 2);
     assert_eq!(entries.iter().filter(|entry| entry["force"] == true).count(), 1);
     let text = engine.stop();
     assert!(text.contains("force=true"), "{text}");
