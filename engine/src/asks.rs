@@ -203,9 +203,12 @@ pub(crate) enum Found {
     Unknown,
 }
 
+/// An ask and its answer, once there is one.
+type Place = (u64, Option<Answer>);
+
 /// The newest answers, by number.
 #[derive(Debug, Clone, Default)]
-struct Answers(Arc<Mutex<VecDeque<(u64, Option<Answer>)>>>);
+struct Answers(Arc<Mutex<VecDeque<Place>>>);
 
 impl Answers {
     fn wait(&self, number: u64) {

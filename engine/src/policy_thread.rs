@@ -333,7 +333,7 @@ fn first_ruleset(reloader: &mut Reloader) -> Result<Ruleset, ReloadFault> {
                 digest = %ruleset.digest(),
                 "policy loaded from the store"
             );
-            Ok(ruleset)
+            Ok(*ruleset)
         }
         Start::FromFiles(prepared) => {
             report(&prepared.receipt, "policy compiled from the files");

@@ -284,6 +284,29 @@ struct EventLine<'a> {
 }
 
 impl<'a> EventLine<'a> {
+    /// A line of that moment with nothing in it.
+    fn at(now: Moment) -> Self {
+        Self {
+            kind: "",
+            time: Text(timestamp(now)),
+            version: None,
+            ruleset: None,
+            revision: None,
+            rules: None,
+            by: None,
+            comment: None,
+            force: None,
+            setting: None,
+            peer: None,
+            connector: None,
+            field: None,
+            pattern: None,
+            outcome: None,
+            reason: None,
+            others: None,
+        }
+    }
+
     /// Who asked, and how.
     fn asked(&mut self, asked: AskedBy<'a>) {
         self.by = Some(asked.by);
@@ -294,25 +317,7 @@ impl<'a> EventLine<'a> {
 
 /// Appends the entry of an event to `out`.
 pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> io::Result<()> {
-    let mut line = EventLine {
-        kind: "",
-        time: Text(timestamp(now)),
-        version: None,
-        ruleset: None,
-        revision: None,
-        rules: None,
-        by: None,
-        comment: None,
-        force: None,
-        setting: None,
-        peer: None,
-        connector: None,
-        field: None,
-        pattern: None,
-        outcome: None,
-        reason: None,
-        others: None,
-    };
+    let mut line = EventLine::at(now);
     match *event {
         Event::Start { version, ruleset, rules } => {
             line.kind = "start";

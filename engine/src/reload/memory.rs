@@ -62,7 +62,7 @@ pub(super) enum Making {
 /// Looks whether the ruleset of `policy` fits beside what is there; `megabytes` is the setting.
 pub(super) fn look(
     policy: &CompiledPolicy,
-    (sets, parsed): (&SetFiles, &dyn Fn(&CompiledList) -> Option<u64>),
+    (sets, parsed): (&SetFiles, impl Fn(&CompiledList) -> Option<u64>),
     making: Making,
     megabytes: Option<u64>,
 ) -> Memory {

@@ -134,14 +134,14 @@ pub enum Start {
     /// The store had a policy.
     FromStore {
         /// The ruleset.
-        ruleset: Ruleset,
+        ruleset: Box<Ruleset>,
         /// Where the regexes went.
         regexes: RegexCounts,
         /// What an operator should know, a sentence each.
         notes: Vec<String>,
     },
     /// The store was empty, or could not be used, and was filled from the files.
-    FromFiles(Prepared),
+    FromFiles(Box<Prepared>),
 }
 
 impl Reloader {
@@ -210,7 +210,7 @@ impl Reloader {
                 self.live = Some(stored);
                 self.bank.take(banked);
                 self.held = held;
-                Ok(Start::FromStore { ruleset, regexes, notes })
+                Ok(Start::FromStore { ruleset: Box::new(ruleset), regexes, notes })
             }
             Err(fault) => {
                 tracing::warn!(
@@ -227,7 +227,8 @@ impl Reloader {
     /// The policy of the files, at a start.
     fn fill(&mut self, guards: Guards) -> Result<Start, ReloadFault> {
         let order = Order { guards, ..Order::of(Origin::Start) };
-        self.carry_out(&order, Instant::now()).map(Start::FromFiles)
+        let filled = self.carry_out(&order, Instant::now())?;
+        Ok(Start::FromFiles(Box::new(filled)))
     }
 
     /// `[policy]`

@@ -219,7 +219,7 @@ impl Reloader {
             None => Making::Index,
         };
         let there = |list: &CompiledList| parsed.get(&list.set).map(|(_, file)| file.len() as u64);
-        let memory = memory::look(policy, (sets, &there), making, self.config.memory_max_mb);
+        let memory = memory::look(policy, (sets, there), making, self.config.memory_max_mb);
         let mut notes = Vec::new();
         if !memory.fits() {
             let fault = ReloadFault::Memory { memory };

@@ -29,10 +29,11 @@ pub(super) fn raw(home: &Home, bytes: &[u8]) -> String {
 
 /// Reads status and JSON of an answer.
 pub(super) fn parsed(text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
+    assert!(text.starts_with("HTTP/1.1 "), "no answer: {text}");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let kind = head.lines().find_map(|line| line.strip_prefix("content-type: "));
-    let body = serde_json::from_str(body).unwrap_or_else(|fault| panic!("{fault}: {text}"));
+    let body = serde_json::from_str(body).unwrap();
     Answer { status, kind: kind.unwrap_or_default().to_owned(), body }
 }
 

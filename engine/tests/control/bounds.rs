@@ -36,7 +36,7 @@ fn another_user_is_not_let_in() {
         return;
     }
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root can become another user");
+        // Only root can become another user.
         return;
     }
     let home = Home::new();

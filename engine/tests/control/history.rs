@@ -20,7 +20,7 @@ fn generations(home: &Home) -> Vec<(u64, String)> {
     let row = |row: &Value| {
         (row["generation"].as_u64().unwrap(), row["note"].as_str().unwrap().to_owned())
     };
-    found.body["backups"].as_array().unwrap().iter().map(row).collect()
+    found.body.get("backups").and_then(Value::as_array).unwrap().iter().map(row).collect()
 }
 
 fn rollback(home: &Home, body: &str) -> Answer {
@@ -165,10 +165,7 @@ fn each_reload_is_a_commit_with_its_author_and_reason() {
     let log = get(&home, "policy/log").body;
     let commits = log["commits"].as_array().unwrap();
     assert_eq!(commits.len(), 2, "{log}");
-    assert_eq!(
-        (&commits[0]["id"], &commits[0]["reason"]),
-        (&commit.clone().into(), &"warn first".into())
-    );
+    assert_eq!((&commits[0]["id"], &commits[0]["reason"]), (&commit.into(), &"warn first".into()));
     assert!(commits[0]["author"].as_str().unwrap().starts_with("local:"), "{log}");
     assert_eq!(commits[1]["tags"], json!(["v1"]));
 

@@ -283,7 +283,6 @@ fn the_estimate_is_near_what_a_million_names_take() {
     let number = |name: &str| receipt["memory"][name].as_u64().unwrap();
     let (resident, estimate) = (number("resident"), number("estimate"));
     let grown = highest.saturating_sub(resident);
-    println!("resident {resident}, estimate {estimate}, highest {highest}, grown by {grown}");
     // It must not be less than what is really taken, and not so much more that it refuses what fits.
     assert!(grown <= estimate, "grown by {grown}, estimate {estimate}");
     assert!(estimate <= 2 * grown, "grown by {grown}, estimate {estimate}");
