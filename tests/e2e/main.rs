@@ -16,6 +16,8 @@ mod failover;
 #[cfg(test)]
 mod inside;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod odd_urls;
 #[cfg(test)]
 mod permit;
