@@ -55,17 +55,21 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
         }
     }
     for rule in &policy.rules {
-        for field in Field::ALL {
-            let own = field.of(&rule.conditions).iter();
-            let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
-            summary.fallback.extend(own.map(|pattern| FallbackRegex {
-                file: rule.file.clone(),
-                line: rule.line,
-                rule: rule.name.clone(),
-                attribute: field.attribute(),
-                pattern: pattern.as_str().to_owned(),
-            }));
-        }
+        let own = Field::ALL.into_iter().flat_map(|field| {
+            let patterns = field.of(&rule.conditions).iter();
+            patterns.map(move |pattern| (field, field.attribute(), pattern))
+        });
+        let listed = rule.conditions.list_expressions.iter();
+        let listed = listed.map(|own| (Field::Uri, "match-domain-list", &own.pattern));
+        let all = own.chain(listed);
+        let slow = all.filter(|(field, _, pattern)| slower.contains(&(*field, *pattern)));
+        summary.fallback.extend(slow.map(|(_, attribute, pattern)| FallbackRegex {
+            file: rule.file.clone(),
+            line: rule.line,
+            rule: rule.name.clone(),
+            attribute,
+            pattern: pattern.as_str().to_owned(),
+        }));
     }
     Ok(summary)
 }

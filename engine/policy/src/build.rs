@@ -15,7 +15,7 @@ use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, NameTable, NetworkTable,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Listed, Matcher, NameTable, NetworkTable,
     Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
 };
 use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
@@ -137,6 +137,8 @@ struct Builder<'p> {
     policy: &'p CompiledPolicy,
     /// By list: the number of its set in the index, where it has names.
     set_of_list: Vec<Option<u32>>,
+    /// By list: the number of its set of URLs in the index, where it has such.
+    urls_of_list: Vec<Option<u32>>,
     /// By list: its ranges, where it has addresses.
     addresses: Vec<Option<&'p AddressList>>,
 }
@@ -150,14 +152,23 @@ impl<'p> Builder<'p> {
         let numbers: HashMap<Digest, u32> = index.sets().iter().copied().zip(0..).collect();
         let ranges: HashMap<Digest, &AddressList> =
             addresses.iter().map(|(set, list)| (*set, list)).collect();
-        let mut builder = Self { policy, set_of_list: Vec::new(), addresses: Vec::new() };
+        let url_numbers: HashMap<Digest, u32> = index.url_sets().iter().copied().zip(0..).collect();
+        let (set_of_list, urls_of_list, addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut builder = Self { policy, set_of_list, urls_of_list, addresses };
         for list in &policy.lists {
             let missing = || BuildFault::NoSuchSet { path: list.path.clone(), set: list.set };
-            let (set, addresses) = match list.kind {
-                ListKind::Domains => (Some(*numbers.get(&list.set).ok_or_else(missing)?), None),
-                ListKind::Addresses => (None, Some(*ranges.get(&list.set).ok_or_else(missing)?)),
-            };
+            let (mut set, mut urls, mut addresses) = (None, None, None);
+            match list.kind {
+                ListKind::Domains => set = Some(*numbers.get(&list.set).ok_or_else(missing)?),
+                ListKind::Urls => urls = Some(*url_numbers.get(&list.set).ok_or_else(missing)?),
+                ListKind::Addresses => {
+                    addresses = Some(*ranges.get(&list.set).ok_or_else(missing)?);
+                }
+                // The rules have them.
+                ListKind::Expressions => {}
+            }
             builder.set_of_list.push(set);
+            builder.urls_of_list.push(urls);
             builder.addresses.push(addresses);
         }
         Ok(builder)
@@ -178,6 +189,7 @@ impl<'p> Builder<'p> {
             named: self.named(index.table().seed(), &prefixes),
             index,
             set_of_list: self.set_of_list.clone(),
+            urls_of_list: self.urls_of_list.clone(),
             sources: self.networks(|asked| &asked.sources, runs),
             destinations: self.networks(|asked| &asked.destinations, runs),
             prefixes,
@@ -246,11 +258,22 @@ impl<'p> Builder<'p> {
         let asked = &rule.conditions;
         let absent =
             |list: &ListIndex| BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
-        let mut sets = Vec::new();
+        let (mut sets, mut urls) = (Vec::new(), Vec::new());
         for list in &asked.domain_lists {
-            let set = self.set_of_list.get(list.0 as usize).copied().flatten();
-            sets.push(set.ok_or_else(|| absent(list))?);
+            let of = |numbers: &[Option<u32>]| numbers.get(list.0 as usize).copied().flatten();
+            match (of(&self.set_of_list), of(&self.urls_of_list)) {
+                (Some(set), _) => sets.push(set),
+                (None, Some(set)) => urls.push(set),
+                (None, None) => return Err(absent(list)),
+            }
         }
+        let expressions = asked.list_expressions.iter().filter_map(|expression| {
+            tables.regexes.of(Field::Uri).find(&expression.pattern)
+        });
+        let listed = Listed { urls: runs.add(urls), expressions: runs.add(expressions.collect()) };
+        let has_domains = !asked.domains.is_empty()
+            || !asked.domain_lists.is_empty()
+            || !asked.list_expressions.is_empty();
         let mut networks = |patterns: &[AddressPattern], table: &NetworkTable| {
             let (mut found, mut lists) = (Vec::new(), Vec::new());
             for pattern in patterns {
@@ -278,7 +301,8 @@ impl<'p> Builder<'p> {
             tls: rule.tls,
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
-            domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),
+            domains: has_domains.then(|| runs.add(sets)),
+            listed,
             sni: sni(&asked.sni),
             sources,
             destinations,

@@ -186,6 +186,10 @@ codes! {
         "The anomalies are `no-sni`, `sni-mismatch`, `host-mismatch`, `ip-literal`, `mixed-script` and `ech`."
     NeverHolds "EGP062" Warning "a condition that never holds"
         "The rule is kept, but this condition is never met. Remove it, or leave it for a version that can."
+    ListExceptions "EGP080" Warning "a list has exceptions, which permit nothing"
+        "What a list of another program permits, `@@||name^` or `rpz-passthru`, is passed over: only a rule permits. Where the exceptions are meant, put their names into a rule before this one that permits."
+    TwoListFormats "EGP081" Error "two formats for one list"
+        "A list has one format. Say the same in each rule that names it, or leave it to its content in all."
 }
 
 impl fmt::Display for Code {

@@ -232,8 +232,8 @@ impl MakeFault {
             Self::Shard(fault) => fault,
         };
         let has_it = |rule: &&CheckedRule| {
-            let asked = plan.field().of(&rule.conditions);
-            pattern_of(&source).is_some_and(|pattern| asked.contains(pattern))
+            let mut asked = plan.field().all_of(&rule.conditions);
+            pattern_of(&source).is_some_and(|pattern| asked.any(|own| own == pattern))
         };
         match policy.rules.iter().find(has_it) {
             Some(rule) => ReloadFault::Regex {

@@ -107,6 +107,9 @@ fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList
     for index in &mut rule.conditions.domain_lists {
         *index = position(*index, from, lists);
     }
+    for expression in &mut rule.conditions.list_expressions {
+        expression.list = position(expression.list, from, lists);
+    }
     let conditions = &mut rule.conditions;
     for pattern in conditions.sources.iter_mut().chain(&mut conditions.destinations) {
         match pattern {

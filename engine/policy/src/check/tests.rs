@@ -252,7 +252,7 @@ fn keys() {
         }
     }
     refused("match-domain: a.example\nexcept-source: 10.0.0.0/8", &["EGP021"]);
-    refused("match-domain-list: x.txt as hosts", &["EGP021"]);
+    refused("match-source: ./x.txt as hosts", &["EGP035"]);
     refused("match-domain-list: x.txt as hots", &["EGP035"]);
 }
 
@@ -351,7 +351,9 @@ fn list_paths_start_at_the_policy_file() {
     assert_eq!(path("../x/a.txt").as_deref(), Some("rules.d/../x/a.txt"));
     assert_eq!(path("/srv/a, b.txt").as_deref(), Some("/srv/a, b.txt"));
     assert_eq!(path("/srv/a.txt as plain").as_deref(), Some("/srv/a.txt"));
-    assert_eq!(path("/srv/"), None);
+    assert_eq!(path("/srv/a.txt as hosts").as_deref(), Some("/srv/a.txt"));
+    assert_eq!(path("/srv/ads/").as_deref(), Some("/srv/ads"));
+    assert_eq!(path("/ as plain"), None);
 }
 
 #[track_caller]

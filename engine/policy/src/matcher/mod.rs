@@ -3,6 +3,7 @@
 //! ```text
 //! table.rs    names to groups of sets        hashset.rs  the file of a table: every name of every list
 //! prefix.rs   literal prefixes of URIs       network.rs  addresses
+//! urls.rs     URLs of lists                  listed.rs   what they say of a request
 //! agent.rs    texts in a User-Agent          scan.rs     regular expressions
 //! runs.rs     sorted numbers, and their merge
 //! tables.rs   all of them, of one policy     plan.rs     a rule as numbers in them
@@ -14,6 +15,7 @@
 mod agent;
 mod anchor;
 mod hashset;
+mod listed;
 mod lookup;
 #[cfg(any(test, feature = "naive"))]
 pub mod naive;
@@ -35,14 +37,16 @@ mod table;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+mod urls;
 
-pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
+pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index, write_index_with};
 
 pub(crate) use agent::AgentTable;
+pub(crate) use listed::{Agree, UrlFit};
 pub(crate) use lookup::{Findings, Matcher, Names, Second, Whose, connect_host};
 pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
 pub(crate) use places::{Place, origin};
-pub(crate) use plan::{Networks, Plan, Sni};
+pub(crate) use plan::{Listed, Networks, Plan, Sni};
 pub(crate) use prefix::{Fit, PrefixTable};
 pub(crate) use runs::{Candidates, Run, Runs};
 pub(crate) use scan::{FieldTable, Fits, Heard, RegexTable, heard};
