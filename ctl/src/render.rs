@@ -4,9 +4,10 @@ use std::error::Error;
 use std::io::{self, Write};
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::lists::ListFormat;
 use serde_json::json;
 
-use crate::egpolicy::{Checked, FallbackRegex, RegexSummary};
+use crate::egpolicy::{Checked, FallbackRegex, ListSummary, RegexSummary};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +29,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
         Format::Text => {
             diagnostics(out, &checked.diagnostics)?;
             for list in &checked.lists {
-                write!(out, "list {}: {} entries", list.path, list.entries)?;
-                for (count, what) in [
-                    (list.refused, "refused"),
-                    (list.duplicates, "repeated"),
-                    (list.public_suffixes, "public suffixes left out"),
-                ] {
-                    if count > 0 {
-                        write!(out, ", {count} {what}")?;
-                    }
-                }
-                writeln!(out)?;
+                writeln!(out, "{}", list_line(list))?;
             }
             let RegexSummary { patterns, names, fallback } = &checked.regexes;
             for slower in fallback {
@@ -55,22 +46,14 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                     "regexes: {patterns}, looked up as names: {names}, with the slower scanner: {slower}"
                 )?;
             }
-            let (files, rules, lists) = (checked.files, checked.rules, checked.lists.len());
+            let (files, rules, lists) = (checked.files, checked.rules, checked.list_count);
             writeln!(
                 out,
                 "files: {files}, rules: {rules}, lists: {lists}, errors: {errors}, warnings: {warnings}"
             )
         }
         Format::Json => {
-            let lists = checked.lists.iter().map(|list| {
-                json!({
-                    "path": list.path,
-                    "entries": list.entries,
-                    "refused": list.refused,
-                    "duplicates": list.duplicates,
-                    "public_suffixes": list.public_suffixes,
-                })
-            });
+            let lists = checked.lists.iter().map(list_document);
             let document = json!({
                 "files": checked.files,
                 "rules": checked.rules,
@@ -93,6 +76,55 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
             writeln!(out, "{document:#}")
         }
     }
+}
+
+/// What became of a list, as a line.
+fn list_line(list: &ListSummary) -> String {
+    let ListSummary { path, report, covered } = list;
+    let mut line = format!("list {path}: {} entries", report.accepted);
+    if report.format != ListFormat::Plain {
+        line.push_str(&format!(", read as {}", report.format.word()));
+    }
+    for (count, what) in [
+        (report.refused_count, "refused"),
+        (report.duplicates, "repeated"),
+        (*covered, "covered by another"),
+        (report.folded, "respelt"),
+        (report.exceptions, "exceptions ignored"),
+        (report.local_names, "names of the machine passed over"),
+        (report.public_suffix_count, "public suffixes left out"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    line
+}
+
+/// The same for programs, with the lines that were refused.
+fn list_document(list: &ListSummary) -> serde_json::Value {
+    let ListSummary { path, report, covered } = list;
+    let refused_lines = report
+        .refused
+        .iter()
+        .map(|(line, reason)| json!({ "line": line, "reason": reason.to_string() }));
+    let suffixes = report.public_suffixes.iter();
+    let suffixes = suffixes.map(|(line, name)| json!({ "line": line, "name": name }));
+    json!({
+        "path": path,
+        "format": report.format.word(),
+        "lines": report.lines,
+        "entries": report.accepted,
+        "refused": report.refused_count,
+        "duplicates": report.duplicates,
+        "covered": covered,
+        "folded": report.folded,
+        "exceptions": report.exceptions,
+        "local_names": report.local_names,
+        "public_suffixes": report.public_suffix_count,
+        "refused_lines": refused_lines.collect::<Vec<_>>(),
+        "public_suffix_lines": suffixes.collect::<Vec<_>>(),
+    })
 }
 
 /// A fault for programs, with what to do about it as the text has it.

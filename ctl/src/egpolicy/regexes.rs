@@ -55,20 +55,27 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
         }
     }
     for rule in &policy.rules {
-        for field in Field::ALL {
-            for (asked, attribute) in
-                rule.asked().into_iter().zip([field.attribute(), exception(field)])
-            {
-                let own = field.of(asked).iter();
-                let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
-                summary.fallback.extend(own.map(|pattern| FallbackRegex {
-                    file: rule.file.clone(),
-                    line: rule.line,
-                    rule: rule.name.clone(),
-                    attribute,
-                    pattern: pattern.as_str().to_owned(),
-                }));
-            }
+        for (asked, listed) in
+            rule.asked().into_iter().zip(["match-domain-list", "except-domain-list"])
+        {
+            let own = Field::ALL.into_iter().flat_map(|field| {
+                let attribute = match listed {
+                    "match-domain-list" => field.attribute(),
+                    _ => exception(field),
+                };
+                field.of(asked).iter().map(move |pattern| (field, attribute, pattern))
+            });
+            let expressions = asked.list_expressions.iter();
+            let expressions = expressions.map(|own| (Field::Uri, listed, &own.pattern));
+            let slow = own.chain(expressions);
+            let slow = slow.filter(|(field, _, pattern)| slower.contains(&(*field, *pattern)));
+            summary.fallback.extend(slow.map(|(_, attribute, pattern)| FallbackRegex {
+                file: rule.file.clone(),
+                line: rule.line,
+                rule: rule.name.clone(),
+                attribute,
+                pattern: pattern.as_str().to_owned(),
+            }));
         }
     }
     Ok(summary)

@@ -16,9 +16,9 @@ use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, MethodTable, NameTable,
-    NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs, Sni, Tables,
-    UserTable, Users, cidrs, class,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Listed, Matcher, MethodTable,
+    NameTable, NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs,
+    Sni, Tables, UserTable, Users, cidrs, class,
 };
 use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
@@ -187,6 +187,8 @@ struct Builder<'p> {
     units: &'p [Unit<'p>],
     /// By list: the number of its set in the index, where it has names.
     set_of_list: Vec<Option<u32>>,
+    /// By list: the number of its set of URLs in the index, where it has such.
+    urls_of_list: Vec<Option<u32>>,
     /// By list: its ranges, where it has addresses.
     addresses: Vec<Option<&'p AddressList>>,
     /// By list: its names, where it has users.
@@ -205,19 +207,25 @@ impl<'p> Builder<'p> {
             addresses.iter().map(|(set, list)| (*set, list)).collect();
         let people: HashMap<Digest, &UserList> =
             users.iter().map(|(set, list)| (*set, list)).collect();
-        let (set_of_list, addresses, users) = (Vec::new(), Vec::new(), Vec::new());
-        let mut builder = Self { units, set_of_list, addresses, users };
+        let url_numbers: HashMap<Digest, u32> = index.url_sets().iter().copied().zip(0..).collect();
+        let (set_of_list, urls_of_list) = (Vec::new(), Vec::new());
+        let (addresses, users) = (Vec::new(), Vec::new());
+        let mut builder = Self { units, set_of_list, urls_of_list, addresses, users };
         for list in &policy.lists {
             let missing = || BuildFault::NoSuchSet { path: list.path.clone(), set: list.set };
-            let (mut set, mut addresses, mut users) = (None, None, None);
+            let (mut set, mut urls, mut addresses, mut users) = (None, None, None, None);
             match list.kind {
                 ListKind::Domains => set = Some(*numbers.get(&list.set).ok_or_else(missing)?),
+                ListKind::Urls => urls = Some(*url_numbers.get(&list.set).ok_or_else(missing)?),
                 ListKind::Addresses => {
                     addresses = Some(*ranges.get(&list.set).ok_or_else(missing)?);
                 }
                 ListKind::Users => users = Some(*people.get(&list.set).ok_or_else(missing)?),
+                // The rules have them.
+                ListKind::Expressions => {}
             }
             builder.set_of_list.push(set);
+            builder.urls_of_list.push(urls);
             builder.addresses.push(addresses);
             builder.users.push(users);
         }
@@ -243,6 +251,7 @@ impl<'p> Builder<'p> {
             named: self.named(index.table().seed(), &prefixes),
             index,
             set_of_list: self.set_of_list.clone(),
+            urls_of_list: self.urls_of_list.clone(),
             sources: self.networks(|asked| &asked.sources, runs),
             destinations: self.networks(|asked| &asked.destinations, runs),
             prefixes,
@@ -338,11 +347,23 @@ impl<'p> Builder<'p> {
         let Unit { rule, asked, .. } = *unit;
         let absent =
             |list: &ListIndex| BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
-        let mut sets = Vec::new();
+        let (mut sets, mut urls) = (Vec::new(), Vec::new());
         for list in &asked.domain_lists {
-            let set = self.set_of_list.get(list.0 as usize).copied().flatten();
-            sets.push(set.ok_or_else(|| absent(list))?);
+            let of = |numbers: &[Option<u32>]| numbers.get(list.0 as usize).copied().flatten();
+            match (of(&self.set_of_list), of(&self.urls_of_list)) {
+                (Some(set), _) => sets.push(set),
+                (None, Some(set)) => urls.push(set),
+                (None, None) => return Err(absent(list)),
+            }
         }
+        let expressions = asked
+            .list_expressions
+            .iter()
+            .filter_map(|expression| tables.regexes.of(Field::Uri).find(&expression.pattern));
+        let listed = Listed { urls: runs.add(urls), expressions: runs.add(expressions.collect()) };
+        let has_domains = !asked.domains.is_empty()
+            || !asked.domain_lists.is_empty()
+            || !asked.list_expressions.is_empty();
         let mut networks = |patterns: &[AddressPattern], table: &NetworkTable| {
             let (mut found, mut lists) = (Vec::new(), Vec::new());
             for pattern in patterns {
@@ -371,7 +392,8 @@ impl<'p> Builder<'p> {
             tls: rule.tls.filter(|_| rule.mode == Mode::Enforce),
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
-            domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),
+            domains: has_domains.then(|| runs.add(sets)),
+            listed,
             sni: sni(&asked.sni),
             sources,
             destinations,

@@ -235,7 +235,8 @@ impl MakeFault {
             let mut asked = rule.asked().into_iter();
             let field = plan.field();
             asked.any(|asked| {
-                pattern_of(&source).is_some_and(|pattern| field.of(asked).contains(pattern))
+                pattern_of(&source)
+                    .is_some_and(|pattern| field.all_of(asked).any(|own| own == pattern))
             })
         };
         match policy.rules.iter().find(has_it) {

@@ -108,6 +108,9 @@ fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList
         for index in &mut asked.domain_lists {
             *index = position(*index, from, lists);
         }
+        for expression in &mut asked.list_expressions {
+            expression.list = position(expression.list, from, lists);
+        }
         for pattern in asked.sources.iter_mut().chain(&mut asked.destinations) {
             match pattern {
                 AddressPattern::List(index) => *index = position(*index, from, lists),

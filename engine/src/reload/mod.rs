@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use eg_policy::check::{CheckedRule, Trust, check_with};
+use eg_policy::check::{CheckedRule, Trust, check_with_lists};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
@@ -100,13 +100,14 @@ fn has_error(diagnostics: &[Diagnostic]) -> bool {
 pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
     let sources = sources::read(config)?;
     let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
-    let (checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+    let (checked, diagnostics) = check_with_lists(&sources.files, |list| loader.load(list));
     let mut notes = loader.notes;
     match &sources.shared {
         SharedFolder::Off | SharedFolder::Read | SharedFolder::Missing => {}
         SharedFolder::Unwalkable(fault) => notes.push(eg_settings::log::chain(fault)),
     }
-    let (rules, lists) = (checked.rules.len(), checked.lists.len());
+    let lists = checked.lists.iter().filter(|list| list.kind.is_whole()).count();
+    let rules = checked.rules.len();
     let mut regexes = RegexCounts::default();
     if !has_error(&diagnostics) {
         let policy = compile(checked, config.default_action, Vec::new());
@@ -248,7 +249,7 @@ impl Reloader {
             self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
         let guard = self.config.shrink_guard_percent;
         let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+        let (mut checked, diagnostics) = check_with_lists(&sources.files, |list| {
             self.ending.check().map_err(|fault| fault.to_string())?;
             loader.load(list)
         });
@@ -281,7 +282,7 @@ impl Reloader {
             revision,
             digest: ruleset.digest(),
             rules: policy.rules.len(),
-            lists: policy.lists.len(),
+            lists: policy.list_count(),
             entries: policy.lists.iter().map(|list| list.entries).sum(),
             parsed,
             regexes: banked.counts,

@@ -18,7 +18,7 @@ impl Reader<'_, '_, '_> {
     pub(super) fn match_user(&mut self, text: &str, span: Span) {
         if let Some(path) = text.strip_prefix('@') {
             let list = self.list(path, ListKind::Users, span);
-            self.asked().users.extend(list.map(UserPattern::List));
+            self.asked().users.extend(list.map(|found| UserPattern::List(found.list)));
             return;
         }
         match user(text) {

@@ -66,6 +66,15 @@ impl Field {
         }
     }
 
+    /// What a rule asks of it, by itself or by the expressions of its lists.
+    pub fn all_of(self, conditions: &Conditions) -> impl Iterator<Item = &RegexPattern> {
+        let listed = match self {
+            Self::Uri => conditions.list_expressions.as_slice(),
+            Self::Sni | Self::UserAgent | Self::Referer => &[],
+        };
+        self.of(conditions).iter().chain(listed.iter().map(|expression| &expression.pattern))
+    }
+
     /// Its place in [`Self::ALL`].
     pub(crate) const fn place(self) -> usize {
         match self {
@@ -176,7 +185,11 @@ impl CompiledPolicy {
 
     /// The patterns of a field, sorted, each once.
     fn patterns(&self, field: Field) -> BTreeSet<&RegexPattern> {
-        self.rules.iter().flat_map(CheckedRule::asked).flat_map(|asked| field.of(asked)).collect()
+        self.rules
+            .iter()
+            .flat_map(CheckedRule::asked)
+            .flat_map(|asked| field.all_of(asked))
+            .collect()
     }
 }
 
