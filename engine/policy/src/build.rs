@@ -18,7 +18,7 @@ use crate::matcher::{
     AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, NameTable, NetworkTable,
     Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
 };
-use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
+use crate::regex::{Field, Lowering, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
 
 /// The most rules of a ruleset: names of rules are told apart by 31 bits, of which rules take three
@@ -89,6 +89,25 @@ pub enum BuildFault {
 ///
 /// [`BuildFault`], where policy and sets do not fit together.
 pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::On)
+}
+
+/// The same ruleset with every pattern scanned for, over the shards of
+/// [`CompiledPolicy::regexes_unlowered`].
+///
+/// # Errors
+///
+/// [`BuildFault`], where policy and sets do not fit together.
+#[cfg(any(test, feature = "naive"))]
+pub fn build_unlowered(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::Off)
+}
+
+fn build_with(
+    policy: &CompiledPolicy,
+    loaded: Loaded,
+    lowering: Lowering,
+) -> Result<Ruleset, BuildFault> {
     let rules = policy.rules.as_slice();
     if rules.len() > RULES_MAX {
         return Err(BuildFault::TooManyRules { rules: rules.len() });
@@ -97,7 +116,8 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
         return Err(BuildFault::Order { rule: rule.name.clone() });
     }
     let Loaded { index, addresses, regexes } = loaded;
-    let regexes = RegexTable::new(shards(policy, &regexes)?, policy.lowered());
+    let plan = policy.regexes_with(lowering);
+    let regexes = RegexTable::new(shards(plan.shards, &regexes)?, &plan.lowered);
     let builder = Builder::new(policy, &index, &addresses)?;
     let mut runs = Runs::default();
     let tables = builder.tables(Arc::clone(&index), regexes, &mut runs)?;
@@ -118,8 +138,8 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
     })
 }
 
-/// The compiled shards of a policy, in the order of their plans.
-fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
+/// The compiled shards of these plans, in their order.
+fn shards(plans: Vec<ShardPlan>, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
     let loaded: HashMap<&ShardPlan, &Arc<Shard>> =
         loaded.iter().map(|shard| (shard.plan(), shard)).collect();
     let find = |plan: ShardPlan| {
@@ -129,7 +149,7 @@ fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shar
             patterns: plan.patterns().len(),
         })
     };
-    policy.shards().into_iter().map(find).collect()
+    plans.into_iter().map(find).collect()
 }
 
 /// A policy, and where its lists are.
