@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::ListFormat;
+use eg_policy::regex::LoweredCounts;
 use serde_json::json;
 
 use crate::egpolicy::{Checked, FallbackRegex, ListSummary, RegexSummary};
@@ -31,21 +32,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
             for list in &checked.lists {
                 writeln!(out, "{}", list_line(list))?;
             }
-            let RegexSummary { patterns, names, fallback } = &checked.regexes;
-            for slower in fallback {
-                let FallbackRegex { file, line, rule, attribute, pattern } = slower;
-                writeln!(
-                    out,
-                    "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
-                )?;
-            }
-            if *patterns > 0 {
-                let slower = fallback.len();
-                writeln!(
-                    out,
-                    "regexes: {patterns}, looked up as names: {names}, with the slower scanner: {slower}"
-                )?;
-            }
+            regexes(out, &checked.regexes)?;
             let (files, rules, lists) = (checked.files, checked.rules, checked.list_count);
             writeln!(
                 out,
@@ -58,17 +45,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
                 "files": checked.files,
                 "rules": checked.rules,
                 "lists": lists.collect::<Vec<_>>(),
-                "regexes": {
-                    "patterns": checked.regexes.patterns,
-                    "names": checked.regexes.names,
-                    "fallback": checked.regexes.fallback.iter().map(|slower| json!({
-                        "file": slower.file,
-                        "line": slower.line,
-                        "rule": slower.rule,
-                        "attribute": slower.attribute,
-                        "pattern": slower.pattern,
-                    })).collect::<Vec<_>>(),
-                },
+                "regexes": regex_document(&checked.regexes),
                 "errors": errors,
                 "warnings": warnings,
                 "diagnostics": checked.diagnostics.iter().map(document).collect::<Vec<_>>(),
@@ -124,6 +101,55 @@ fn list_document(list: &ListSummary) -> serde_json::Value {
         "public_suffixes": report.public_suffix_count,
         "refused_lines": refused_lines.collect::<Vec<_>>(),
         "public_suffix_lines": suffixes.collect::<Vec<_>>(),
+    })
+}
+
+/// Where the regexes of a policy would go.
+fn regexes(out: &mut impl Write, summary: &RegexSummary) -> io::Result<()> {
+    let RegexSummary { patterns, lowered, literals, scanned, fallback } = summary;
+    for slower in fallback {
+        let FallbackRegex { file, line, rule, attribute, pattern } = slower;
+        writeln!(
+            out,
+            "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
+        )?;
+    }
+    if *patterns == 0 {
+        return Ok(());
+    }
+    let LoweredCounts { domains, exact_hosts, uri_hosts, literals: anchored } = lowered;
+    let slower = fallback.len();
+    writeln!(
+        out,
+        "regexes: {patterns}, looked up: {domains} domains, {exact_hosts} exact hosts, {uri_hosts} URI \
+         hosts, {anchored} literals, scanned for: {scanned} with {literals} that are plain literals, \
+         with the slower scanner: {slower}"
+    )
+}
+
+/// The same for programs.
+fn regex_document(summary: &RegexSummary) -> serde_json::Value {
+    let LoweredCounts { domains, exact_hosts, uri_hosts, literals } = summary.lowered;
+    let fallback = summary.fallback.iter().map(|slower| {
+        json!({
+            "file": slower.file,
+            "line": slower.line,
+            "rule": slower.rule,
+            "attribute": slower.attribute,
+            "pattern": slower.pattern,
+        })
+    });
+    json!({
+        "patterns": summary.patterns,
+        "lowered": {
+            "domains": domains,
+            "exact_hosts": exact_hosts,
+            "uri_hosts": uri_hosts,
+            "literals": literals,
+        },
+        "scanned": summary.scanned,
+        "scanned_literals": summary.literals,
+        "fallback": fallback.collect::<Vec<_>>(),
     })
 }
 

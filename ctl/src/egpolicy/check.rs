@@ -167,6 +167,8 @@ fn chain(fault: &dyn Error) -> String {
 mod tests {
     use std::fs;
 
+    use eg_policy::regex::LoweredCounts;
+
     use super::*;
 
     #[test]
@@ -207,10 +209,23 @@ mod tests {
         );
         fs::write(&file, &policy).unwrap();
         let found = check(std::slice::from_ref(&file), &[]).unwrap();
-        assert_eq!(found.regexes.patterns, 2);
+        assert_eq!((found.regexes.patterns, found.regexes.scanned), (2, 1));
         let [slower] = &found.regexes.fallback[..] else { panic!("{:?}", found.regexes) };
         assert_eq!((slower.line, slower.rule.as_str()), (4, "hard"));
         assert_eq!((slower.attribute, slower.pattern.as_str()), ("match-uri-regex", hard));
+        // What is looked up is counted by what it is; every pattern is in one place.
+        let name = r"(^|\.)a\.example$";
+        let lowered = format!(
+            "name: {{\n match-sni-regex: {name}\n match-sni-regex: ^a\\.b$\n \
+             match-uri-regex: /plain/\n match-uri-regex: \\.exe$\n}}\n\
+             host: {{\n match-uri-regex: ^https?://([^/]+\\.)?ads\\.example/\n}}\n"
+        );
+        fs::write(&file, format!("{policy}{lowered}")).unwrap();
+        let RegexSummary { patterns, lowered, literals, scanned, fallback } =
+            check(std::slice::from_ref(&file), &[]).unwrap().regexes;
+        let LoweredCounts { domains, exact_hosts, uri_hosts, literals: anchored } = lowered;
+        assert_eq!((domains, exact_hosts, uri_hosts, anchored), (1, 1, 1, 1));
+        assert_eq!((scanned, literals, fallback.len(), patterns), (2, 1, 1, 7));
         // Where there are errors nothing is compiled.
         fs::write(&file, policy + "c: {\n match-uri-regex: (\n}\n").unwrap();
         assert_eq!(check(&[file], &[]).unwrap().regexes.patterns, 0);

@@ -20,7 +20,7 @@ use crate::matcher::{
     NameTable, NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs,
     Sni, Tables, UserTable, Users, cidrs, class,
 };
-use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
+use crate::regex::{Field, Lowering, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
 use crate::users::UserList;
 use crate::zone::Zone;
@@ -97,6 +97,25 @@ pub enum BuildFault {
 ///
 /// [`BuildFault`], where policy and sets do not fit together.
 pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::On)
+}
+
+/// The same ruleset with every pattern scanned for, over the shards of
+/// [`CompiledPolicy::regexes_unlowered`].
+///
+/// # Errors
+///
+/// [`BuildFault`], where policy and sets do not fit together.
+#[cfg(any(test, feature = "naive"))]
+pub fn build_unlowered(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::Off)
+}
+
+fn build_with(
+    policy: &CompiledPolicy,
+    loaded: Loaded,
+    lowering: Lowering,
+) -> Result<Ruleset, BuildFault> {
     let rules = policy.rules.as_slice();
     let units = units(rules);
     if units.len() > RULES_MAX {
@@ -107,7 +126,8 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
     }
     let digest = digest(policy, &loaded.zone);
     let Loaded { index, addresses, regexes, users, zone } = loaded;
-    let regexes = RegexTable::new(shards(policy, &regexes)?, policy.lowered());
+    let plan = policy.regexes_with(lowering);
+    let regexes = RegexTable::new(shards(plan.shards, &regexes)?, &plan.lowered);
     let builder = Builder::new(policy, &units, &index, (&addresses, &users))?;
     let mut runs = Runs::default();
     let tables = builder.tables(Arc::clone(&index), regexes, zone, &mut runs)?;
@@ -168,8 +188,8 @@ fn digest(policy: &CompiledPolicy, zone: &Zone) -> Digest {
     }
 }
 
-/// The compiled shards of a policy, in the order of their plans.
-fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
+/// The compiled shards of these plans, in their order.
+fn shards(plans: Vec<ShardPlan>, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
     let loaded: HashMap<&ShardPlan, &Arc<Shard>> =
         loaded.iter().map(|shard| (shard.plan(), shard)).collect();
     let find = |plan: ShardPlan| {
@@ -179,7 +199,7 @@ fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shar
             patterns: plan.patterns().len(),
         })
     };
-    policy.shards().into_iter().map(find).collect()
+    plans.into_iter().map(find).collect()
 }
 
 /// A policy, and where its lists are.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use eg_policy::regex::LoweredCounts;
 use eg_settings::Overrides;
 
 use super::*;
@@ -348,7 +349,7 @@ fn a_start_without_its_sets_keeps_every_guard() {
 fn site_with_regexes() -> Site {
     let site = Site::new();
     site.write("own/a.policy", "a: {\n  match-uri-regex: /ads[0-9]+/\n}\n");
-    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/\n  action: deny\n}\n");
+    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/[0-9]\n  action: deny\n}\n");
     site
 }
 
@@ -365,7 +366,7 @@ fn kept_shards(site: &Site) -> Vec<PathBuf> {
 fn only_a_shard_whose_patterns_changed_is_compiled() {
     let mut site = site_with_regexes();
     let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
-    let all = RegexCounts { patterns: 2, names: 0, fallback: 0, shards: 2, compiled: 2, read: 0 };
+    let all = RegexCounts { patterns: 2, shards: 2, compiled: 2, ..RegexCounts::default() };
     assert_eq!(first.receipt.regexes, all);
     assert_eq!(kept_shards(&site).len(), 2);
     // What is live is taken over.
@@ -383,9 +384,10 @@ fn only_a_shard_whose_patterns_changed_is_compiled() {
     // A name in disguise is no work for a scanner.
     let name = r"(^|\.)b\.example$";
     site.write("own/b.policy", &format!("b: {{\n  match-sni-regex: {name}\n}}\n"));
-    let lowered =
-        RegexCounts { patterns: 2, names: 1, fallback: 0, shards: 1, compiled: 0, read: 0 };
+    let lowered = LoweredCounts { domains: 1, ..LoweredCounts::default() };
+    let lowered = RegexCounts { patterns: 2, lowered, shards: 1, ..RegexCounts::default() };
     assert_eq!(site.reloader.reload().unwrap().receipt.regexes, lowered);
+    assert_eq!(lowered.scanned(), 1);
     // Without a regex there is nothing to keep.
     site.write("own/a.policy", "a: {\n  match-domain: a.example\n}\n");
     site.write("own/b.policy", "b: {\n  match-domain: b.example\n}\n");
@@ -435,11 +437,10 @@ fn a_start_takes_kept_shards_and_makes_broken_ones_again() {
         };
         let expected = RegexCounts {
             patterns: 2,
-            names: 0,
-            fallback: 0,
             shards: 2,
             compiled,
             read: 2 - compiled,
+            ..RegexCounts::default()
         };
         assert_eq!(regexes, expected, "{what}");
         assert_eq!(notes.len(), noted, "{what}: {notes:?}");

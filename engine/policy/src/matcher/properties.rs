@@ -228,6 +228,8 @@ fn regexes() -> impl Strategy<Value = [Vec<RegexPattern>; 4]> {
     };
     let uri = of(&[
         r"^https?://(www\.)?example\.com/",
+        r"^https?://([^/]+\.)?example\.com/",
+        r"^https?://(?:[a-z0-9-]+\.)*?other\.net(/a|$)",
         r"other\.net(:\d+)?(/|$)",
         r"a/b$",
         r"/a",
