@@ -56,9 +56,7 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
     }
     for rule in &policy.rules {
         for field in Field::ALL {
-            for (asked, attribute) in
-                rule.asked().into_iter().zip([field.attribute(), exception(field)])
-            {
+            for (asked, attribute) in rule.asked().zip([field.attribute(), exception(field)]) {
                 let own = field.of(asked).iter();
                 let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
                 summary.fallback.extend(own.map(|pattern| FallbackRegex {

@@ -232,7 +232,7 @@ impl MakeFault {
             Self::Shard(fault) => fault,
         };
         let has_it = |rule: &&CheckedRule| {
-            let mut asked = rule.asked().into_iter();
+            let mut asked = rule.asked();
             let field = plan.field();
             asked.any(|asked| {
                 pattern_of(&source).is_some_and(|pattern| field.of(asked).contains(pattern))
@@ -325,7 +325,7 @@ mod tests {
             category: None,
             tls: None,
             conditions: Conditions { uri_regexes, ..Conditions::default() },
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }

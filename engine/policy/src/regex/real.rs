@@ -86,7 +86,7 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
             category: None,
             tls: None,
             conditions,
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }
