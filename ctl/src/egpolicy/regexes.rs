@@ -67,7 +67,7 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
     }
     for rule in &policy.rules {
         for (asked, listed) in
-            rule.asked().into_iter().zip(["match-domain-list", "except-domain-list"])
+            rule.asked().zip(["match-domain-list", "except-domain-list"])
         {
             let own = Field::ALL.into_iter().flat_map(|field| {
                 let attribute = match listed {

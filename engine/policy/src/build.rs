@@ -135,7 +135,7 @@ fn build_with(
     let mut exceptions = number(rules.len())..;
     for unit in &units {
         let except = match unit.is {
-            Is::Rule if unit.rule.except != Conditions::default() => exceptions.next(),
+            Is::Rule if unit.rule.except.is_some() => exceptions.next(),
             Is::Rule | Is::Exception => None,
         };
         plans.push(builder.plan(unit, except, &tables, &mut runs)?);
@@ -171,8 +171,9 @@ enum Is {
 /// All rules, and behind them what those of them except that except anything, in the same order.
 fn units(rules: &[CheckedRule]) -> Vec<Unit<'_>> {
     let all = rules.iter().map(|rule| Unit { rule, asked: &rule.conditions, is: Is::Rule });
-    let excepting = rules.iter().filter(|rule| rule.except != Conditions::default());
-    let excepted = excepting.map(|rule| Unit { rule, asked: &rule.except, is: Is::Exception });
+    let excepted = rules
+        .iter()
+        .filter_map(|rule| Some(Unit { rule, asked: rule.except.as_deref()?, is: Is::Exception }));
     all.chain(excepted).collect()
 }
 

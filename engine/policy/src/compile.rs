@@ -61,16 +61,12 @@ struct DecidingRule<'a> {
     tls: Option<Tls>,
     conditions: &'a Conditions,
     // What a rule does not say is not written, so that older policies keep their digests.
-    #[serde(skip_serializing_if = "is_empty")]
-    except: &'a Conditions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except: Option<&'a Conditions>,
     #[serde(skip_serializing_if = "always")]
     validity: Validity,
     #[serde(skip_serializing_if = "enforces")]
     mode: Mode,
-}
-
-fn is_empty(conditions: &Conditions) -> bool {
-    *conditions == Conditions::default()
 }
 
 fn always(validity: &Validity) -> bool {
@@ -103,7 +99,7 @@ impl CompiledPolicy {
                 category: rule.category.as_deref(),
                 tls: rule.tls,
                 conditions: &rule.conditions,
-                except: &rule.except,
+                except: rule.except.as_deref(),
                 validity: rule.validity,
                 mode: rule.mode,
             })

@@ -158,7 +158,7 @@ fn monitored(action: Action) -> &'static Rule {
         category: None,
         tls: None,
         conditions: Conditions::default(),
-        except: Conditions::default(),
+        except: None,
         validity: Validity::ALWAYS,
         mode: Mode::Monitor,
     }))

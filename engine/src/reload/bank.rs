@@ -246,7 +246,7 @@ impl MakeFault {
             Self::Shard(fault) => fault,
         };
         let has_it = |rule: &&CheckedRule| {
-            let mut asked = rule.asked().into_iter();
+            let mut asked = rule.asked();
             let field = plan.field();
             asked.any(|asked| {
                 pattern_of(&source)
@@ -340,7 +340,7 @@ mod tests {
             category: None,
             tls: None,
             conditions: Conditions { uri_regexes, ..Conditions::default() },
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }

@@ -12,6 +12,7 @@ use eg_policy::lists::{AddressList, ExpressionList, NameList, UrlList};
 use eg_policy::matcher::DomainIndex;
 use eg_policy::moment::Moment;
 use eg_policy::regex::{Backend, RegexPattern, Shard};
+use eg_policy::users::UserList;
 use eg_policy::verdict::Action;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,6 +35,9 @@ pub(crate) fn run(bytes: &[u8]) {
         1 => {
             if let Ok(ranges) = AddressList::from_file(feed.rest()) {
                 assert_eq!(ranges.to_file(), feed.rest());
+            }
+            if let Ok(users) = UserList::from_file(feed.rest()) {
+                assert_eq!(users.to_file(), feed.rest());
             }
         }
         2 => {

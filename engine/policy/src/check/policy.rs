@@ -53,8 +53,9 @@ pub struct CheckedRule {
     pub tls: Option<Tls>,
     /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
-    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing.
-    pub except: Conditions,
+    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing. `None`
+    /// where the rule has none, as most have.
+    pub except: Option<Box<Conditions>>,
     /// `valid-from` and `valid-until`
     pub validity: Validity,
     /// `monitor`
@@ -63,9 +64,8 @@ pub struct CheckedRule {
 
 impl CheckedRule {
     /// All that a rule asks of requests, its exceptions last.
-    #[must_use]
-    pub const fn asked(&self) -> [&Conditions; 2] {
-        [&self.conditions, &self.except]
+    pub fn asked(&self) -> impl Iterator<Item = &Conditions> {
+        [Some(&self.conditions), self.except.as_deref()].into_iter().flatten()
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn check_block(
         category: None,
         tls: None,
         conditions: Conditions::default(),
-        except: Conditions::default(),
+        except: None,
         validity: Validity::ALWAYS,
         mode: Mode::Enforce,
     };
@@ -113,7 +113,7 @@ impl Reader<'_, '_, '_> {
     pub(super) fn asked(&mut self) -> &mut Conditions {
         match self.part {
             Part::Match => &mut self.rule.conditions,
-            Part::Except => &mut self.rule.except,
+            Part::Except => self.rule.except.get_or_insert_default(),
         }
     }
 

@@ -86,7 +86,7 @@ fn exceptions_take_what_the_attributes_take() {
         methods,
         ports,
         windows,
-    } = rule.except;
+    } = *rule.except.unwrap();
     let lengths = [
         uri.len(),
         domains.len(),

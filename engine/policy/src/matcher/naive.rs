@@ -259,7 +259,10 @@ impl NaivePolicy {
     /// Whether a rule holds: all that it asks for does, and nothing that it excepts.
     fn rule(&self, rule: &CheckedRule, eyes: Eyes, at: &At<'_>) -> Answer {
         let own = self.all(rule, eyes, at);
-        let excepted = self.kinds(rule, &rule.except, eyes.turned(), at);
+        let excepted = match &rule.except {
+            Some(except) => self.kinds(rule, except, eyes.turned(), at),
+            None => Vec::new(),
+        };
         let lacks = || excepted.iter().copied().filter_map(lack_of);
         let spared = match excepted.contains(&Answer::Fits) {
             true => Answer::Fits,

@@ -19,7 +19,7 @@ pub(super) struct Patterns(HashMap<RegexPattern, Regex>);
 
 impl Patterns {
     pub(super) fn new(rules: &[CheckedRule]) -> Self {
-        let asked = rules.iter().flat_map(|rule| [&rule.conditions, &rule.except]);
+        let asked = rules.iter().flat_map(CheckedRule::asked);
         let asked =
             asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.all_of(asked)));
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(true);

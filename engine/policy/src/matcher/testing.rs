@@ -86,7 +86,9 @@ impl Sketch {
             category: None,
             tls: self.tls.get(id as usize - 1).copied().flatten(),
             conditions: conditions.clone(),
-            except: self.more_of(id).except,
+            except: Some(self.more_of(id).except)
+                .filter(|except| *except != Conditions::default())
+                .map(Box::new),
             validity: self.more_of(id).validity,
             mode: self.more_of(id).mode,
         });

@@ -87,7 +87,7 @@ pub(super) fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy 
             category: None,
             tls: None,
             conditions,
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }
