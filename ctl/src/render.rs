@@ -104,9 +104,14 @@ fn list_line(list: &ListSummary) -> String {
 /// The same for programs, with the lines that were refused.
 fn list_document(list: &ListSummary) -> serde_json::Value {
     let ListSummary { path, report, covered } = list;
-    let refused_lines = report.refused.iter().map(|(line, reason)| {
-        json!({ "line": line, "reason": reason.to_string() })
-    });
+    let refused_lines = report
+        .refused
+        .iter()
+        .map(|(line, reason)| json!({ "line": line, "reason": reason.to_string() }));
+    let reasons = report
+        .reasons
+        .iter()
+        .map(|(reason, count)| json!({ "reason": reason.to_string(), "lines": count }));
     let suffixes = report.public_suffixes.iter();
     let suffixes = suffixes.map(|(line, name)| json!({ "line": line, "name": name }));
     json!({
@@ -121,6 +126,7 @@ fn list_document(list: &ListSummary) -> serde_json::Value {
         "exceptions": report.exceptions,
         "local_names": report.local_names,
         "public_suffixes": report.public_suffix_count,
+        "reasons": reasons.collect::<Vec<_>>(),
         "refused_lines": refused_lines.collect::<Vec<_>>(),
         "public_suffix_lines": suffixes.collect::<Vec<_>>(),
     })

@@ -15,8 +15,8 @@ use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Listed, Matcher, NameTable, NetworkTable,
-    Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Listed, Matcher, NameTable,
+    NetworkTable, Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
 };
 use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
@@ -267,9 +267,10 @@ impl<'p> Builder<'p> {
                 (None, None) => return Err(absent(list)),
             }
         }
-        let expressions = asked.list_expressions.iter().filter_map(|expression| {
-            tables.regexes.of(Field::Uri).find(&expression.pattern)
-        });
+        let expressions = asked
+            .list_expressions
+            .iter()
+            .filter_map(|expression| tables.regexes.of(Field::Uri).find(&expression.pattern));
         let listed = Listed { urls: runs.add(urls), expressions: runs.add(expressions.collect()) };
         let has_domains = !asked.domains.is_empty()
             || !asked.domain_lists.is_empty()

@@ -237,9 +237,8 @@ impl Trial<'_> {
             return fits;
         }
         let plan = self.plan;
-        let named = plan.uri.is_some()
-            || plan.destinations.is_some()
-            || !matches!(plan.sni, Sni::NotAsked);
+        let named =
+            plan.uri.is_some() || plan.destinations.is_some() || !matches!(plan.sni, Sni::NotAsked);
         let lack = if named { Lack::Path } else { Lack::Inside };
         fits.or(self.patterns(Field::Uri, expressions, lack))
     }

@@ -44,9 +44,7 @@ impl Parsed {
             ListKind::Domains => sets().map(|sets| Self::Names(sets.names)),
             ListKind::Urls => sets().map(|sets| Self::Urls(sets.urls)),
             ListKind::Expressions => sets().map(|sets| Self::Expressions(sets.expressions)),
-            ListKind::Addresses => {
-                addresses(raw).map(|(addresses, _)| Self::Addresses(addresses))
-            }
+            ListKind::Addresses => addresses(raw).map(|(addresses, _)| Self::Addresses(addresses)),
         }
     }
 
@@ -279,10 +277,8 @@ impl<'b> ListLoader<'b> {
         let is_whole = !before.is_empty() && before.iter().all(|old| self.has_set_of(old));
         let contents = self.contents_of(before).filter(|_| is_whole && !is_of_rule);
         let Some(contents) = contents else { return Err(said) };
-        self.notes.push(format!(
-            "the list `{}` cannot be used: {said}; its old entries stay",
-            list.path
-        ));
+        self.notes
+            .push(format!("the list `{}` cannot be used: {said}; its old entries stay", list.path));
         self.take(before);
         Ok(contents)
     }
@@ -329,13 +325,15 @@ impl<'b> ListLoader<'b> {
     /// Says how a list was read and what of it could not be used.
     fn report(&mut self, list: &str, report: &ListReport) {
         let path = report.part.path(list);
-        if report.format != ListFormat::Plain && report.part == ListPart::Whole {
-            let format = report.format.word();
-            self.notes.push(format!(
-                "the list `{path}` is read as {format}: {} entries of {} lines",
-                report.accepted, report.lines
-            ));
-        }
+        tracing::info!(
+            list = path,
+            format = report.format.word(),
+            lines = report.lines,
+            entries = report.accepted,
+            refused = report.refused_count,
+            repeated = report.duplicates,
+            "a list was read"
+        );
         if report.exceptions > 0 {
             self.notes.push(format!(
                 "the list `{path}` has {} exception(s), which permit nothing; the first is in line {}",

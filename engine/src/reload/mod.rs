@@ -23,6 +23,7 @@ use eg_policy::check::{CheckedRule, Trust, check_with_lists};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
+use eg_policy::lists::part_files;
 use eg_policy::moment::Moment;
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
@@ -347,7 +348,12 @@ impl Reloader {
         let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
         let roots = roots.into_iter().flatten().filter_map(Path::to_str);
         let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
-        let all: BTreeSet<&str> = rules.chain(folders).chain(lists).chain(roots).collect();
+        // A file that was written anew does not change its folder.
+        let parts = lists.clone().filter(|list| Path::new(list).is_dir()).flat_map(part_files);
+        let parts: Vec<String> = parts.collect();
+        let parts = parts.iter().map(String::as_str);
+        let all = rules.chain(folders).chain(lists).chain(parts).chain(roots);
+        let all: BTreeSet<&str> = all.collect();
         let (changed, path) = sources::newest(all.into_iter())?;
         let since = changed.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
         let changed = Moment::from_unix_micros(i64::try_from(since.as_micros()).ok()?);

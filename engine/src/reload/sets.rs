@@ -4,6 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ReloadFault;
+use super::lists::{ListLoader, Parsed, set_kind};
+use crate::sources::Disk;
+use crate::store::{SetFiles, SetKind};
 use eg_policy::build::{Loaded, build};
 use eg_policy::check::ListKind;
 use eg_policy::compile::{CompiledList, CompiledPolicy};
@@ -12,10 +16,6 @@ use eg_policy::lists::{AddressList, ExpressionList, NameList, UrlList, read_raw}
 use eg_policy::matcher::{DomainIndex, write_index_with};
 use eg_policy::regex::Shard;
 use eg_policy::ruleset::Ruleset;
-use super::ReloadFault;
-use super::lists::{ListLoader, Parsed, set_kind};
-use crate::sources::Disk;
-use crate::store::{SetFiles, SetKind};
 
 /// Brings a policy's sets together.
 pub(super) struct SetBuilder<'s> {
@@ -144,7 +144,8 @@ impl<'s> SetBuilder<'s> {
             self.read(list)?;
         }
         let (sets, url_sets) = (policy.domain_sets(), policy.url_sets());
-        let names = sets.iter().filter_map(|set| self.entries(*set)?.names().map(|own| (*set, own)));
+        let names =
+            sets.iter().filter_map(|set| self.entries(*set)?.names().map(|own| (*set, own)));
         let names: Vec<(Digest, &NameList)> = names.collect();
         let urls =
             url_sets.iter().filter_map(|set| self.entries(*set)?.urls().map(|own| (*set, own)));

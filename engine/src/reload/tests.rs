@@ -8,6 +8,8 @@ use eg_settings::Overrides;
 use super::*;
 use crate::config::load_text;
 
+mod list_formats;
+
 /// A policy below one folder, and the reloader on it.
 struct Site {
     folder: tempfile::TempDir,

@@ -11,8 +11,8 @@ use super::policy::{
 use super::rule::{RULES_MAX, check_block};
 use crate::diagnostic::{Code, Diagnostic, Faults, Place, quote};
 use crate::lists::{ListFormat, ListReport};
-use crate::sources::SourceFile;
 use crate::regex::RegexPattern;
+use crate::sources::SourceFile;
 use crate::syntax::ast::Ast;
 use crate::syntax::parse_into;
 use crate::syntax::span::{Lines, Span};
@@ -231,9 +231,7 @@ impl<'l> ListTable<'l> {
         };
         let expressions = match contents.expressions.is_empty() {
             true => None,
-            false => {
-                Some((self.position(part(ListKind::Expressions)), contents.expressions))
-            }
+            false => Some((self.position(part(ListKind::Expressions)), contents.expressions)),
         };
         Mentioned { list: index, urls, expressions, fault }
     }

@@ -6,8 +6,8 @@
 use super::line::{Content, content_up_to, lines};
 use super::lineset::{set_file, to_set_file};
 use super::report::{ListFault, ListReport, RefusedLine};
-use crate::digest::Digest;
 use crate::diagnostic::Code;
+use crate::digest::Digest;
 use crate::regex::{Field, RegexPattern};
 
 /// A list has at most this many expressions: all of a policy are compiled together, which takes minutes

@@ -142,7 +142,12 @@ impl RawList {
 fn source(bytes: Digest, format: Option<ListFormat>) -> Digest {
     let version = READER_VERSION.to_be_bytes();
     let format = format.map_or("", ListFormat::word);
-    Digest::of_parts([b"enforcegate-list".as_slice(), &version, format.as_bytes(), bytes.as_bytes()])
+    Digest::of_parts([
+        b"enforcegate-list".as_slice(),
+        &version,
+        format.as_bytes(),
+        bytes.as_bytes(),
+    ])
 }
 
 /// Reads the files of the list at `path`.
@@ -157,6 +162,14 @@ pub fn read_raw(files: &dyn ListFiles, path: &Path) -> Result<RawList, RawFault>
         EntryKind::Folder => folder(files, path, &found),
         EntryKind::Dangling | EntryKind::Other => Err(RawFault::Special { path: path.to_owned() }),
     }
+}
+
+/// Every path that a list at `path` may have a file at, where it is a folder.
+pub fn part_files(path: &str) -> impl Iterator<Item = String> {
+    ListPart::OF_FOLDER.into_iter().flat_map(move |part| {
+        let path = part.path(path);
+        ENDINGS.map(|ending| format!("{path}{ending}"))
+    })
 }
 
 /// The parts of a folder.

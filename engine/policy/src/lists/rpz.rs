@@ -104,12 +104,7 @@ impl Zone {
     }
 
     /// What a CNAME says of its owner.
-    fn policy(
-        &self,
-        list: &mut Collector,
-        owner: &[u8],
-        target: &[u8],
-    ) -> Result<(), RefusedLine> {
+    fn policy(&self, list: &mut Collector, owner: &[u8], target: &[u8]) -> Result<(), RefusedLine> {
         if self.is_apex(owner) {
             return Ok(());
         }

@@ -129,9 +129,7 @@ fn zstd_in_one_or_more_frames() {
 #[test]
 fn a_zstd_bomb_ends_at_its_bound() {
     // Frames of one repeated byte each: 128 KiB out of 13 bytes (RFC 8878 section 3.1.1.2.2).
-    let frame = [
-        0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0x00, 0x02, 0x00, 0x03, 0x00, 0x10, b'a',
-    ];
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0x00, 0x02, 0x00, 0x03, 0x00, 0x10, b'a'];
     assert!(read_names(&frame).is_err_and(|fault| !matches!(fault, ListFault::Zstd(_))));
     let bomb = frame.repeat(1_000);
     assert!(matches!(read_names(&bomb), Err(ListFault::TooLarge { max }) if max < 20 << 20));

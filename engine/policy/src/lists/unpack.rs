@@ -73,7 +73,8 @@ fn zstd(mut bytes: &[u8], max: u64) -> io::Result<Vec<u8>> {
             return Ok(unpacked);
         }
         if let Some(rest) = skippable(bytes) {
-            let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| broken("cut short"))?;
+            let (length, rest) =
+                rest.split_first_chunk::<4>().ok_or_else(|| broken("cut short"))?;
             let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
             bytes = rest.get(length..).ok_or_else(|| broken("cut short"))?;
             continue;

@@ -97,11 +97,7 @@ pub(super) struct UrlCollector {
 }
 
 impl UrlCollector {
-    pub(super) fn entry(
-        &mut self,
-        raw: &[u8],
-        report: &mut ListReport,
-    ) -> Result<(), RefusedLine> {
+    pub(super) fn entry(&mut self, raw: &[u8], report: &mut ListReport) -> Result<(), RefusedLine> {
         if raw.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return Err(RefusedLine::Control);
         }

@@ -14,7 +14,11 @@ impl NaivePolicy {
         let at_host = |host: Host<'_>, text: &str| {
             let named = asked.domains.iter().any(|pattern| pattern_fits(pattern, host, text))
                 || asked.domain_lists.iter().any(|list| self.listed(list.0, host, text));
-            if named { Answer::Fits } else { self.urls_fit(rule, &asked.domain_lists, text, request) }
+            if named {
+                Answer::Fits
+            } else {
+                self.urls_fit(rule, &asked.domain_lists, text, request)
+            }
         };
         let answers: Vec<_> =
             hosts(request).iter().map(|(host, text, _)| at_host(*host, text)).collect();
@@ -41,9 +45,8 @@ impl NaivePolicy {
         match (by_host, self.patterns.uri(rule.action, &patterns, lack, request)) {
             (Answer::Fits, _) | (_, Answer::Fits) => Answer::Fits,
             (Answer::NotKnown(one), Answer::NotKnown(other)) => Answer::NotKnown(one.min(other)),
-            (Answer::NotKnown(lack), Answer::FitsNot) | (Answer::FitsNot, Answer::NotKnown(lack)) => {
-                Answer::NotKnown(lack)
-            }
+            (Answer::NotKnown(lack), Answer::FitsNot)
+            | (Answer::FitsNot, Answer::NotKnown(lack)) => Answer::NotKnown(lack),
             (Answer::FitsNot, Answer::FitsNot) => Answer::FitsNot,
         }
     }
@@ -63,9 +66,10 @@ impl NaivePolicy {
         match request.uri.path_known() {
             PathKnown::Known => answer(in_views(
                 rule.action,
-                request.uri.views().map(|view| {
-                    own.iter().any(|rest| view.rest().starts_with(rest.as_bytes()))
-                }),
+                request
+                    .uri
+                    .views()
+                    .map(|view| own.iter().any(|rest| view.rest().starts_with(rest.as_bytes()))),
             )),
             PathKnown::Unknown if own.contains(&"/") => Answer::Fits,
             PathKnown::Unknown if own.is_empty() => Answer::FitsNot,
@@ -89,11 +93,7 @@ impl NaivePolicy {
 
     /// The first list of the rule that names the host or the URL there, or else at the SNI, or else at the
     /// host of the CONNECT, and else the first whose expression fits.
-    pub(super) fn reported_list(
-        &self,
-        rule: &CheckedRule,
-        request: &Request<'_>,
-    ) -> Option<&str> {
+    pub(super) fn reported_list(&self, rule: &CheckedRule, request: &Request<'_>) -> Option<&str> {
         let path = |list: ListIndex| Some(&*self.compiled.lists.get(list.0 as usize)?.path);
         // In any reading, whatever the rule does.
         let any = CheckedRule { action: Action::Deny, ..rule.clone() };

@@ -120,7 +120,17 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         ],
     );
     kinds.prop_map(
-        |(uri, domains, (domain_lists, list_expressions), sni, sources, destinations, agents, others, application)| {
+        |(
+            uri,
+            domains,
+            (domain_lists, list_expressions),
+            sni,
+            sources,
+            destinations,
+            agents,
+            others,
+            application,
+        )| {
             let (anomalies, regexes) = others;
             let user_agents = agents;
             let [uri_regexes, sni_regexes, user_agent_regexes, referer_regexes] = regexes;

@@ -231,7 +231,8 @@ two: {\n match-domain-list: b/spy.list\n}";
 /// The files of a folder are one list: names, beginnings of URLs, and expressions for the whole URL.
 #[test]
 fn a_folder_blocks_by_names_urls_and_expressions() {
-    let text = "r: {\n match-domain-list: lists/ads\n}\nlast: {\n match-domain: c.test\n action: warn\n}";
+    let text =
+        "r: {\n match-domain-list: lists/ads\n}\nlast: {\n match-domain: c.test\n action: warn\n}";
     one(text)
         .list("lists/ads/domains", b"a.test\n")
         .list("lists/ads/urls", b"b.test/x\nhttp://c.test:8080/y/\nd.test\n")
