@@ -85,6 +85,10 @@ fn list_document(list: &ListSummary) -> serde_json::Value {
         .refused
         .iter()
         .map(|(line, reason)| json!({ "line": line, "reason": reason.to_string() }));
+    let reasons = report
+        .reasons
+        .iter()
+        .map(|(reason, count)| json!({ "reason": reason.to_string(), "lines": count }));
     let suffixes = report.public_suffixes.iter();
     let suffixes = suffixes.map(|(line, name)| json!({ "line": line, "name": name }));
     json!({
@@ -99,6 +103,7 @@ fn list_document(list: &ListSummary) -> serde_json::Value {
         "exceptions": report.exceptions,
         "local_names": report.local_names,
         "public_suffixes": report.public_suffix_count,
+        "reasons": reasons.collect::<Vec<_>>(),
         "refused_lines": refused_lines.collect::<Vec<_>>(),
         "public_suffix_lines": suffixes.collect::<Vec<_>>(),
     })

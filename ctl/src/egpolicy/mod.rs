@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod disk;
 mod fmt;
+#[cfg(test)]
+mod real_lists;
 mod regexes;
 
 pub use args::{Args, run};

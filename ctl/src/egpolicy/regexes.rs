@@ -66,9 +66,7 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
         }
     }
     for rule in &policy.rules {
-        for (asked, listed) in
-            rule.asked().zip(["match-domain-list", "except-domain-list"])
-        {
+        for (asked, listed) in rule.asked().zip(["match-domain-list", "except-domain-list"]) {
             let own = Field::ALL.into_iter().flat_map(|field| {
                 let attribute = match listed {
                     "match-domain-list" => field.attribute(),

@@ -343,13 +343,15 @@ impl<'b> ListLoader<'b> {
     /// Says how a list was read and what of it could not be used.
     fn report(&mut self, list: &str, report: &ListReport) {
         let path = report.part.path(list);
-        if report.format != ListFormat::Plain && report.part == ListPart::Whole {
-            let format = report.format.word();
-            self.notes.push(format!(
-                "the list `{path}` is read as {format}: {} entries of {} lines",
-                report.accepted, report.lines
-            ));
-        }
+        tracing::info!(
+            list = path,
+            format = report.format.word(),
+            lines = report.lines,
+            entries = report.accepted,
+            refused = report.refused_count,
+            repeated = report.duplicates,
+            "a list was read"
+        );
         if report.exceptions > 0 {
             self.notes.push(format!(
                 "the list `{path}` has {} exception(s), which permit nothing; the first is in line {}",

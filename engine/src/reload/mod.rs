@@ -24,6 +24,7 @@ use eg_policy::check::{CheckedRule, Trust, check_with_lists};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
+use eg_policy::lists::part_files;
 use eg_policy::moment::Moment;
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
@@ -343,13 +344,18 @@ impl Reloader {
 
     /// What to say where a policy or list file is newer than the stored policy.
     fn newer_files(&self, stored: &StoredPolicy) -> Option<String> {
+        let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
+        // A file that was written anew does not change its folder.
+        let parts = lists.clone().filter(|list| Path::new(list).is_dir()).flat_map(part_files);
+        let parts: Vec<String> = parts.collect();
+        let parts = parts.iter().map(String::as_str);
         let rules = stored.policy.rules.iter().map(|rule| rule.file.as_str());
         // A file that came or went changes its folder.
         let folders = rules.clone().filter_map(|file| Path::new(file).parent()?.to_str());
         let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
         let roots = roots.into_iter().flatten().filter_map(Path::to_str);
-        let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
-        let all: BTreeSet<&str> = rules.chain(folders).chain(lists).chain(roots).collect();
+        let all = rules.chain(folders).chain(lists).chain(parts).chain(roots);
+        let all: BTreeSet<&str> = all.collect();
         let (changed, path) = sources::newest(all.into_iter())?;
         let since = changed.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
         let changed = Moment::from_unix_micros(i64::try_from(since.as_micros()).ok()?);

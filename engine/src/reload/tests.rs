@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use eg_policy::regex::LoweredCounts;
 use eg_policy::check::ListKind;
+use eg_policy::regex::LoweredCounts;
 use eg_settings::Overrides;
 
 use super::*;
 use crate::config::{TimeZoneChoice, load_text};
+
+mod list_formats;
 
 /// A policy below one folder, and the reloader on it.
 struct Site {

@@ -171,7 +171,7 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
             category: None,
             tls: None,
             conditions,
-            except: Conditions::default(),
+            except: None,
             validity: Validity::ALWAYS,
             mode: Mode::Enforce,
         }

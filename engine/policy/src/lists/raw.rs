@@ -164,6 +164,14 @@ pub fn read_raw(files: &dyn ListFiles, path: &Path) -> Result<RawList, RawFault>
     }
 }
 
+/// Every path that a list at `path` may have a file at, where it is a folder.
+pub fn part_files(path: &str) -> impl Iterator<Item = String> {
+    ListPart::OF_FOLDER.into_iter().flat_map(move |part| {
+        let path = part.path(path);
+        ENDINGS.map(|ending| format!("{path}{ending}"))
+    })
+}
+
 /// The parts of a folder.
 fn folder(files: &dyn ListFiles, path: &Path, found: &FoundFile) -> Result<RawList, RawFault> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());

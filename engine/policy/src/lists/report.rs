@@ -98,6 +98,8 @@ pub struct ListReport {
     pub refused: Vec<(u64, RefusedLine)>,
     /// How many lines were refused.
     pub refused_count: u64,
+    /// How many of them for each reason, in the order in which the reasons came up.
+    pub reasons: Vec<(RefusedLine, u64)>,
     /// The first entries that are whole ICANN public suffixes, and are left out; at most
     /// [`REPORTED_MAX`].
     pub public_suffixes: Vec<(u64, String)>,
@@ -113,6 +115,10 @@ impl ListReport {
 
     pub(super) fn refuse(&mut self, line: u64, reason: RefusedLine) {
         self.refused_count = self.refused_count.saturating_add(1);
+        match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.reasons.push((reason, 1)),
+        }
         if self.refused.len() < REPORTED_MAX {
             self.refused.push((line, reason));
         }

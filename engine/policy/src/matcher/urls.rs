@@ -322,3 +322,142 @@ fn longs(rest: &mut &[u8], count: u64) -> Option<Vec<u64>> {
 fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap as Map};
+    use std::fmt::Write as _;
+    use std::io::Read as _;
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::super::table::walk;
+    use super::*;
+    use crate::lists::{ListFormat, RawList, read_list};
+    use crate::real_data::{folder_or_skip, say};
+    use crate::uri::{CanonicalUri, Form, UriBuffer};
+
+    const SEED: u64 = 7;
+
+    fn list(text: &str) -> UrlList {
+        let raw = RawList::file(text.as_bytes().to_vec());
+        read_list(&raw, Some(ListFormat::Urls)).unwrap().0.urls
+    }
+
+    fn open(lists: &[&UrlList]) -> UrlTable {
+        UrlTable::open(&write_urls(lists, SEED), SEED).unwrap()
+    }
+
+    /// The sets that have a URL which the request begins with.
+    fn found(table: &UrlTable, host: &str, rest: &str) -> BTreeSet<u32> {
+        let mut suffixes = Vec::new();
+        walk(host.as_bytes(), SEED, &mut suffixes);
+        let mut hits = Vec::new();
+        if let Some(host) = table.host(host.as_bytes(), &suffixes) {
+            table.lookup(host, rest.as_bytes(), &mut hits);
+        }
+        assert!(hits.len() <= table.most());
+        hits.iter().flat_map(|group| table.sets(*group)).copied().collect()
+    }
+
+    fn naive(lists: &[UrlList], host: &str, rest: &str) -> BTreeSet<u32> {
+        let holds =
+            |list: &UrlList| list.iter().any(|(own, begin)| own == host && rest.starts_with(begin));
+        (0..).zip(lists).filter(|(_, list)| holds(list)).map(|(set, _)| set).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_table_finds_what_its_lists_hold(
+            texts in proptest::collection::vec("((a|b|a\\.b)\\.c(/(a|b|ab|-)?){0,4}(\\?a)?\n){0,12}", 0..4),
+            asked in proptest::collection::vec(("(a|b|a\\.b|c)(\\.c)?", "/(a|b|/|-|\\?){0,6}"), 1..20),
+        ) {
+            let lists: Vec<UrlList> = texts.iter().map(|text| list(text)).collect();
+            let table = open(&lists.iter().collect::<Vec<_>>());
+            for (host, rest) in asked {
+                prop_assert_eq!(found(&table, &host, &rest), naive(&lists, &host, &rest));
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_cut_or_longer_does_not_open() {
+        let urls = list("a.test/\na.test/x\nb.test/y?z\n");
+        let bytes = write_urls(&[&urls, &urls], SEED);
+        assert!(UrlTable::open(&bytes, SEED).is_some());
+        for cut in 1..bytes.len() {
+            assert!(UrlTable::open(&bytes[..cut], SEED).is_none(), "{cut}");
+        }
+        assert!(UrlTable::open(&[bytes.as_slice(), b"x"].concat(), SEED).is_none());
+        assert_eq!(UrlTable::open(&[], SEED).unwrap().len(), 0);
+        // Whatever its numbers say, a look-up ends.
+        for at in 0..bytes.len() {
+            let mut forged = bytes.clone();
+            forged[at] ^= 0x81;
+            if let Some(table) = UrlTable::open(&forged, SEED) {
+                let mut suffixes = Vec::new();
+                walk(b"a.test", SEED, &mut suffixes);
+                let host = table.host(b"a.test", &suffixes).unwrap_or(0);
+                let mut hits = Vec::new();
+                table.lookup(host, b"/xy", &mut hits);
+                let _ = (table.whole_and_all(host), table.bytes(), table.most());
+            }
+        }
+    }
+
+    fn column(path: &std::path::Path) -> Vec<String> {
+        let mut text = Vec::new();
+        let bytes = std::fs::read(path).unwrap();
+        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut text).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn real_urls_cost_what_a_request_has_and_not_what_the_list_has() {
+        let test = "matcher: real_urls_cost_what_a_request_has_and_not_what_the_list_has";
+        let Some(data) = folder_or_skip(test) else { return };
+        let listed = column(&data.join("urls/listed-urls.tsv.gz"));
+        let mut asked: Vec<(String, String)> = Vec::new();
+        let requests = column(&data.join("urls/requests.tsv.gz"));
+        for url in requests.iter().chain(listed.iter().step_by(100)) {
+            let mut buffer = UriBuffer::default();
+            let uri = CanonicalUri::parse(&mut buffer, Form::Absolute, url.as_bytes());
+            let Ok(uri) = uri else { continue };
+            let rest = uri.views().next().map(|view| view.rest().to_vec()).unwrap_or_default();
+            asked.push((uri.host_text().to_owned(), String::from_utf8(rest).unwrap()));
+        }
+        let mut suffixes = Vec::new();
+        let mut times = String::new();
+        for share in [64, 8, 1] {
+            let text: String = listed.iter().step_by(share).map(|url| format!("{url}\n")).collect();
+            let urls = list(&text);
+            let table = open(&[&urls]);
+            let mut by_host: Map<&str, Vec<&str>> = Map::new();
+            urls.iter().for_each(|(host, rest)| by_host.entry(host).or_default().push(rest));
+            let mut hits = Vec::new();
+            let (mut fast, mut slow) = (0, 0);
+            let start = Instant::now();
+            for (host, rest) in &asked {
+                hits.clear();
+                walk(host.as_bytes(), SEED, &mut suffixes);
+                if let Some(host) = table.host(host.as_bytes(), &suffixes) {
+                    table.lookup(host, rest.as_bytes(), &mut hits);
+                }
+                fast += usize::from(!hits.is_empty());
+            }
+            let nanos = start.elapsed().as_nanos() / asked.len() as u128;
+            for (host, rest) in &asked {
+                let own = by_host.get(host.as_str());
+                let own = own.is_some_and(|own| own.iter().any(|begin| rest.starts_with(begin)));
+                slow += usize::from(own);
+            }
+            assert_eq!(fast, slow);
+            let _ = write!(times, " {} URLs: {nanos} ns, {fast} hits;", urls.len());
+        }
+        say(&format!("URLs of lists, hash and look-up of {} requests:{times}\n", asked.len()));
+    }
+}
