@@ -128,7 +128,7 @@ fn build_with(
     let Loaded { index, addresses, regexes, users, zone } = loaded;
     let plan = policy.regexes_with(lowering);
     let regexes = RegexTable::new(shards(plan.shards, &regexes)?, &plan.lowered);
-    let builder = Builder::new(policy, &units, &index, (&addresses, &users))?;
+    let builder = Builder::new(policy, &units, &index, &addresses, &users)?;
     let mut runs = Runs::default();
     let tables = builder.tables(Arc::clone(&index), regexes, zone, &mut runs)?;
     let mut plans = Vec::with_capacity(units.len());
@@ -184,7 +184,7 @@ fn digest(policy: &CompiledPolicy, zone: &Zone) -> Digest {
         true => {
             let (policy, zone) = (policy.digest(), zone.digest());
             let parts: [&[u8]; 3] = [b"enforcegate-zoned", policy.as_bytes(), zone.as_bytes()];
-            Digest::of_parts(parts.into_iter())
+            Digest::of_parts(parts)
         }
     }
 }
@@ -221,7 +221,8 @@ impl<'p> Builder<'p> {
         policy: &CompiledPolicy,
         units: &'p [Unit<'p>],
         index: &DomainIndex,
-        (addresses, users): (&'p [(Digest, AddressList)], &'p [(Digest, UserList)]),
+        addresses: &'p [(Digest, AddressList)],
+        users: &'p [(Digest, UserList)],
     ) -> Result<Self, BuildFault> {
         let numbers: HashMap<Digest, u32> = index.sets().iter().copied().zip(0..).collect();
         let ranges: HashMap<Digest, &AddressList> =

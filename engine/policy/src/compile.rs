@@ -63,18 +63,10 @@ struct DecidingRule<'a> {
     // What a rule does not say is not written, so that older policies keep their digests.
     #[serde(skip_serializing_if = "Option::is_none")]
     except: Option<&'a Conditions>,
-    #[serde(skip_serializing_if = "always")]
-    validity: Validity,
-    #[serde(skip_serializing_if = "enforces")]
-    mode: Mode,
-}
-
-fn always(validity: &Validity) -> bool {
-    *validity == Validity::ALWAYS
-}
-
-fn enforces(mode: &Mode) -> bool {
-    *mode == Mode::Enforce
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<Validity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
 }
 
 /// What of a list decides, or is part of a verdict: its set, and the path that verdicts report.
@@ -100,8 +92,8 @@ impl CompiledPolicy {
                 tls: rule.tls,
                 conditions: &rule.conditions,
                 except: rule.except.as_deref(),
-                validity: rule.validity,
-                mode: rule.mode,
+                validity: Some(rule.validity).filter(|validity| *validity != Validity::ALWAYS),
+                mode: Some(rule.mode).filter(|mode| *mode != Mode::Enforce),
             })
         });
         let lists = self.lists.iter().map(|list| {

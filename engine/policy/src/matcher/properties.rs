@@ -168,10 +168,10 @@ type Terms = (Vec<UserPattern>, Vec<String>, Vec<PortRange>, Vec<TimeWindow>);
 /// Users, methods, ports and times, close to what requests and moments have.
 fn terms() -> impl Strategy<Value = Terms> {
     let user = prop_oneof![
-        3 => select(&USERS[..]).prop_map(|name| UserPattern::Name(name.to_owned())),
+        3 => select(USERS).prop_map(|name| UserPattern::Name(name.to_owned())),
         1 => Just(UserPattern::List(ListIndex(LISTS + 1))),
     ];
-    let method = select(&METHODS[..]).prop_map(str::to_owned);
+    let method = select(METHODS).prop_map(str::to_owned);
     let ports = [(80, 80), (443, 443), (1, 1023), (8080, 8080), (8000, 9000), (444, 65535)];
     let port = select(ports.to_vec()).prop_map(|(first, last)| PortRange { first, last });
     let window = (0..MINUTES_OF_WEEK, prop_oneof![1_u16..180, 1_u16..MINUTES_OF_WEEK])
