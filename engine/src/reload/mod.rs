@@ -342,16 +342,16 @@ impl Reloader {
 
     /// What to say where a policy or list file is newer than the stored policy.
     fn newer_files(&self, stored: &StoredPolicy) -> Option<String> {
-        let rules = stored.policy.rules.iter().map(|rule| rule.file.as_str());
-        // A file that came or went changes its folder.
-        let folders = rules.clone().filter_map(|file| Path::new(file).parent()?.to_str());
-        let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
-        let roots = roots.into_iter().flatten().filter_map(Path::to_str);
         let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
         // A file that was written anew does not change its folder.
         let parts = lists.clone().filter(|list| Path::new(list).is_dir()).flat_map(part_files);
         let parts: Vec<String> = parts.collect();
         let parts = parts.iter().map(String::as_str);
+        let rules = stored.policy.rules.iter().map(|rule| rule.file.as_str());
+        // A file that came or went changes its folder.
+        let folders = rules.clone().filter_map(|file| Path::new(file).parent()?.to_str());
+        let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
+        let roots = roots.into_iter().flatten().filter_map(Path::to_str);
         let all = rules.chain(folders).chain(lists).chain(parts).chain(roots);
         let all: BTreeSet<&str> = all.collect();
         let (changed, path) = sources::newest(all.into_iter())?;
