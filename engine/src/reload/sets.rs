@@ -89,7 +89,7 @@ impl<'s> SetBuilder<'s> {
         let set = self.files.path(kind, list.set);
         let lost = || ReloadFault::LostSet { set: set.clone(), list: list.path.clone() };
         let raw = read_raw(&Disk, Path::new(&list.path)).map_err(|_| lost())?;
-        let format = raw.format_of(list.source).ok_or_else(lost)?;
+        let format = raw.format_of(list.source).map_err(|_| lost())?;
         let parsed = Parsed::read(list.kind, format, &raw)
             .map_err(|source| ReloadFault::Set { path: list.path.clone().into(), source })?;
         let file = parsed.to_file();

@@ -10,7 +10,8 @@ use eg_settings::Overrides;
 use super::*;
 use crate::config::{TimeZoneChoice, load_text};
 
-mod list_formats;
+#[path = "tests_lists.rs"]
+mod lists;
 
 /// A policy below one folder, and the reloader on it.
 struct Site {

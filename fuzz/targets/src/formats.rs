@@ -26,7 +26,7 @@ pub(crate) fn run(bytes: &[u8]) {
     };
     let format = ListFormat::ALL.get(said % 16).copied();
     let source = list.source(format);
-    assert_eq!(list.format_of(source), Some(format));
+    assert_eq!(list.format_of(source), Ok(format));
     let Ok((sets, reports)) = read_list(&list, format) else { return };
     names(&sets.names);
     urls(&sets);

@@ -277,10 +277,10 @@ fn the_source_says_bytes_format_and_version() {
     assert_ne!(one.source(None), other.source(None));
     assert_ne!(one.source(None), one.source(Some(ListFormat::Plain)));
     assert_ne!(one.source(None), crate::digest::Digest::of(b"a"));
-    assert_eq!(one.format_of(one.source(None)), Some(None));
+    assert_eq!(one.format_of(one.source(None)), Ok(None));
     let rpz = one.source(Some(ListFormat::Rpz));
-    assert_eq!(one.format_of(rpz), Some(Some(ListFormat::Rpz)));
-    assert_eq!(other.format_of(rpz), None);
+    assert_eq!(one.format_of(rpz), Ok(Some(ListFormat::Rpz)));
+    assert_eq!(other.format_of(rpz), Err(OtherSource));
     let folder = RawList::folder(vec![(ListPart::Domains, b"a".to_vec())]);
     assert_ne!(one.source(None), folder.source(None));
 }

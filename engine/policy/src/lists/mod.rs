@@ -39,7 +39,7 @@ pub use addresses::{AddressList, read_addresses};
 pub use expressions::{EXPRESSIONS_MAX, ExpressionList};
 pub use names::NameList;
 pub use part::ListPart;
-pub use raw::{FoundFile, ListFiles, RawFault, RawList, part_files, read_raw};
+pub use raw::{FoundFile, ListFiles, OtherSource, RawFault, RawList, part_files, read_raw};
 pub use read::{ListSets, read_list, read_names};
 pub use report::{ListFault, ListFormat, ListReport, REPORTED_MAX, RefusedLine};
 pub use stem::stem;

@@ -91,6 +91,11 @@ pub enum RawFault {
     },
 }
 
+/// The bytes are others than those that were read, or another version read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the list is not the one that was read")]
+pub struct OtherSource;
+
 /// The bytes of a list, by the files that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawList {
@@ -123,12 +128,15 @@ impl RawList {
         source(self.bytes_digest(), format)
     }
 
-    /// The format that a rule said when [`source`](Self::source) gave `known`; nothing where it did not.
-    #[must_use]
-    pub fn format_of(&self, known: Digest) -> Option<Option<ListFormat>> {
+    /// The format that a rule said when [`source`](Self::source) gave `known`.
+    ///
+    /// # Errors
+    ///
+    /// [`OtherSource`], where it never did.
+    pub fn format_of(&self, known: Digest) -> Result<Option<ListFormat>, OtherSource> {
         let bytes = self.bytes_digest();
         let mut said = std::iter::once(None).chain(ListFormat::ALL.into_iter().map(Some));
-        said.find(|format| source(bytes, *format) == known)
+        said.find(|format| source(bytes, *format) == known).ok_or(OtherSource)
     }
 
     fn bytes_digest(&self) -> Digest {
@@ -175,7 +183,7 @@ pub fn part_files(path: &str) -> impl Iterator<Item = String> {
 /// The parts of a folder.
 fn folder(files: &dyn ListFiles, path: &Path, found: &FoundFile) -> Result<RawList, RawFault> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    let root = find(files, above.unwrap_or(Path::new(".")))?.ok_or(RawFault::Missing)?.real;
+    let root = find(files, above.unwrap_or_else(|| Path::new(".")))?.ok_or(RawFault::Missing)?.real;
     let outside = |path: &Path| RawFault::Outside { path: path.to_owned(), root: root.clone() };
     if !found.real.starts_with(&root) || found.real == root {
         return Err(outside(path));

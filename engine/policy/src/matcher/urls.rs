@@ -21,7 +21,7 @@
 
 use std::collections::HashMap;
 
-use super::table::{Entry, Groups, Item, NameTable, Shape, Suffix, assemble};
+use super::table::{BUCKET_BYTES, Entry, Groups, Item, NameTable, Shape, Suffix, assemble};
 use crate::check::Scope;
 use crate::lists::UrlList;
 
@@ -186,6 +186,10 @@ impl UrlTable {
         };
         let [hosts, nodes, set_ends, sets, text] = tail else { return None };
         let table = take(&mut rest, *table)?.to_vec();
+        let slots = usize::try_from(*buckets).ok()?.checked_mul(BUCKET_BYTES)?;
+        if slots > table.len() {
+            return None;
+        }
         let shape = Shape { seed, entries: *entries, buckets: *buckets, depths: *depths };
         let ends = words(&mut rest, *group_ends)?;
         let items = words(&mut rest, *items)?.into_iter().map(Item).collect();
