@@ -75,7 +75,7 @@ pub struct Search {
     pub texts: usize,
     /// How many patterns were found in all of them together.
     pub found: usize,
-    /// Nanoseconds a text, in the best of several rounds.
+    /// Nanoseconds of the processor a text, in the best of several rounds.
     pub ns_a_text: f64,
     /// The same as a multiple of the first way's.
     pub times: f64,
