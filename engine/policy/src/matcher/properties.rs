@@ -70,9 +70,9 @@ const USERS: &[&str] = &["ada", "Ada", "eve", "DOMAIN\\eve"];
 const METHODS: &[&str] = &["GET", "get", "POST", "CONNECT", "connect", "FOO"];
 const ZONES: &[&str] =
     &["UTC", "Europe/Zurich", "America/New_York", "Pacific/Auckland", "Australia/Lord_Howe"];
-/// Behind the lists of names and the one of addresses: those of URLs, and the one of expressions.
-const URL_LISTS: std::ops::Range<u32> = LISTS + 1..LISTS + 3;
-const EXPRESSIONS: ListIndex = ListIndex(LISTS + 3);
+/// Behind the lists of names, the one of addresses and the one of users: those of URLs, and the one of expressions.
+const URL_LISTS: std::ops::Range<u32> = LISTS + 2..LISTS + 4;
+const EXPRESSIONS: ListIndex = ListIndex(LISTS + 4);
 const URLS: &[&str] = &[
     "example.com/",
     "example.com/a",
