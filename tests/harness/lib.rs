@@ -10,6 +10,7 @@
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
 //! pair                          two engines and one connector
+//! walk                          what is due by a plain walk through lists
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
 //! witness                       a Squid without us, and what it does by itself
 //! ```
@@ -32,4 +33,5 @@ pub mod squid;
 pub mod tls;
 pub mod trail;
 pub mod wait;
+pub mod walk;
 pub mod witness;
