@@ -28,6 +28,12 @@ const NAMES: usize = 1_000;
 /// Far more than any of these may take.
 const LONG: Duration = Duration::from_secs(15);
 
+/// Lays something into a folder of policy files; beside it a rule, as text.
+type LayRule = fn(&Path, &str) -> Result<()>;
+
+/// Lays something into the place of a list.
+type LayList = fn(&Path) -> Result<()>;
+
 /// What came of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -171,8 +177,7 @@ fn folders_that_cannot_be_right() -> Result<()> {
     let mut installation = engine()?;
     let rules = installation.path("rules.d");
     let new = "new: {\n    match-domain: new.feed.example\n    action: deny\n}\n";
-    type Lay = fn(&Path, &str) -> Result<()>;
-    let cases: [(&str, Lay, Outcome); 8] = [
+    let cases: [(&str, LayRule, Outcome); 8] = [
         ("a loop", |at, _| Ok(symlink(".", at.join("loop"))?), Outcome::OldStays),
         (
             "two loops",
@@ -224,8 +229,7 @@ fn folders_that_cannot_be_right() -> Result<()> {
 fn a_list_that_is_no_file() -> Result<()> {
     let mut installation = engine()?;
     let list = installation.path(LIST);
-    type Lay = fn(&Path) -> Result<()>;
-    let cases: [(&str, Lay); 4] = [
+    let cases: [(&str, LayList); 4] = [
         ("a pipe", pipe),
         ("a folder", folder::make),
         ("a device", |at| Ok(symlink("/dev/zero", at)?)),
@@ -233,10 +237,10 @@ fn a_list_that_is_no_file() -> Result<()> {
     ];
     for (about, lay) in cases {
         if list.is_dir() {
-            fs::remove_dir(&list)?
+            fs::remove_dir(&list)?;
         } else {
-            fs::remove_file(&list)?
-        };
+            fs::remove_file(&list)?;
+        }
         lay(&list)?;
         let got = outcome(&mut installation, about, "new.feed.example")?;
         ensure!(got == Outcome::OldStays, "{about}: {got:?}");
