@@ -3,7 +3,9 @@
 //! Its status codes tell which checks a name fails. Ours leaves out `CheckHyphens` (V2, V3) and STD3 (U1),
 //! so these codes count for nothing; all others do. `toUnicode` is not run: nothing here makes U-labels.
 
-use super::super::super::Domain;
+use std::string::FromUtf16Error;
+
+use super::super::super::{Domain, Malformed};
 use super::table::{Class, Findings};
 use super::{Extent, cases};
 
@@ -50,7 +52,7 @@ fn names_become_a_labels_as_unicode_has_it() {
             assert!(line.trim().is_empty(), "seven columns: {line}");
             continue;
         };
-        let (Some(source), Some(unicode), Some(ascii)) =
+        let (Ok(source), Ok(unicode), Ok(ascii)) =
             (unescaped(source), unescaped(unicode), unescaped(ascii))
         else {
             surrogates += 1;
@@ -79,7 +81,7 @@ fn take(findings: &mut Findings, source: &str, ascii: &str, status: &[&str]) {
         Ok(name) => name.to_owned(),
         Err(word) => format!("<{word}>"),
     };
-    let ours = ours.map_err(|fault| fault.word());
+    let ours = ours.map_err(Malformed::word);
     let class = || match (theirs, ours) {
         (Err(_), Ok(ours)) => {
             let only_length = status.iter().all(|code| ["A4_1", "A4_2"].contains(code));
@@ -111,12 +113,12 @@ fn codes(column: &str) -> Vec<&str> {
     codes.filter(|code| !OFF.contains(code)).collect()
 }
 
-/// A column with its `\uXXXX` and `\x{XXXX}` put in: nothing for a blank one, the empty text for `""`. The
-/// outer `None` is for text that UTF-8 cannot hold.
-fn unescaped(column: &str) -> Option<Option<String>> {
+/// A column with its `\uXXXX` and `\x{XXXX}` put in: nothing for a blank one, the empty text for `""`. It
+/// fails on text that UTF-8 cannot hold.
+fn unescaped(column: &str) -> Result<Option<String>, FromUtf16Error> {
     match column {
-        "" => return Some(None),
-        "\"\"" => return Some(Some(String::new())),
+        "" => return Ok(None),
+        "\"\"" => return Ok(Some(String::new())),
         _ => {}
     }
     let (mut units, mut rest) = (Vec::new(), column);
@@ -128,7 +130,7 @@ fn unescaped(column: &str) -> Option<Option<String>> {
             let (digits, tail) = hex.split_once('}').unwrap();
             (u32::from_str_radix(digits, 16).unwrap(), tail)
         } else {
-            (u32::from(first), &rest[first.len_utf8()..])
+            (u32::from(first), rest.split_at(first.len_utf8()).1)
         };
         match char::from_u32(code) {
             Some(letter) => units.extend_from_slice(letter.encode_utf16(&mut [0; 2])),
@@ -136,5 +138,5 @@ fn unescaped(column: &str) -> Option<Option<String>> {
         }
         rest = tail;
     }
-    String::from_utf16(&units).ok().map(Some)
+    String::from_utf16(&units).map(Some)
 }

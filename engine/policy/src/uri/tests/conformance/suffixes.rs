@@ -79,7 +79,7 @@ impl List {
                 (Some(Rule::Suffix(kind)), _) | (None, Some(Rule::Suffix(kind))) => {
                     return if here == name { *kind } else { SuffixKind::No };
                 }
-                (None, Some(Rule::Exception)) | (None, None) => {}
+                (None, Some(Rule::Exception) | None) => {}
             }
             rest = parent;
         }

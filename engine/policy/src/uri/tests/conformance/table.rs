@@ -87,7 +87,7 @@ impl Findings {
             match listed.get(key) {
                 Some(known) if known == row => {}
                 Some(known) => {
-                    writeln!(wrong, "listed as {known:?}, found {row:?}: {key}").unwrap()
+                    writeln!(wrong, "listed as {known:?}, found {row:?}: {key}").unwrap();
                 }
                 None => writeln!(wrong, "not listed: {key}: {row:?}").unwrap(),
             }

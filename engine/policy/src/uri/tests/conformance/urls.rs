@@ -280,7 +280,7 @@ fn class_of(raw: &str, theirs: &Theirs, ours: &Result<Parts, &str>) -> Option<Wh
     let white = raw.starts_with(|letter| letter <= ' ')
         || raw.ends_with(|letter| letter <= ' ')
         || raw.contains(['\t', '\n', '\r']);
-    let colon = raw.find(':').map_or("", |colon| &raw[..colon]);
+    let colon = raw.split_once(':').map_or("", |(word, _)| word);
     let whole = colon.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && colon.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     let theirs = match (theirs, ours) {
