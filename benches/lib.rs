@@ -4,3 +4,4 @@ pub mod chain;
 pub mod failover;
 pub mod regex;
 pub mod reload;
+pub mod reload_under_load;

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use eg_policy::check::Trust;
+use eg_policy::lists::{FoundFile, ListFiles};
 use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
+use nix::fcntl::OFlag;
 
 use crate::config::PolicyConfig;
 
@@ -47,9 +50,10 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = fs::File::open(path)?;
+        // Opening a pipe would wait for somebody who writes, reading a device would never end.
+        let calm = OFlag::O_NONBLOCK.bits();
+        let file = fs::File::options().read(true).custom_flags(calm).open(path)?;
         let facts = file.metadata()?;
-        // A pipe or a device would never end.
         if !facts.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
@@ -59,6 +63,27 @@ impl Files for Disk {
         let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
         file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+impl ListFiles for Disk {
+    fn find(&self, path: &Path) -> io::Result<Option<FoundFile>> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(_) | Err(_) => {}
+        }
+        let real = fs::canonicalize(path)?;
+        let facts = fs::metadata(&real)?;
+        let kind = match (facts.is_dir(), facts.is_file()) {
+            (true, _) => EntryKind::Folder,
+            (false, true) => EntryKind::File,
+            (false, false) => EntryKind::Other,
+        };
+        Ok(Some(FoundFile { real, kind }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Files::read(self, path)
     }
 }
 

@@ -12,8 +12,10 @@ mod bench;
 mod bench_regex;
 mod bench_failover;
 mod bench_reload;
+mod bench_reload_under_load;
 mod demo;
 mod diff_regex;
+mod faults;
 mod fuzz;
 mod test;
 mod tidy;
@@ -62,6 +64,11 @@ enum Chore {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Breaks things at random and looks at what is left, more often than the tests do
+    Faults {
+        #[command(subcommand)]
+        fault: faults::Fault,
+    },
     /// Measures, and writes the result below benches/record
     Bench {
         #[command(subcommand)]
@@ -79,6 +86,8 @@ enum Bench {
     Failover,
     /// How long a change of the policy takes on top of 2.6 million names
     Reload,
+    /// Two weeks of lists swapped back and forth under load: what is answered wrongly, and how long answers take
+    ReloadUnderLoad,
 }
 
 fn main() -> ExitCode {
@@ -93,10 +102,12 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
+        Chore::Faults { fault } => faults::run(fault),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
         Chore::Bench { bench: Bench::Reload } => bench_reload::run(),
+        Chore::Bench { bench: Bench::ReloadUnderLoad } => bench_reload_under_load::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));

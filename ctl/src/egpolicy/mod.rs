@@ -5,6 +5,8 @@ mod check;
 mod disk;
 mod fmt;
 mod load;
+#[cfg(test)]
+mod real_lists;
 mod regexes;
 
 pub use args::{Args, run};

@@ -1,7 +1,9 @@
 //! What the engine knows, as the Control API says it. The only module beside `convert` that names both
 //! wire and policy types.
 
+use eg_policy::compile::{CompiledList, whole_lists};
 use eg_policy::diagnostic::Diagnostic;
+use eg_policy::digest::Digest;
 use eg_proto::control::{
     FaultRow, LiveList, LivePolicy, MemoryRow, Problem, ProblemKind, Receipt, RegexRow,
     ReloadOutcome,
@@ -17,7 +19,7 @@ const FAULTS_SHOWN: usize = 1000;
 
 /// The receipt of the reload with this number.
 pub(crate) fn receipt(number: u64, receipt: &reload::Receipt) -> Receipt {
-    let RegexCounts { patterns, names, fallback, compiled, .. } = receipt.regexes;
+    let RegexCounts { patterns, lowered, fallback, compiled, .. } = receipt.regexes;
     Receipt {
         reload: number,
         outcome: match receipt.order.run {
@@ -35,7 +37,7 @@ pub(crate) fn receipt(number: u64, receipt: &reload::Receipt) -> Receipt {
         changes: receipt.changes.clone(),
         regexes: RegexRow {
             patterns: patterns as u64,
-            names: names as u64,
+            lowered: lowered.all() as u64,
             fallback: fallback as u64,
             compiled: compiled as u64,
         },
@@ -68,6 +70,7 @@ pub(crate) fn problem(number: u64, fault: &ReloadFault) -> Problem {
         | ReloadFault::Set { .. }
         | ReloadFault::Index { .. }
         | ReloadFault::Random(_)
+        | ReloadFault::Zone(_)
         | ReloadFault::Store(_)
         | ReloadFault::Build(_) => ProblemKind::Failed,
         ReloadFault::Snapshot(fault) => of_backup(fault).kind,
@@ -94,13 +97,23 @@ fn faults(diagnostics: &[Diagnostic]) -> Vec<FaultRow> {
     diagnostics.iter().take(FAULTS_SHOWN).map(row).collect()
 }
 
+/// The digest over the sets of a list: its own, and where it has more parts than one, that of all.
+fn set_of(list: &CompiledList, all: &[CompiledList]) -> Digest {
+    let is_part = |part: &&CompiledList| part.path == list.path && part.kind.whole() == list.kind;
+    let sets: Vec<Digest> = all.iter().filter(is_part).map(|part| part.set).collect();
+    match sets.as_slice() {
+        [_] => list.set,
+        sets => Digest::of_parts(sets.iter().map(|set| set.as_bytes().as_slice())),
+    }
+}
+
 /// What is live.
 pub(crate) fn live_policy(published: &Published, revision: u64) -> LivePolicy {
     let ruleset = published.ruleset();
-    let list = |list: &eg_policy::compile::CompiledList| LiveList {
+    let list = |(list, entries): (&CompiledList, u64)| LiveList {
         path: list.path.clone(),
-        entries: list.entries,
-        set: list.set.to_string(),
+        entries,
+        set: set_of(list, ruleset.lists()).to_string(),
     };
     LivePolicy {
         revision,
@@ -109,6 +122,6 @@ pub(crate) fn live_policy(published: &Published, revision: u64) -> LivePolicy {
         default_action: ruleset.default_action().word().to_owned(),
         rules: ruleset.rules().len() as u64,
         names: ruleset.entries(),
-        lists: ruleset.lists().iter().map(list).collect(),
+        lists: whole_lists(ruleset.lists()).into_iter().map(list).collect(),
     }
 }

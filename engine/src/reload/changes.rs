@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use eg_policy::check::{CheckedRule, ListIndex, ListKind};
+use eg_policy::check::{CheckedRule, Conditions, ListIndex, ListKind};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_proto::control::{Changes, Listed};
 
@@ -16,7 +16,7 @@ pub(super) fn changes(before: Option<&CompiledPolicy>, after: &CompiledPolicy) -
     let Some(before) = before else {
         return Changes {
             added: listed(after.rules.iter().map(|rule| rule.name.as_str())),
-            lists: listed(after.lists.iter().map(|list| list.path.as_str())),
+            lists: listed(after.whole_lists().iter().map(|(list, _)| list.path.as_str())),
             ..Changes::default()
         };
     };
@@ -82,16 +82,23 @@ fn listed<'n>(names: impl Iterator<Item = &'n str>) -> Listed {
     listed
 }
 
+/// Whether a rule names this list, and not a part of one.
+fn is_whole(policy: &CompiledPolicy, index: ListIndex) -> bool {
+    policy.lists.get(index.0 as usize).is_none_or(|list| list.kind.is_whole())
+}
+
 /// Compares rules of two policies, whose tables of lists may have different orders.
-struct Comparer {
+struct Comparer<'p> {
+    before: &'p CompiledPolicy,
+    after: &'p CompiledPolicy,
     /// By position in the table before: the position of the same list now.
     now: Vec<Option<ListIndex>>,
     /// Whether every list stands where it stood.
     aligned: bool,
 }
 
-impl Comparer {
-    fn new(before: &CompiledPolicy, after: &CompiledPolicy) -> Self {
+impl<'p> Comparer<'p> {
+    fn new(before: &'p CompiledPolicy, after: &'p CompiledPolicy) -> Self {
         let positions: HashMap<(&str, ListKind), ListIndex> = (0..)
             .zip(&after.lists)
             .map(|(at, list)| ((list.path.as_str(), list.kind), ListIndex(at)))
@@ -100,7 +107,7 @@ impl Comparer {
         let now: Vec<Option<ListIndex>> =
             now.map(|list| positions.get(&(list.path.as_str(), list.kind)).copied()).collect();
         let aligned = (0..).zip(&now).all(|(at, new)| *new == Some(ListIndex(at)));
-        Self { now, aligned }
+        Self { before, after, now, aligned }
     }
 
     /// Whether both say the same, wherever they stand.
@@ -116,25 +123,44 @@ impl Comparer {
             category,
             tls,
             conditions,
+            except,
+            validity,
+            mode,
         } = old;
-        let same = (action, description, category, tls)
-            == (&new.action, &new.description, &new.category, &new.tls);
-        if !same || self.aligned {
-            return same && *conditions == new.conditions;
+        let same = (action, description, category, tls, validity, mode)
+            == (&new.action, &new.description, &new.category, &new.tls, &new.validity, &new.mode);
+        // PERF: of many rules most are the same to the letter.
+        if !same || (self.aligned && *conditions == new.conditions && *except == new.except) {
+            return same;
         }
-        let mut conditions = conditions.clone();
-        kept::relist(&mut conditions, |index| {
+        match (except.as_deref(), new.except.as_deref()) {
+            (None, None) => self.ask_the_same(conditions, &new.conditions),
+            (Some(old), Some(now)) => {
+                self.ask_the_same(conditions, &new.conditions) && self.ask_the_same(old, now)
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Whether both ask the same. What a list has of URLs and expressions is the list's, not the rule's.
+    fn ask_the_same(&self, old: &Conditions, new: &Conditions) -> bool {
+        let (mut old, mut new) = (old.clone(), new.clone());
+        old.domain_lists.retain(|index| is_whole(self.before, *index));
+        new.domain_lists.retain(|index| is_whole(self.after, *index));
+        old.list_expressions.clear();
+        new.list_expressions.clear();
+        kept::relist(&mut old, |index| {
             let now = self.now.get(index.0 as usize).copied().flatten();
             // A list that is gone is the same as none that is there.
             now.unwrap_or(ListIndex(u32::MAX))
         });
-        conditions == new.conditions
+        old == new
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use eg_policy::check::{AddressPattern, Conditions};
+    use eg_policy::check::{AddressPattern, ListExpression, Mode, Validity};
     use eg_policy::digest::Digest;
     use eg_policy::verdict::{Action, RuleId};
 
@@ -166,6 +192,9 @@ mod tests {
                 sources: vec![AddressPattern::List(ListIndex(*list))],
                 ..Conditions::default()
             },
+            except: None,
+            validity: Validity::ALWAYS,
+            mode: Mode::Enforce,
         };
         CompiledPolicy {
             rules: (1..).zip(rules).map(rule).collect(),

@@ -8,7 +8,7 @@ use eg_policy::lists::ListFault;
 use eg_policy::matcher::IndexFault;
 use eg_policy::regex::ShardFault;
 
-use super::Memory;
+use super::{Memory, ZoneFault};
 use crate::backup::BackupFault;
 use crate::sources::SourcesFault;
 use crate::store::StoreFault;
@@ -108,6 +108,11 @@ pub enum ReloadFault {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// No clock can be asked, and a rule asks it.
+    #[error(
+        "a rule has a `time-window`, and the zone of `[policy] time_window_tz` is not to be had"
+    )]
+    Zone(#[from] ZoneFault),
     /// The engine ends.
     #[error("the engine ends before the policy is loaded")]
     Ending,

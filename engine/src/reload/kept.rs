@@ -4,7 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, Conditions, ListIndex};
+use eg_policy::check::{
+    AddressPattern, CheckedPolicy, CheckedRule, Conditions, ListIndex, UserPattern,
+};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::verdict::RuleId;
 
@@ -104,7 +106,10 @@ fn lost_names(file: &str, taken: &[(&str, String)]) -> Option<String> {
 /// A rule of another policy with its lists as positions in `lists`, which grows where needed.
 fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> CheckedRule {
     let mut rule = rule.clone();
-    relist(&mut rule.conditions, |index| position(index, from, lists));
+    let asked = [Some(&mut rule.conditions), rule.except.as_deref_mut()].into_iter().flatten();
+    for asked in asked {
+        relist(asked, |index| position(index, from, lists));
+    }
     rule
 }
 
@@ -113,10 +118,19 @@ pub(super) fn relist(conditions: &mut Conditions, mut to: impl FnMut(ListIndex) 
     for index in &mut conditions.domain_lists {
         *index = to(*index);
     }
+    for expression in &mut conditions.list_expressions {
+        expression.list = to(expression.list);
+    }
     for pattern in conditions.sources.iter_mut().chain(&mut conditions.destinations) {
         match pattern {
             AddressPattern::List(index) => *index = to(*index),
             AddressPattern::Range(_) | AddressPattern::Class(_) => {}
+        }
+    }
+    for pattern in &mut conditions.users {
+        match pattern {
+            UserPattern::List(index) => *index = to(*index),
+            UserPattern::Name(_) => {}
         }
     }
 }

@@ -95,7 +95,9 @@ fn estimate(policy: &CompiledPolicy, making: Making, text: impl Fn(&CompiledList
             let mut bytes = rules;
             // A set is read whole before it is parsed, one after the other.
             let mut largest = 0;
-            for list in policy.lists.iter().filter(|list| list.kind == ListKind::Domains) {
+            // URLs are entries of the index too, each with the text of its host and its path.
+            let indexed = [ListKind::Domains, ListKind::Urls];
+            for list in policy.lists.iter().filter(|list| indexed.contains(&list.kind)) {
                 let found = text(list);
                 let each = NAME_WORK_BYTES + NAME_INDEX_BYTES;
                 bytes = bytes

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use eg_policy::check::{CheckedPolicy, check_with};
+use eg_policy::check::{CheckedPolicy, check_with_lists};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::Diagnostic;
 use eg_policy::digest::Digest;
@@ -86,7 +86,7 @@ impl Reloader {
             revision,
             digest: made.ruleset.digest(),
             rules: policy.rules.len(),
-            lists: policy.lists.len(),
+            lists: policy.list_count(),
             entries: policy.lists.iter().map(|list| list.entries).sum(),
             parsed: files,
             rows,
@@ -167,7 +167,7 @@ impl Reloader {
             .knowing(&self.known)
             .guarded(order.guards);
         let mut named = Vec::new();
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+        let (mut checked, diagnostics) = check_with_lists(&sources.files, |list| {
             named.push(list.path.clone());
             self.ending.check().map_err(|fault| fault.to_string())?;
             loader.load(list)
@@ -214,7 +214,7 @@ impl Reloader {
         steps: &mut Steps,
     ) -> Result<Built, ReloadFault> {
         let sets = self.store.sets();
-        let making = match self.held.index_of(&policy.domain_sets()) {
+        let making = match self.held.index_of(policy) {
             Some(_) => Making::Rules,
             None => Making::Index,
         };
@@ -236,7 +236,10 @@ impl Reloader {
         let mut banked = self.bank.fill(policy, keeping)?;
         steps.end_of("regexes");
         self.ending.check()?;
-        let mut builder = SetBuilder::new(sets).with(parsed).sharing(&self.held).in_run(order.run);
+        let mut builder = SetBuilder::new(sets, &self.config.time_window_tz)
+            .with(parsed)
+            .sharing(&self.held)
+            .in_run(order.run);
         let (ruleset, held) = builder.build(policy, banked.shards())?;
         steps.end_of("build");
         notes.append(&mut builder.notes);

@@ -50,22 +50,23 @@ pub struct Receipt {
     pub took: Duration,
 }
 
-/// A row for each list of `after`; `state` says what was done with it.
+/// A row for each list of `after`, with all its parts; `state` says what was done with it.
 pub(super) fn rows(
     before: Option<&CompiledPolicy>,
     after: &CompiledPolicy,
     state: impl Fn(&CompiledList) -> ListState,
 ) -> Vec<ListRow> {
     let before: HashMap<(&str, ListKind), u64> = before
-        .iter()
-        .flat_map(|policy| &policy.lists)
-        .map(|list| ((list.path.as_str(), list.kind), list.entries))
+        .map(|policy| policy.whole_lists())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(list, entries)| ((list.path.as_str(), list.kind), entries))
         .collect();
-    let row = |list: &CompiledList| ListRow {
+    let row = |(list, entries): (&CompiledList, u64)| ListRow {
         path: list.path.clone(),
-        entries: list.entries,
+        entries,
         before: before.get(&(list.path.as_str(), list.kind)).copied(),
         state: state(list),
     };
-    after.lists.iter().map(row).collect()
+    after.whole_lists().into_iter().map(row).collect()
 }

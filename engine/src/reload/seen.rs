@@ -1,7 +1,7 @@
 //! What the system says of a list file, so that one that nobody touched is neither read nor hashed again.
 //!
 //! Device, inode, size, time of change of the content and time of change of the inode are compared, all
-//! to the nanosecond. As in git, a file whose times are too close to the moment of the look proves
+//! to the nanosecond; of a list that is a folder, those of each file that it may have. As in git, a file whose times are too close to the moment of the look proves
 //! nothing: it could be written once more within the clock's grain, without a trace. Such a look is not
 //! kept, and the next reload reads the file again.
 //!
@@ -9,18 +9,17 @@
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use eg_policy::digest::Digest;
+use eg_policy::lists::{ListFormat, part_files};
 
 /// The coarsest grain of a file system's times (FAT has two seconds), and so how old a time must be
 /// before it tells two states of a file apart.
 const GRAIN: Duration = Duration::from_secs(2);
-
-/// A list that is a folder has a handful of files; one with more is read each time.
-const ENTRIES_MAX: usize = 64;
 
 /// One file or folder at a moment; links are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,21 +51,18 @@ pub(crate) struct Seen(Vec<(String, Facts)>);
 
 impl Seen {
     /// Looks at a path. `None` where there is nothing that a look could vouch for: no file, a device, a
-    /// folder with folders in it.
+    /// folder in which something else stands where a file of a list should.
     pub(crate) fn look(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         let mut all = vec![(String::new(), Facts::of(&found))];
         if found.is_dir() {
-            for entry in fs::read_dir(path).ok()? {
-                let entry = entry.ok()?;
-                let name = entry.file_name().into_string().ok()?;
-                let found = fs::metadata(entry.path()).ok()?;
-                if !found.is_file() || all.len() > ENTRIES_MAX {
-                    return None;
+            for part in part_files(path.to_str()?) {
+                match fs::metadata(&part) {
+                    Ok(found) if found.is_file() => all.push((part, Facts::of(&found))),
+                    Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+                    Ok(_) | Err(_) => return None,
                 }
-                all.push((name, Facts::of(&found)));
             }
-            all.sort_by(|(one, _), (other, _)| one.cmp(other));
         } else if !found.is_file() {
             return None;
         }
@@ -96,36 +92,39 @@ fn nanos_of(time: SystemTime) -> i128 {
     i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// What is known of list files from the reloads before, by path.
+/// A list as rules name it: its path, and the format that they say, on which its digest depends too.
+type Name = (String, Option<ListFormat>);
+
+/// What is known of list files from the reloads before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known(HashMap<String, (Seen, Digest)>);
+pub(super) struct Known(HashMap<Name, (Seen, Digest)>);
 
 impl Known {
-    /// The digest of a file that was read before and that nobody has touched since.
-    pub(super) fn digest(&self, path: &str, seen: &Seen) -> Option<Digest> {
-        self.0.get(path).filter(|(before, _)| before == seen).map(|(_, digest)| *digest)
+    /// The digest of a list that was read before and that nobody has touched since.
+    pub(super) fn digest(&self, name: &Name, seen: &Seen) -> Option<Digest> {
+        self.0.get(name).filter(|(before, _)| before == seen).map(|(_, digest)| *digest)
     }
 
     /// Keeps what a file held, where the looks `before` and after the reading vouch for it; `began` is
     /// when the first was taken.
     pub(super) fn learn(
         &mut self,
-        path: &str,
+        name: Name,
         (before, began): (Option<Seen>, SystemTime),
         digest: Digest,
     ) {
-        let after = Seen::look(Path::new(path));
+        let after = Seen::look(Path::new(&name.0));
         match (before, after) {
             (Some(before), Some(after)) if before == after && before.is_settled(began) => {
-                self.0.insert(path.to_owned(), (before, digest));
+                self.0.insert(name, (before, digest));
             }
-            _ => drop(self.0.remove(path)),
+            _ => drop(self.0.remove(&name)),
         }
     }
 
     /// Keeps what a look before has said of a file that is still the same.
-    pub(super) fn keep(&mut self, path: &str, seen: Seen, digest: Digest) {
-        self.0.insert(path.to_owned(), (seen, digest));
+    pub(super) fn keep(&mut self, name: Name, seen: Seen, digest: Digest) {
+        self.0.insert(name, (seen, digest));
     }
 }
 
@@ -150,28 +149,32 @@ mod tests {
     fn a_file_is_known_until_somebody_touches_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(folder.path(), "list", "a.example\n");
-        let name = path.to_str().unwrap();
+        let name = (path.to_str().unwrap().to_owned(), None);
         let digest = Digest::of(b"a.example\n");
         let mut known = Known::default();
-        known.learn(name, (Seen::look(&path), later()), digest);
-        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), Some(digest));
+        known.learn(name.clone(), (Seen::look(&path), later()), digest);
+        assert_eq!(known.digest(&name, &Seen::look(&path).unwrap()), Some(digest));
         // The same size, and the old time of its content put back: the inode's time tells.
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "b.example\n").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), None);
+        assert_eq!(known.digest(&name, &Seen::look(&path).unwrap()), None);
+        // Read as another format it has other entries.
+        let as_rpz = (name.0.clone(), Some(ListFormat::Rpz));
+        known.learn(name.clone(), (Seen::look(&path), later()), digest);
+        assert_eq!(known.digest(&as_rpz, &Seen::look(&path).unwrap()), None);
         // The same bytes under the same name in another file.
         let path = file(folder.path(), "other", "a.example\n");
-        known.learn(name, (Seen::look(Path::new(name)), later()), digest);
-        fs::rename(&path, name).unwrap();
-        assert_eq!(known.digest(name, &Seen::look(Path::new(name)).unwrap()), None);
+        known.learn(name.clone(), (Seen::look(Path::new(&name.0)), later()), digest);
+        fs::rename(&path, &name.0).unwrap();
+        assert_eq!(known.digest(&name, &Seen::look(Path::new(&name.0)).unwrap()), None);
     }
 
     #[test]
     fn a_file_that_was_just_written_proves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(folder.path(), "list", "a.example\n");
-        let name = path.to_str().unwrap();
+        let name = (path.to_str().unwrap().to_owned(), None);
         let mut known = Known::default();
         let digest = Digest::of(b"");
         for (began, expected) in [
@@ -180,8 +183,8 @@ mod tests {
             (later(), Some(digest)),
             (SystemTime::now(), None),
         ] {
-            known.learn(name, (Seen::look(&path), began), digest);
-            assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), expected);
+            known.learn(name.clone(), (Seen::look(&path), began), digest);
+            assert_eq!(known.digest(&name, &Seen::look(&path).unwrap()), expected);
         }
     }
 
@@ -189,12 +192,12 @@ mod tests {
     fn a_file_that_changes_while_it_is_read_proves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(folder.path(), "list", "a.example\n");
-        let name = path.to_str().unwrap();
+        let name = (path.to_str().unwrap().to_owned(), None);
         let before = Seen::look(&path);
         fs::write(&path, "longer.example\n").unwrap();
         let mut known = Known::default();
-        known.learn(name, (before, later()), Digest::of(b"a.example\n"));
-        assert_eq!(known.digest(name, &Seen::look(&path).unwrap()), None);
+        known.learn(name.clone(), (before, later()), Digest::of(b"a.example\n"));
+        assert_eq!(known.digest(&name, &Seen::look(&path).unwrap()), None);
     }
 
     #[test]
@@ -208,7 +211,15 @@ mod tests {
         assert_ne!(changed, before);
         file(folder.path(), "urls", "a.example/x\n");
         assert_ne!(Seen::look(folder.path()).unwrap(), changed);
+        // What nobody reads does not stand in the way, and what cannot be read does.
         fs::create_dir(folder.path().join("deeper")).unwrap();
+        for at in 0..100 {
+            file(folder.path(), &format!("usage{at}"), "no list");
+        }
+        let before = Seen::look(folder.path()).unwrap();
+        fs::write(&domains, "c.example\n").unwrap();
+        assert_ne!(Seen::look(folder.path()).unwrap(), before);
+        fs::create_dir(folder.path().join("expressions.gz")).unwrap();
         assert_eq!(Seen::look(folder.path()), None);
         assert_eq!(Seen::look(&folder.path().join("gone")), None);
         assert_eq!(Seen::look(Path::new("/dev/null")), None);

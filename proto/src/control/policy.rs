@@ -151,8 +151,8 @@ pub struct Listed {
 pub struct RegexRow {
     /// All of them.
     pub patterns: u64,
-    /// Those that are a name in disguise.
-    pub names: u64,
+    /// Those that are something simpler in disguise, which is looked up.
+    pub lowered: u64,
     /// Those that the slower scanner has.
     pub fallback: u64,
     /// Shards that were compiled for this.
@@ -205,7 +205,7 @@ pub struct LiveList {
     pub path: String,
     /// How many entries it has.
     pub entries: u64,
-    /// The digest of its set.
+    /// The digest of its set; of a list with several parts, of all their sets.
     pub set: String,
 }
 
