@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_problem_is_a_refusal() {
         let got = asked(
-            "HTTP/1.1 503 x\r\ncontent-length: 82\r\n\r\n\
+            "HTTP/1.1 503 x\r\ncontent-length: 83\r\n\r\n\
              {\"type\":\"urn:enforcegate:problem:busy\",\"title\":\"t\",\"status\":503,\"detail\":\"d\",\"x\":1}",
         );
         let Err(ClientFault::Refused(problem)) = got else { panic!("{got:?}") };

@@ -64,7 +64,11 @@ fn read_file(path: &Path) -> Result<Config, ConfigFaults> {
 }
 
 fn settle(settling: &mut Settling<'_>) -> Option<Config> {
-    let socket = settling.table("global").path("socket");
+    let mut table = settling.table("global");
+    let socket = table.path("socket");
+    // Without effect yet, but checked; of the others every text is right.
+    let port = table.number::<u16>("port");
+    port?;
     Some(Config { socket: socket?, not_yet: settling.not_yet() })
 }
 
