@@ -162,6 +162,8 @@ impl<'p> Comparer<'p> {
 mod tests {
     use eg_policy::check::{AddressPattern, ListExpression, Mode, Validity};
     use eg_policy::digest::Digest;
+    use eg_policy::moment::Moment;
+    use eg_policy::regex::RegexPattern;
     use eg_policy::verdict::{Action, RuleId};
 
     use super::*;
@@ -233,6 +235,36 @@ mod tests {
         // A rule that goes does not move the others.
         let fewer = policy(&[("a", deny, 0), ("c", deny, 0)], &lists);
         assert!(!changes(Some(&before), &fewer).reordered);
+    }
+
+    #[test]
+    fn a_rule_is_all_that_it_says_but_not_what_its_lists_hold() {
+        let before = policy(&[("a", Action::Deny, 0), ("b", Action::Deny, 1)], &[("x", "1")]);
+        let check = |what: &str, change: &dyn Fn(&mut CheckedRule), expected: &[&str]| {
+            let mut after = before.clone();
+            after.lists.push(CompiledList { kind: ListKind::Urls, ..list("x", "2") });
+            change(&mut after.rules[0]);
+            assert_eq!(names(&changes(Some(&before), &after).changed), expected, "{what}");
+        };
+        let (a, none): (&[&str], &[&str]) = (&["a"], &[]);
+        let pattern = RegexPattern::parse("ads[0-9]").unwrap();
+        let expression = ListExpression { list: ListIndex(1), pattern };
+        let except = || Some(Box::new(Conditions::default()));
+        check("nothing", &|_| {}, none);
+        check("mode", &|rule| rule.mode = Mode::Monitor, a);
+        check("validity", &|rule| rule.validity.until = Some(Moment::from_unix_micros(1)), a);
+        check("an exception", &|rule| rule.except = except(), a);
+        check("method", &|rule| rule.conditions.methods.push("GET".to_owned()), a);
+        check("URLs", &|rule| rule.conditions.domain_lists.push(ListIndex(1)), none);
+        let more = |rule: &mut CheckedRule| {
+            rule.conditions.list_expressions.push(expression.clone());
+        };
+        check("expressions", &more, none);
+        let both = |rule: &mut CheckedRule| {
+            more(rule);
+            rule.conditions.domain_lists.clear();
+        };
+        check("expressions, and the list is gone", &both, a);
     }
 
     #[test]

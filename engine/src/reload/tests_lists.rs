@@ -7,6 +7,7 @@ use eg_policy::client::{Client, Known, Phase, Request, Tunnel};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::uri::{CanonicalUri, Form, UriBuffer};
 use eg_policy::verdict::Action;
+use eg_proto::control::ListState;
 
 use super::*;
 
@@ -227,4 +228,137 @@ fn links_out_of_the_folder_loops_and_special_files_are_refused() {
         assert!(checked.is_refused() && said.contains(expected), "{name}: {said}");
         fs::remove_file(root.join(format!("own/{name}.policy"))).unwrap();
     }
+}
+
+/// The parts of a list for receipts: one row, however many parts it has.
+fn row(receipt: &Receipt) -> (u64, Option<u64>, ListState) {
+    let [row] = receipt.rows.as_slice() else { panic!("{:?}", receipt.rows) };
+    assert!(row.path.ends_with("lists/ads"));
+    (row.entries, row.before, row.state)
+}
+
+/// What the tables of names, URLs and compiled regexes lie in.
+fn set_files(site: &Site) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.folder.path().join("state/sets")).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn receipts_count_a_list_with_all_its_parts() {
+    let parts = [("domains", "a.example\n"), ("urls", &urls(20)), ("expressions", "/ads[0-9]+\n")];
+    let mut site = site_with_folder(&parts);
+    let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
+    assert_eq!(row(&first.receipt), (22, None, ListState::Parsed));
+    assert_eq!(first.receipt.changes.lists.count, 1);
+    let again = site.reloader.reload().unwrap().receipt;
+    assert_eq!(row(&again), (22, Some(22), ListState::Unchanged));
+    assert!(again.changes.is_empty(), "{:?}", again.changes);
+    // What a list has of expressions and URLs is no change of the rule that names it.
+    site.write("lists/ads/urls", &urls(21));
+    site.write("lists/ads/expressions", "/ads[0-9]+\n/more[0-9]+\n");
+    let more = site.reloader.reload().unwrap().receipt;
+    assert_eq!(row(&more), (24, Some(22), ListState::Parsed));
+    assert_eq!((more.changes.lists.count, more.changes.changed.count), (1, 0));
+    site.write("lists/ads/urls", &urls(1));
+    let kept = site.reloader.reload().unwrap().receipt;
+    assert_eq!(row(&kept), (24, Some(24), ListState::Kept));
+}
+
+/// The look says the same as before while the bytes are others, which only this test can bring about.
+#[test]
+fn a_folder_that_nobody_touched_is_not_read_again() {
+    let parts = [("domains", "a.example\n"), ("urls", &urls(20)), ("expressions", "/ads[0-9]+\n")];
+    let mut site = site_with_folder(&parts);
+    site.reloader.start().unwrap();
+    let live = &site.reloader.live.as_ref().unwrap().policy.lists;
+    let (path, source) = (live[0].path.clone(), live[0].source);
+    site.write("lists/ads/domains", "b.example\n");
+    let planted = |site: &mut Site| {
+        let seen = Seen::look(Path::new(&path)).unwrap();
+        site.reloader.known.keep((path.clone(), None), seen, source);
+    };
+    planted(&mut site);
+    let reload = site.reloader.reload().unwrap();
+    assert_eq!(row(&reload.receipt), (22, Some(22), ListState::Unchanged));
+    holds(&reload.ruleset);
+    // Each part counts.
+    for part in ["domains", "urls", "expressions"] {
+        planted(&mut site);
+        let file = site.folder.path().join("lists/ads").join(part);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("# new\n{text}")).unwrap();
+        site.reloader.reload().unwrap();
+        assert_ne!(site.stored().policy.lists[0].source, source, "{part}");
+        site.reloader.live.as_mut().unwrap().policy.lists.iter_mut().for_each(|list| {
+            list.source = source;
+        });
+    }
+    // So does one that goes.
+    planted(&mut site);
+    fs::rename(
+        site.folder.path().join("lists/ads/urls"),
+        site.folder.path().join("lists/ads/urls.old"),
+    )
+    .unwrap();
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert!(notes.iter().any(|note| note.contains("its old entries stay")), "{notes:?}");
+}
+
+#[test]
+fn force_takes_a_list_with_a_part_that_shrank_and_not_one_that_is_broken() {
+    let parts = [("domains", "a.example\n"), ("urls", &urls(20)), ("expressions", "/ads[0-9]+\n")];
+    let mut site = site_with_folder(&parts);
+    site.reloader.start().unwrap();
+    let force = Order { guards: Guards::Overridden, ..Order::of(Origin::Signal) };
+    site.write("lists/ads/domains", "<html>\nerror\n</html>\n");
+    let broken = site.reloader.carry_out(&force, Instant::now()).unwrap();
+    holds(&broken.ruleset);
+    assert_eq!(row(&broken.receipt), (22, Some(22), ListState::Kept));
+    site.write("lists/ads/domains", "a.example\n");
+    fs::remove_file(site.folder.path().join("lists/ads/urls")).unwrap();
+    let taken = site.reloader.carry_out(&force, Instant::now()).unwrap();
+    assert_eq!(row(&taken.receipt), (2, Some(22), ListState::Parsed));
+    let notes = taken.receipt.notes;
+    assert!(notes.iter().any(|note| note.contains("taken by force")), "{notes:?}");
+    assert!(!is_denied(&taken.ruleset, "http://u7.example/x/y"));
+    assert!(is_denied(&taken.ruleset, "http://w.a.example/"));
+}
+
+#[test]
+fn a_dry_run_over_a_folder_writes_nothing() {
+    let mut site = site_with_folder(&[("domains", "a.example\n")]);
+    site.reloader.start().unwrap();
+    let (files, stored) = (set_files(&site), site.stored());
+    let dry = Order { run: Run::Dry, ..Order::of(Origin::Signal) };
+    site.write("lists/ads/urls", &urls(20));
+    site.write("lists/ads/expressions", "/ads[0-9]+\n");
+    for _ in 0..2 {
+        let would = site.reloader.carry_out(&dry, Instant::now()).unwrap();
+        holds(&would.ruleset);
+        assert_eq!(row(&would.receipt), (22, Some(1), ListState::Parsed));
+        assert_eq!((set_files(&site), site.stored()), (files.clone(), stored.clone()));
+    }
+    let done = site.reloader.reload().unwrap();
+    holds(&done.ruleset);
+    // Only the URLs differ from what is live: the index is another all the same.
+    site.write("lists/ads/urls", &(urls(20) + "v.example/y\n"));
+    let more = site.reloader.reload().unwrap();
+    holds(&more.ruleset);
+    assert!(is_denied(&more.ruleset, "http://v.example/y/z"));
+}
+
+#[test]
+fn one_path_for_names_and_for_users_is_two_lists() {
+    let mut site = Site::new();
+    site.write("lists/both", "ada\nbob\n");
+    site.write("own/10.policy", "a: {\n match-user: @../lists/both\n}\n");
+    site.write("own/20.policy", "b: {\n match-domain-list: ../lists/both\n}\n");
+    let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
+    assert_eq!((first.receipt.lists, first.receipt.rows.len()), (2, 2));
+    site.write("lists/both", "ada\nbob\neve\n");
+    let more = site.reloader.reload().unwrap().receipt;
+    let rows: Vec<_> = more.rows.iter().map(|row| (row.entries, row.state)).collect();
+    assert_eq!(rows, [(3, ListState::Parsed); 2], "{:?}", more.notes);
 }
