@@ -351,7 +351,7 @@ mod tests {
     use crate::audit::tests::audit_to_memory;
 
     const RULES: &str = "a: {\n  match-uri-regex: /ads[0-9]+\n}\n\
-        b: {\n  match-user-agent-regex: ^curl/\n}\nc: {\n  match-sni-regex: track\n}\n\
+        b: {\n  match-user-agent-regex: ^curl/[0-9]+x\n}\nc: {\n  match-sni-regex: track\n}\n\
         d: {\n  match-referer-regex: portal\n}\n";
 
     fn ruleset(text: &str) -> Ruleset {

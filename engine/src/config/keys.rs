@@ -168,7 +168,7 @@ const KEYS: &[Key] = &[
         "keep query strings as a keyed hash only; `false` weakens the record's secrecy"),
     key("audit", "sync_ms", Kind::Integer { least: 0, most: 60000 }, Value("100"),
         "the loss window: how long entries may wait until they are brought to the disk; 0 does it \
-         after each block"),
+         after each block; a disk that takes more than a second for it counts as failed"),
     key("audit", "identities", Kind::Word(&["clear", "keyed"]), Value("clear"),
         "how clients and users are written").later_but(&["clear"]),
     // -- [metrics]
