@@ -535,10 +535,22 @@ fn compiled_regexes_live_from_one_run_to_the_next() {
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(said.contains("1 regex(es), 0 of them"), "{said}");
     assert!(!home.path("state").exists(), "a check keeps nothing");
+    let scanned = |compiled: usize| {
+        format!(
+            "regexes=1 domains=0 exact_hosts=0 uri_hosts=0 literals=0 scanned=1 scanned_literals=0 \
+             fallback=0 shards_compiled={compiled}"
+        )
+    };
     let first = home.start().stop();
+<<<<<<< HEAD
     assert!(first.contains("scanned=1 scanned_literals=0 fallback=0 shards_compiled=1"), "{first}");
     let mut again = home.start();
     again.wait_for("scanned=1 scanned_literals=0 fallback=0 shards_compiled=0");
+=======
+    assert!(first.contains(&scanned(1)), "{first}");
+    let mut again = home.start();
+    again.wait_for(&scanned(0));
+>>>>>>> 8d62be1a5272e55b7141c2b654511a4b808b0052
     home.write("rules.d/a.policy", &rule("(?=/ads)/"), 0o640);
     again.signal(Signal::SIGHUP);
     again.wait_for("the running one stays");
@@ -547,6 +559,10 @@ fn compiled_regexes_live_from_one_run_to_the_next() {
     again.signal(Signal::SIGHUP);
     again.wait_for("policy reloaded");
     let text = again.stop();
+<<<<<<< HEAD
     assert!(text.contains("scanned=1 scanned_literals=0 fallback=0 shards_compiled=1"), "{text}");
+=======
+    assert!(text.contains(&scanned(1)), "{text}");
+>>>>>>> 8d62be1a5272e55b7141c2b654511a4b808b0052
     assert!(text.contains("regexes compared in the shadow"), "{text}");
 }
