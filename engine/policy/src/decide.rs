@@ -88,7 +88,7 @@ pub fn decide<'r>(
 /// What is missing where an attribute is unknown, from what the fewest questions know to what the most
 /// do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Lack {
+pub enum Lack {
     /// The path alone: host, scheme and port fit.
     Path,
     /// Something else that only a request inside the tunnel tells.
@@ -99,7 +99,7 @@ pub(crate) enum Lack {
 
 /// What became of an attribute, or of a whole rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The request fits.
     Holds,
     /// This phase cannot tell.
@@ -110,7 +110,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Both; what comes after a failure is not looked at.
-    fn and(self, next: impl FnOnce() -> Self) -> Self {
+    pub(crate) fn and(self, next: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Fails => Self::Fails,
             Self::Holds => next(),
@@ -189,13 +189,13 @@ impl Trial<'_> {
         closer || self.plan.action.blocks()
     }
 
-    fn application(&self) -> Outcome {
+    pub(crate) fn application(&self) -> Outcome {
         let uri = self.request.uri;
         self.plan.application.covers(uri.scheme(), uri.is_connect()).into()
     }
 
     /// `match-domain` and `match-domain-list`: the URI's host, an SNI and a CONNECT host that are others.
-    fn domains(&self) -> Outcome {
+    pub(crate) fn domains(&self) -> Outcome {
         let Some(lists) = self.plan.domains else { return Outcome::Holds };
         let own = Matcher::own_domains(self.number);
         let fits = |names: &Names| {
@@ -210,7 +210,7 @@ impl Trial<'_> {
     }
 
     /// `match-uri`, in the views of the request and at each of its hosts.
-    fn uri(&self) -> Outcome {
+    pub(crate) fn uri(&self) -> Outcome {
         let Some(asked) = self.plan.uri else { return Outcome::Holds };
         let asked = self.matcher.runs().of(asked);
         let fits = self.findings.places.iter().map(|place| self.uri_at(place, asked));
@@ -241,7 +241,7 @@ impl Trial<'_> {
     }
 
     /// `match-sni`.
-    fn sni(&self) -> Outcome {
+    pub(crate) fn sni(&self) -> Outcome {
         match self.plan.sni {
             Sni::NotAsked => Outcome::Holds,
             Sni::Any => match self.request.sni() {
@@ -263,7 +263,7 @@ impl Trial<'_> {
     }
 
     /// `match-destination`.
-    fn destinations(&mut self) -> Outcome {
+    pub(crate) fn destinations(&mut self) -> Outcome {
         let Some(asked) = self.plan.destinations else { return Outcome::Holds };
         let hosts = [Some((self.request.uri.host(), Whose::Own)), connect_host(self.request)];
         let any = self.holds_in_any();
@@ -279,14 +279,14 @@ impl Trial<'_> {
     }
 
     /// `match-source`.
-    fn sources(&mut self) -> Outcome {
+    pub(crate) fn sources(&mut self) -> Outcome {
         let Some(asked) = self.plan.sources else { return Outcome::Holds };
         let found = self.matcher.sources(self.request, self.findings);
         in_networks(self.matcher, asked, &found.nodes, &found.lists).into()
     }
 
     /// `match-anomaly`; it has one view.
-    fn anomalies(&self) -> Outcome {
+    pub(crate) fn anomalies(&self) -> Outcome {
         if self.plan.anomalies.is_empty() {
             return Outcome::Holds;
         }
@@ -295,7 +295,7 @@ impl Trial<'_> {
     }
 
     /// `match-user-agent`.
-    fn agents(&mut self) -> Outcome {
+    pub(crate) fn agents(&mut self) -> Outcome {
         let Some(asked) = self.plan.agents else { return Outcome::Holds };
         match self.request.user_agent() {
             Known::Unknown => Outcome::Unknown(Lack::Inside),
@@ -308,7 +308,7 @@ impl Trial<'_> {
     }
 
     /// `match-uri-regex`, in the views of the request, and those of the other fields.
-    fn regex(&mut self, field: Field) -> Outcome {
+    pub(crate) fn regex(&mut self, field: Field) -> Outcome {
         let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
         let reading = match heard(self.request, field) {
             Heard::Nothing => return Outcome::Fails,

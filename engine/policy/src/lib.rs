@@ -32,6 +32,7 @@ pub mod matcher;
 // -- the decision
 pub mod decide;
 pub mod tunnel;
+pub mod explain;
 pub mod verdict;
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 mod addresses;
 mod line;
 mod names;
+mod place;
 mod report;
 mod stem;
 mod unpack;
 
 pub use addresses::{AddressList, read_addresses};
 pub use names::{NameList, read_names};
+pub use place::{line_of_address, line_of_name};
 pub use report::{ListFault, ListFormat, ListReport, REPORTED_MAX, RefusedLine};
 pub use stem::stem;
 pub use unpack::UNPACKED_BYTES_MAX;

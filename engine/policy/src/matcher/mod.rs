@@ -22,7 +22,7 @@ mod places;
 mod plan;
 mod prefix;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
 mod real;
 mod runs;

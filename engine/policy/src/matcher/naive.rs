@@ -87,6 +87,14 @@ impl NaivePolicy {
         Verdict { action: self.compiled.default_action, cause: Cause::Default }
     }
 
+    /// The ids of all rules that hold, also behind the one that decides.
+    #[must_use]
+    pub fn holding(&self, request: &Request<'_>) -> Vec<crate::verdict::RuleId> {
+        let rules = self.compiled.rules.iter();
+        let holding = rules.filter(|rule| self.rule(rule, request) == Answer::Fits);
+        holding.map(|rule| rule.id).collect()
+    }
+
     /// Whether a later question about the tunnel tells what a rule lacks.
     fn asked_again(&self, action: Action, request: &Request<'_>, lack: Lack) -> bool {
         match (request.phase, request.tunnel) {

@@ -193,7 +193,7 @@ fn address(destination: bool) -> impl Strategy<Value = AddressPattern> {
     ]
 }
 
-fn sketch() -> impl Strategy<Value = Sketch> {
+pub(crate) fn sketch() -> impl Strategy<Value = Sketch> {
     let actions =
         || select(&[Action::Permit, Action::Permit, Action::Deny, Action::Warn, Action::Aup][..]);
     let names = vec((select(NAMES), select(&["", "="][..])), 0..4).prop_map(|names| {
@@ -218,7 +218,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     )
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+pub(crate) fn ask() -> impl Strategy<Value = Ask> {
     let port = || select(&["", "", ":80", ":443", ":8080"][..]);
     let absolute = (select(&["http", "https", "ftp"][..]), select(HOSTS), port(), select(PATHS))
         .prop_map(|(scheme, host, port, path)| format!("{scheme}://{host}{port}{path}"));
