@@ -20,6 +20,7 @@ pub mod syntax;
 pub mod diagnostic;
 pub mod sources;
 pub mod check;
+pub mod lint;
 pub mod lists;
 pub mod regex;
 

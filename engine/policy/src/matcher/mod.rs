@@ -38,7 +38,7 @@ pub(crate) mod testing;
 
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
 
-pub(crate) use agent::AgentTable;
+pub(crate) use agent::{AgentHits, AgentTable};
 pub(crate) use lookup::{Findings, Matcher, Names, Second, Whose, connect_host};
 pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
 pub(crate) use places::{Place, origin};

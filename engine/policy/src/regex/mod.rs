@@ -10,6 +10,7 @@
 //! library.rs   which Hyperscan this is      selftest.rs known answers, asked at start
 //! compare.rs   one scanner beside the other
 //! probe.rs     one shard asked about one text, for tools
+//! loose.rs     hosts that a pattern fits beside the one it is written for
 //! ```
 //!
 //! INVARIANT: a pattern is read once, into a tree, and both scanners are told that tree; so it never
@@ -35,6 +36,7 @@ mod library;
 mod selftest;
 mod compare;
 mod probe;
+mod loose;
 #[cfg(test)]
 mod real;
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
 pub use faults::PatternFault;
 pub use library::{LibraryVersion, library};
+pub use loose::Loose;
 pub use plan::{Backend, Field, SHARD_PATTERNS_MAX, ShardPlan};
 pub use probe::Probe;
 pub use selftest::{SelfTestFault, self_test};
