@@ -16,6 +16,7 @@
 //! tunnels.rs    the second question, what waits for it, and what a tag brings back
 //! anomalies.rs  match-anomaly
 //! guard.rs      the portal's own pages
+//! format.rs     what `egpolicy fmt` keeps
 //! ```
 
 #[cfg(test)]
@@ -61,3 +62,7 @@ mod anomalies;
 #[cfg(test)]
 #[path = "spec/guard.rs"]
 mod guard;
+
+#[cfg(test)]
+#[path = "spec/format.rs"]
+mod format;
