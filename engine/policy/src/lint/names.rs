@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::ground::LintInput;
 use crate::check::{Conditions, DomainPattern, ListIndex, Scope};
+use crate::lists::NameList;
 use crate::uri::Parents;
 
 /// The names that rules name, and their parents, with the lists that hold each.
@@ -25,7 +26,7 @@ impl<'p> Listed<'p> {
         }
         if !names.is_empty() {
             for list in (0..).map(ListIndex).take(input.lists.len()) {
-                for (name, scope) in input.names(list).into_iter().flat_map(|names| names.iter()) {
+                for (name, scope) in input.names(list).into_iter().flat_map(NameList::iter) {
                     if let Some(lists) = names.get_mut(name) {
                         lists.push((list, scope));
                     }

@@ -58,6 +58,9 @@ enum Key<'p> {
     Everything,
 }
 
+/// How addresses of one side become keys: a network, and a list.
+type AddressKeys<'p> = (fn(IpNet) -> Key<'p>, fn(ListIndex) -> Key<'p>);
+
 /// Rules by what finds them.
 pub(super) struct Finder<'a, 'p> {
     compare: &'a Compare<'a, 'p>,
@@ -166,8 +169,8 @@ impl<'a, 'p> Finder<'a, 'p> {
         let lists = asked.domain_lists.iter().map(|list| Key::List(overlap.same_as(*list)));
         kinds.push(names.chain(lists).collect());
         kinds.push(asked.sni.iter().map(sni_key).collect());
-        kinds.push(self.networks(&asked.sources, Key::Source, Key::SourceList));
-        kinds.push(self.networks(&asked.destinations, Key::Destination, Key::DestinationList));
+        kinds.push(self.networks(&asked.sources, (Key::Source, Key::SourceList)));
+        kinds.push(self.networks(&asked.destinations, (Key::Destination, Key::DestinationList)));
         let agents = asked.user_agents.iter().filter_map(|text| self.agents.find(text));
         kinds.push(agents.map(Key::Agent).collect());
         kinds.push(asked.anomalies.iter().map(|own| Key::Anomaly(*own)).collect());
@@ -182,12 +185,7 @@ impl<'a, 'p> Finder<'a, 'p> {
         kinds
     }
 
-    fn networks(
-        &self,
-        asked: &[AddressPattern],
-        key: fn(IpNet) -> Key<'p>,
-        list: fn(ListIndex) -> Key<'p>,
-    ) -> Vec<Key<'p>> {
+    fn networks(&self, asked: &[AddressPattern], (key, list): AddressKeys<'p>) -> Vec<Key<'p>> {
         let mut keys = Vec::new();
         for pattern in asked {
             match pattern {
@@ -219,8 +217,7 @@ impl<'a, 'p> Finder<'a, 'p> {
             keys.extend(name.into_iter().flat_map(parents).map(Key::Sni));
         }
         self.addressed(&asked.sources, (Key::Source, Key::SourceList), &mut keys);
-        let destination = (Key::Destination as fn(_) -> _, Key::DestinationList as fn(_) -> _);
-        self.addressed(&asked.destinations, destination, &mut keys);
+        self.addressed(&asked.destinations, (Key::Destination, Key::DestinationList), &mut keys);
         if let Some(text) = asked.user_agents.first() {
             let mut hits = AgentHits::default();
             hits.fit(self.agents.len());
@@ -250,7 +247,7 @@ impl<'a, 'p> Finder<'a, 'p> {
     fn addressed(
         &self,
         asked: &[AddressPattern],
-        (key, list): (fn(IpNet) -> Key<'p>, fn(ListIndex) -> Key<'p>),
+        (key, list): AddressKeys<'p>,
         keys: &mut Vec<Key<'p>>,
     ) {
         let input = self.compare.input;

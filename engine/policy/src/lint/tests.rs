@@ -106,7 +106,7 @@ fn rules_behind_a_wider_one() {
         ("match-domain: *; allow-broad: true", "match-domain: b.a.test; action: permit"),
         ("match-domain: a.test; tls: splice", "match-domain: a.test; tls: bump"),
     ] {
-        let line = 3 + first.matches("; ").count() as u32 + 1;
+        let line = 4 + first.matches("; ").count();
         shadowed(&lines(first), &lines(second), &[&format!("EGP091@{line}")]);
     }
     for (first, second) in [
