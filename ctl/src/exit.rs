@@ -11,6 +11,8 @@ pub enum Exit {
     Failed,
     /// 2: the command line makes no sense.
     Usage,
+    /// 5: everything was done, and the verdict that was asked about is not permit.
+    NotPermitted,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::NotPermitted => Self::from(5),
         }
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod egpolicy;
 pub mod exit;
+pub mod forms;
 pub mod render;

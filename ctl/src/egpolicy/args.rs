@@ -7,8 +7,10 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 use eg_settings::version;
 
+use super::verbs::{ExplainArgs, LintArgs, TestArgs, run_explain, run_lint, run_test};
 use super::{FmtMode, Formatted, check, fmt};
 use crate::exit::Exit;
+use crate::forms;
 use crate::render::{self, Format};
 
 /// Checks and formats EnforceGate policies; needs no engine.
@@ -51,27 +53,34 @@ enum Verb {
         #[arg(long)]
         stdout: bool,
     },
+    /// Say what a request gets and why: every rule that matches, and why the ones before do not.
+    Explain(Box<ExplainArgs>),
+    /// Say what is allowed and probably not meant: rules that never match or decide, lists that repeat.
+    Lint(LintArgs),
+    /// Run cases: requests and the verdicts that are expected.
+    Test(TestArgs),
     /// Print the catalogue of faults.
     Diagnostics,
 }
 
 #[derive(Debug, clap::Args)]
-struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Folders of policy files, as `/etc/enforcegate/rules.d`, or single files.
     #[arg(required = true)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// A folder that is loaded after the others, and in which a faulty file is left out.
     #[arg(long, value_name = "PATH")]
-    shared: Vec<PathBuf>,
+    pub(super) shared: Vec<PathBuf>,
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = FormatWord::Text)]
-    format: FormatWord,
+    pub(super) format: FormatWord,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatWord {
+pub(super) enum FormatWord {
     Text,
     Json,
+    Sarif,
 }
 
 /// Does what the command line says.
@@ -90,6 +99,9 @@ pub fn run(args: Args) -> io::Result<Exit> {
                 (false, false) => FmtMode::Write,
             },
         ),
+        Verb::Explain(args) => run_explain(&args, &mut io::stdout().lock()),
+        Verb::Lint(args) => run_lint(&args, &mut io::stdout().lock()),
+        Verb::Test(args) => run_test(&args, &mut io::stdout().lock()),
         Verb::Diagnostics => {
             io::stdout().lock().write_all(catalogue().as_bytes())?;
             Ok(Exit::Done)
@@ -98,20 +110,20 @@ pub fn run(args: Args) -> io::Result<Exit> {
 }
 
 fn run_check(args: &CheckArgs) -> io::Result<Exit> {
-    let format = match args.format {
-        FormatWord::Text => Format::Text,
-        FormatWord::Json => Format::Json,
-    };
-    match check(&args.paths, &args.shared) {
-        Ok(found) => {
-            render::checked(&mut io::stdout().lock(), &found, format)?;
-            Ok(if found.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Done })
-        }
+    let found = match check(&args.paths, &args.shared) {
+        Ok(found) => found,
         Err(fault) => {
             render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
-            Ok(Exit::Failed)
+            return Ok(Exit::Failed);
         }
+    };
+    let mut out = io::stdout().lock();
+    match args.format {
+        FormatWord::Text => render::checked(&mut out, &found, Format::Text)?,
+        FormatWord::Json => render::checked(&mut out, &found, Format::Json)?,
+        FormatWord::Sarif => forms::sarif(&mut out, &found.diagnostics, version())?,
     }
+    Ok(if found.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Done })
 }
 
 fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
@@ -172,6 +184,97 @@ mod tests {
                 "`{word}` is not in the manual"
             );
         }
+    }
+
+    /// What a command line of the manual prints, in a folder that has what it names.
+    fn printed(line: &str, folder: &std::path::Path) -> String {
+        let words = line.split_whitespace().map(|word| match word.strip_prefix("rules.d") {
+            Some(rest) => format!("{}/rules.d{rest}", folder.display()),
+            None => word.to_owned(),
+        });
+        let mut out = Vec::new();
+        match Args::try_parse_from(words).unwrap().verb {
+            Verb::Explain(args) => run_explain(&args, &mut out).unwrap(),
+            Verb::Lint(args) => run_lint(&args, &mut out).unwrap(),
+            Verb::Test(args) => run_test(&args, &mut out).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        String::from_utf8(out).unwrap().replace(&format!("{}/", folder.display()), "")
+    }
+
+    /// The page with what each of its command lines prints.
+    fn made(page: &str) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("rules.d")).unwrap();
+        let policy = page.split_once("50-example.policy`:\n\n```\n")?.1.split_once("```\n")?.0;
+        std::fs::write(folder.path().join("rules.d/50-example.policy"), policy).unwrap();
+        let root = in_tree("").unwrap();
+        let mut made = page.to_owned();
+        for (name, folder) in [("explain", root.as_path()), ("lint", folder.path())] {
+            let (start, end) = (format!("<!-- made by a test: {name} -->\n"), "<!-- end: ");
+            let (before, rest) = made.split_once(&start)?;
+            let (block, after) = rest.split_once(end)?;
+            let line = block.lines().find_map(|line| line.strip_prefix("$ "))?;
+            let root = folder.display().to_string();
+            let folder = std::path::Path::new(root.trim_end_matches('/'));
+            let text = printed(line, folder);
+            let block = format!("```console\n$ {line}\n{}\n```\n", text.trim_end());
+            made = [before, &start, &block, end, after].concat();
+        }
+        Some(made)
+    }
+
+    #[test]
+    fn the_examples_of_the_manual_are_so() {
+        eg_settings::hold_page("docs/manual/egpolicy.md", made).unwrap();
+    }
+
+    /// The cases of the manual pass on the shipped rules.
+    #[test]
+    fn the_cases_of_the_manual_pass() {
+        let manual = std::fs::read_to_string(in_tree("docs/manual/egpolicy.md").unwrap()).unwrap();
+        let (_, rest) = manual.split_once("```toml\n").unwrap();
+        let (cases, _) = rest.split_once("```\n").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = in_tree("rules.d").unwrap();
+        let cases = cases.replace("\"rules.d\"", &format!("{:?}", root.display().to_string()));
+        let path = folder.path().join("cases.toml");
+        std::fs::write(&path, cases).unwrap();
+        let out = printed(&format!("egpolicy test {}", path.display()), folder.path());
+        assert_eq!(out, "3 cases, 3 passed, 0 failed\n");
+    }
+
+    #[test]
+    fn what_the_exit_codes_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("10-a.policy");
+        let policy = "a: {\n match-domain: a.test\n}\nb: {\n match-domain: b.a.test\n}\n";
+        std::fs::write(&path, policy).unwrap();
+        let path = path.display().to_string();
+        let check = |words: &[&str], expected: Exit| {
+            let words = ["egpolicy"].into_iter().chain(words.iter().copied());
+            let exit = match Args::try_parse_from(words).unwrap().verb {
+                Verb::Explain(args) => run_explain(&args, &mut Vec::new()).unwrap(),
+                Verb::Lint(args) => run_lint(&args, &mut Vec::new()).unwrap(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(exit, expected);
+        };
+        let explain = ["explain", "--policy", &path];
+        let with = |more: &[&'static str]| [&explain[..], more].concat();
+        check(&with(&["http://a.test/"]), Exit::Done);
+        check(&with(&["--check", "http://a.test/"]), Exit::NotPermitted);
+        check(&with(&["--check", "http://c.test/"]), Exit::Done);
+        check(&with(&["--check", "--default-action", "aup", "http://c.test/"]), Exit::NotPermitted);
+        check(&with(&["--format", "json", "b.a.test:443"]), Exit::Done);
+        check(&with(&["a.test/x"]), Exit::Failed);
+        check(&["explain", "--policy", "/nowhere", "http://a.test/"], Exit::Failed);
+        check(&["lint", &path], Exit::Done);
+        check(&["lint", "--strict", &path], Exit::Failed);
+        check(&["lint", "/nowhere"], Exit::Failed);
+        std::fs::write(&path, "a: {\n match-domain: a_\n action: deny\n colour: red\n}\n").unwrap();
+        check(&["lint", &path], Exit::Failed);
+        check(&with(&["http://a.test/"]), Exit::Failed);
     }
 
     #[test]

@@ -99,7 +99,10 @@ pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, CheckFault>
 }
 
 /// The policy files that paths name: a folder's, or a file itself.
-fn sources(paths: &[PathBuf], trust: Trust) -> Result<Vec<(SourceFile, Trust)>, SourceFault> {
+pub(super) fn sources(
+    paths: &[PathBuf],
+    trust: Trust,
+) -> Result<Vec<(SourceFile, Trust)>, SourceFault> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_file() {
