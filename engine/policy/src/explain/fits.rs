@@ -74,7 +74,7 @@ pub(super) fn fits(
             let hosts = origins(request).into_iter().filter_map(|(whose, host, _)| match whose {
                 Whose::Request => Some((whose, host, Looked::Own)),
                 Whose::Connect => Some((whose, host, Looked::Connect)),
-                Whose::Sni => None,
+                Whose::Sni | Whose::Elsewhere => None,
             });
             let mut found = Vec::new();
             for (whose, host, looked) in hosts {
@@ -280,8 +280,7 @@ fn patterns(field: Field, asked: &Conditions, trial: &mut Trial<'_>) -> Vec<Fit>
             Field::Uri => {
                 let fitting = views.iter().zip(&names).filter(|(fits, _)| **fits);
                 found.extend(fitting.map(|(_, name)| fit(None, Some(*name))));
-                // Which of the other origins it was is not told apart.
-                found.extend(elsewhere.then(|| fit(Some(Whose::Connect), None)));
+                found.extend(elsewhere.then(|| fit(Some(Whose::Elsewhere), None)));
             }
             Field::Sni | Field::UserAgent | Field::Referer => {
                 found.extend(views.contains(&true).then(|| fit(None, None)));

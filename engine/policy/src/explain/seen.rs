@@ -15,6 +15,8 @@ pub enum Whose {
     Sni,
     /// That of the CONNECT that the request came through.
     Connect,
+    /// One of the last two, or the port of the CONNECT; what patterns find there is not told apart.
+    Elsewhere,
 }
 
 impl Whose {
@@ -25,6 +27,7 @@ impl Whose {
             Self::Request => "host",
             Self::Sni => "server name",
             Self::Connect => "CONNECT host",
+            Self::Elsewhere => "another name or port of the connection",
         }
     }
 }
@@ -81,7 +84,7 @@ fn hosts(request: &Request<'_>) -> String {
     for (whose, host, _) in origins(request) {
         let text = match whose {
             Whose::Request => host.to_string(),
-            Whose::Sni | Whose::Connect => format!("{} {host}", whose.word()),
+            Whose::Sni | Whose::Connect | Whose::Elsewhere => format!("{} {host}", whose.word()),
         };
         if !texts.contains(&text) {
             texts.push(text);
