@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use eg_policy::decide::Scratch;
 use eg_policy::moment::Moment;
 use eg_policy::verdict::Action;
+use eg_policy::zone::Zone;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::clock;
 use super::explain::{Explained, explain_with};
 use super::policy::{Policy, PolicyFault};
 use super::request::{RequestFault, RequestSpec};
@@ -31,6 +33,7 @@ struct CaseFile {
     #[serde(default)]
     shared: Vec<PathBuf>,
     default_action: Option<Action>,
+    time_window_tz: Option<String>,
     #[serde(default)]
     case: Vec<Spanned<Case>>,
 }
@@ -203,6 +206,14 @@ pub enum CasesFault {
         /// What is wrong with it.
         reason: String,
     },
+    /// Its zone is none.
+    #[error("`{}`: {reason}", path.display())]
+    Zone {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// There is no policy.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
@@ -217,6 +228,8 @@ pub struct PolicyPlace {
     pub shared: Vec<PathBuf>,
     /// What a request gets that no rule holds for.
     pub default_action: Option<Action>,
+    /// Where `time-window` is judged.
+    pub zone: Option<Zone>,
 }
 
 /// Runs the cases of a file.
@@ -246,11 +259,18 @@ pub fn test(path: &Path, place: &PolicyPlace, now: Moment) -> Result<Tested, Cas
     let default = place.default_action.or(file.default_action).unwrap_or(Action::Permit);
     let (own, shared) = super::verbs::paths(&own, &shared);
     let policy = Policy::read(&own, &shared)?;
-    let rules = policy.ruleset(default)?;
+    let zone = match (&place.zone, &file.time_window_tz) {
+        (Some(zone), _) => zone.clone(),
+        (None, Some(word)) => clock::zone(word)
+            .map_err(|reason| CasesFault::Zone { path: path.to_path_buf(), reason })?,
+        (None, None) => clock::local(),
+    };
+    let rules = policy.ruleset(default, &zone)?;
+    let lists = &policy.checked.lists;
     let mut scratch = Scratch::new(&rules);
     let mut results = Vec::with_capacity(cases.len());
     for (line, case, now) in cases {
-        let explained = explain_with(&rules, &mut scratch, &case.request, now)
+        let explained = explain_with((&rules, lists), &mut scratch, &case.request, now)
             .map_err(|fault| senseless(path, line, case, &fault))?;
         let differences = differences(&case.expect, &explained);
         let explained = (!differences.is_empty()).then_some(explained);

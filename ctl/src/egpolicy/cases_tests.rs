@@ -164,7 +164,7 @@ fn a_disabled_rule_that_would_match_is_told() {
     let policy = Policy::read(&[path], &[]).unwrap();
     let spec = RequestSpec { url: "http://www.x.test/".into(), ..RequestSpec::default() };
     let now = Moment::from_unix_micros(0);
-    let told = super::super::explain(&policy, Action::Permit, &spec, now).unwrap();
+    let told = super::super::explain(&policy, Action::Permit, &spec, (now, &Zone::utc())).unwrap();
     let names: Vec<_> = told.disabled.iter().map(|rule| (&*rule.name, rule.line)).collect();
     assert_eq!((names, told.verdict.rule.as_str()), (vec![("a", 1)], "default-permit"));
     let mut text = Vec::new();

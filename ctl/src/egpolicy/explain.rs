@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use eg_policy::decide::{Lack, Outcome, Scratch};
+use eg_policy::check::{ListUse, Mode};
+use eg_policy::decide::{Lack, Outcome, Scratch, Standing};
 use eg_policy::explain::{
-    Explanation, Fit, ListEntry, RuleTrial, Step, Whose, explain as steps_of,
+    Explanation, Fit, Kind, ListEntry, RuleTrial, Step, Whose, explain as steps_of,
 };
-use eg_policy::lists::{line_of_address, line_of_name};
+use eg_policy::lists::{ListFormat, ListPart, RawList, line_of_entry, read_raw};
 use eg_policy::moment::Moment;
 use eg_policy::phase::{Knowledge, Part};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::uri::ViewName;
 use eg_policy::verdict::{Action, Cause, Verdict};
+use eg_policy::zone::Zone;
 use serde::Serialize;
 
 use super::disabled::{SwitchedOn, switched_on};
-use super::disk::read_list;
+use super::disk::Disk;
 use super::policy::{Policy, PolicyFault};
 use super::request::{RequestFault, RequestSpec};
 
@@ -69,6 +71,8 @@ pub struct Told {
     pub category: Option<String>,
     /// The list that named the host.
     pub list: Option<String>,
+    /// The first rule that would have decided, had it done more than monitor.
+    pub monitored: Option<String>,
 }
 
 /// One reading of the URI.
@@ -89,6 +93,8 @@ pub struct RuleTold {
     pub name: String,
     /// What it asks for.
     pub action: &'static str,
+    /// `enforce`, or `monitor` for a rule that is only recorded.
+    pub mode: &'static str,
     /// Where it stands.
     pub file: String,
     /// The line of its name.
@@ -105,7 +111,7 @@ pub struct RuleTold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FitTold {
     /// The attribute.
-    pub attribute: &'static str,
+    pub attribute: String,
     /// The value.
     pub value: String,
     /// Which of the connection's hosts it fits.
@@ -114,7 +120,9 @@ pub struct FitTold {
     pub view: Option<&'static str>,
     /// The entry of the list.
     pub entry: Option<String>,
-    /// Its line in the list file.
+    /// The file of the list that has it, where its line was found.
+    pub entry_file: Option<String>,
+    /// Its line in that file.
     pub entry_line: Option<u64>,
 }
 
@@ -155,15 +163,18 @@ pub fn explain(
     policy: &Policy,
     default_action: Action,
     spec: &RequestSpec,
-    now: Moment,
+    (now, zone): (Moment, &Zone),
 ) -> Result<Explained, ExplainFault> {
-    let rules = policy.ruleset(default_action)?;
-    let mut explained = explain_with(&rules, &mut Scratch::new(&rules), spec, now)?;
+    let rules = policy.ruleset(default_action, zone)?;
+    let lists = &policy.checked.lists;
+    let mut explained = explain_with((&rules, lists), &mut Scratch::new(&rules), spec, now)?;
     explained.left_out = policy.left_out();
     if let Some(SwitchedOn { files, names }) = switched_on(&policy.files) {
         // A disabled rule may be faulty where it names a list that is gone; then nothing is said of it.
-        if let Ok(rules) = Policy::of(files).ruleset(default_action) {
-            let all = explain_with(&rules, &mut Scratch::new(&rules), spec, now)?;
+        let policy = Policy::of(files);
+        if let Ok(rules) = policy.ruleset(default_action, zone) {
+            let lists = &policy.checked.lists;
+            let all = explain_with((&rules, lists), &mut Scratch::new(&rules), spec, now)?;
             let would = all.matches.into_iter().filter(|rule| names.contains(&rule.name));
             explained.disabled = would.map(|rule| RuleTold { id: None, ..rule }).collect();
         }
@@ -177,13 +188,13 @@ pub fn explain(
 ///
 /// The request makes no sense.
 pub(super) fn explain_with(
-    rules: &Ruleset,
+    (rules, lists): (&Ruleset, &[ListUse]),
     scratch: &mut Scratch,
     spec: &RequestSpec,
     now: Moment,
 ) -> Result<Explained, RequestFault> {
     let mut explained = spec.ask(|request| match request {
-        Ok(request) => told(rules, &steps_of(rules, scratch, request, now)),
+        Ok(request) => told(rules, lists, &steps_of(rules, scratch, request, now)),
         Err(fault) => Explained {
             verdict: verdict(&Verdict::invalid_request(fault)),
             tls: None,
@@ -204,12 +215,12 @@ pub(super) fn explain_with(
     Ok(explained)
 }
 
-fn told(rules: &Ruleset, explained: &Explanation<'_>) -> Explained {
-    let mut lines = ListLines::default();
+fn told(rules: &Ruleset, lists: &[ListUse], explained: &Explanation<'_>) -> Explained {
+    let mut lines = ListLines::new(lists);
     let mut rule = |trial: &RuleTrial<'_>| rule_told(rules, explained, trial, &mut lines);
     let settled = explained.settled.unwrap_or(explained.trials.len());
     let before = explained.trials.iter().take(settled);
-    let waits = explained.trials.get(settled).filter(|trial| trial.outcome != Outcome::Holds);
+    let waits = explained.trials.get(settled).filter(|trial| trial.standing == Standing::Waits);
     Explained {
         verdict: verdict(&explained.verdict),
         tls: explained.tls.map(|answer| answer.tls.word()),
@@ -221,7 +232,7 @@ fn told(rules: &Ruleset, explained: &Explanation<'_>) -> Explained {
         unknown: Vec::new(),
         matches: explained.matches().map(&mut rule).collect(),
         waits_for: waits.map(&mut rule),
-        before: before.filter(|trial| trial.outcome != Outcome::Holds).map(rule).collect(),
+        before: before.filter(|trial| trial.standing != Standing::Holds).map(rule).collect(),
         disabled: Vec::new(),
         left_out: Vec::new(),
         rules: explained.trials.len(),
@@ -247,6 +258,7 @@ fn verdict(verdict: &Verdict<'_>) -> Told {
         reason: verdict.reason().to_owned(),
         category: verdict.category().map(str::to_owned),
         list: verdict.list().map(str::to_owned),
+        monitored: verdict.monitored.map(|rule| rule.name.clone()),
     }
 }
 
@@ -254,10 +266,10 @@ fn rule_told(
     rules: &Ruleset,
     explained: &Explanation<'_>,
     trial: &RuleTrial<'_>,
-    lines: &mut ListLines,
+    lines: &mut ListLines<'_>,
 ) -> RuleTold {
     let rule = trial.rule;
-    let fits = trial.steps.iter().flat_map(|step| &step.fits);
+    let fits = trial.steps.iter().flat_map(|step| step.fits.iter().map(|fit| (step.kind, fit)));
     let stopped = trial.steps.iter().find(|step| match trial.outcome {
         Outcome::Fails => step.outcome == Outcome::Fails,
         Outcome::Unknown(_) => step.outcome == trial.outcome,
@@ -267,29 +279,43 @@ fn rule_told(
         id: Some(rule.id.0),
         name: rule.name.clone(),
         action: rule.action.word(),
+        mode: match rule.mode {
+            Mode::Enforce => "enforce",
+            Mode::Monitor => "monitor",
+        },
         file: rule.file.clone(),
         line: rule.line,
-        outcome: match trial.outcome {
-            Outcome::Holds => "holds",
-            Outcome::Unknown(_) => "unknown",
-            Outcome::Fails => "fails",
+        outcome: match (trial.standing, trial.outcome) {
+            (Standing::Holds, _) => "holds",
+            (Standing::Waits, _) | (Standing::Not, Outcome::Unknown(_)) => "unknown",
+            (Standing::Not, Outcome::Holds | Outcome::Fails) => "fails",
         },
-        fits: fits.map(|fit| fit_told(fit, lines)).collect(),
+        fits: fits.map(|(kind, fit)| fit_told(kind, fit, lines)).collect(),
         failed: stopped.map(|step| failed_told(rules, explained, trial, step)),
     }
 }
 
-fn fit_told(fit: &Fit, lines: &mut ListLines) -> FitTold {
+fn fit_told(kind: Kind, fit: &Fit, lines: &mut ListLines<'_>) -> FitTold {
+    let place = fit.entry.as_ref().and_then(|entry| lines.of(&fit.value, entry));
     FitTold {
-        attribute: fit.attribute,
+        attribute: match kind {
+            Kind::Exceptions => {
+                format!("except-{}", fit.attribute.trim_start_matches("match-"))
+            }
+            _ => fit.attribute.to_owned(),
+        },
         value: fit.value.clone(),
         on: fit.whose.map(Whose::word),
         view: fit.view.map(ViewName::word),
         entry: fit.entry.as_ref().and_then(|entry| match entry {
             ListEntry::Name(name) => Some(name.to_string()),
+            ListEntry::User(name) | ListEntry::Expression(name) => Some(name.clone()),
+            // The entry is what they begin with, or what holds them; only the file knows it.
+            ListEntry::Url { host, rest } => Some(format!("{host}{rest}")),
             ListEntry::Holds(_) => None,
         }),
-        entry_line: fit.entry.as_ref().and_then(|entry| lines.of(&fit.value, entry)),
+        entry_line: place.as_ref().map(|(_, line)| *line),
+        entry_file: place.map(|(part, _)| part.path(&fit.value)),
     }
 }
 
@@ -316,26 +342,26 @@ fn failed_told(
 }
 
 /// The lines of list files, each file read once.
-#[derive(Debug, Default)]
-struct ListLines {
-    files: HashMap<String, Option<Vec<u8>>>,
-    found: HashMap<(String, String), Option<u64>>,
+#[derive(Debug)]
+struct ListLines<'p> {
+    lists: &'p [ListUse],
+    files: HashMap<String, Option<RawList>>,
+    found: HashMap<(String, String), Option<(ListPart, u64)>>,
 }
 
-impl ListLines {
-    fn of(&mut self, path: &str, entry: &ListEntry) -> Option<u64> {
-        let key = match entry {
-            ListEntry::Name(name) => name.to_string(),
-            ListEntry::Holds(address) => address.to_string(),
-        };
-        let Self { files, found } = self;
-        *found.entry((path.to_owned(), key)).or_insert_with(|| {
-            let read = || read_list(Path::new(path)).ok();
-            let bytes = files.entry(path.to_owned()).or_insert_with(read).as_ref()?;
-            match entry {
-                ListEntry::Name(name) => line_of_name(bytes, name),
-                ListEntry::Holds(address) => line_of_address(bytes, *address),
-            }
+impl<'p> ListLines<'p> {
+    fn new(lists: &'p [ListUse]) -> Self {
+        Self { lists, files: HashMap::new(), found: HashMap::new() }
+    }
+
+    fn of(&mut self, path: &str, entry: &ListEntry) -> Option<(ListPart, u64)> {
+        let Self { lists, files, found } = self;
+        let format: Option<ListFormat> =
+            lists.iter().find(|list| list.path == path).and_then(|list| list.format);
+        *found.entry((path.to_owned(), format!("{entry:?}"))).or_insert_with(|| {
+            let read = || read_raw(&Disk, Path::new(path)).ok();
+            let list = files.entry(path.to_owned()).or_insert_with(read).as_ref()?;
+            line_of_entry(list, format, entry)
         })
     }
 }

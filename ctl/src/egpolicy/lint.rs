@@ -41,7 +41,10 @@ pub fn lint(policy: &Policy, inspect: Option<InspectWord>, now: Moment) -> LintF
         .map(|entries| match entries {
             Entries::Names(names) => ListSet::Names(names),
             Entries::Addresses(addresses) => ListSet::Addresses(addresses),
-            Entries::Unread => ListSet::Unread,
+            Entries::Users(users) => ListSet::Users(users),
+            Entries::Urls(urls) => ListSet::Urls(urls),
+            // They are compared where rules have them.
+            Entries::Expressions(_) | Entries::Unread => ListSet::Unread,
         })
         .collect();
     let inspect = match inspect {

@@ -3,12 +3,15 @@
 mod args;
 mod cases;
 mod check;
+mod clock;
 mod disabled;
 mod disk;
 mod explain;
 mod fmt;
 mod lint;
 mod policy;
+#[cfg(test)]
+mod real_lists;
 mod regexes;
 mod request;
 mod verbs;

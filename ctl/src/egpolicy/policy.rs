@@ -1,23 +1,30 @@
 //! A policy read whole, lists and regexes too, as an engine would have it; for the verbs that decide or
 //! compare.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eg_policy::build::{BuildFault, Loaded, build};
-use eg_policy::check::{CheckedPolicy, ListKind, ListUse, Trust, check_with, list_remarks};
+use eg_policy::check::{
+    CheckedPolicy, HasUrls, ListContents, ListKind, ListUse, Trust, check_with_lists, list_remarks,
+};
 use eg_policy::compile::{CompiledList, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
-use eg_policy::lists::{AddressList, ListReport, NameList, read_addresses, read_names};
-use eg_policy::matcher::{DomainIndex, IndexFault, write_index};
+use eg_policy::lists::{
+    AddressList, ExpressionList, ListReport, NameList, UrlList, read_addresses, read_list, read_raw,
+};
+use eg_policy::matcher::{DomainIndex, IndexFault, write_index_with};
 use eg_policy::regex::{Backend, ShardFault, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::{SourceFault, SourceFile};
+use eg_policy::users::{UserList, read_users};
 use eg_policy::verdict::Action;
+use eg_policy::zone::Zone;
 
-use super::check::sources;
-use super::disk::read_list;
+use super::check::{chain, sources, whole};
+use super::disk::Disk;
 
 /// The seed of the index: one that lives for one run and answers its own operator needs no secret one.
 const INDEX_SEED: u64 = 1;
@@ -42,6 +49,12 @@ pub enum Entries {
     Names(NameList),
     /// Addresses.
     Addresses(AddressList),
+    /// Names of users.
+    Users(UserList),
+    /// URLs.
+    Urls(UrlList),
+    /// Regular expressions for the URI; rules have them.
+    Expressions(ExpressionList),
     /// It could not be read, which is a diagnostic.
     Unread,
 }
@@ -84,24 +97,24 @@ impl Policy {
     /// The policy of these files.
     #[must_use]
     pub fn of(files: Vec<(SourceFile, Trust)>) -> Self {
-        let mut read: Vec<(String, ListKind, Entries, ListReport)> = Vec::new();
-        let (checked, mut diagnostics) = check_with(&files, |list| {
-            let (entries, report) = entries(list)?;
-            read.push((list.path.clone(), list.kind, entries, report));
-            Ok(())
+        let (mut read, mut reports) = (HashMap::new(), HashMap::new());
+        let (checked, mut diagnostics) = check_with_lists(&files, |list| {
+            let found = entries(list)?;
+            for (kind, entries) in found.parts {
+                read.insert((list.path.clone(), kind), entries);
+            }
+            reports.insert((list.path.clone(), list.kind), found.reports);
+            Ok(found.contents)
         });
         let mut lists = Vec::new();
         for list in &checked.lists {
-            let found =
-                read.iter().position(|(path, kind, ..)| (path, kind) == (&list.path, &list.kind));
-            let Some((_, _, entries, report)) = found.map(|at| read.swap_remove(at)) else {
-                lists.push(Entries::Unread);
-                continue;
-            };
+            let key = (list.path.clone(), list.kind);
             let file = files.iter().find(|(file, _)| file.path == list.mention.file);
             let text = file.map_or("", |(file, _)| file.text.as_str());
-            diagnostics.append(&mut list_remarks(list, text, &report));
-            lists.push(entries);
+            for report in reports.remove(&key).into_iter().flatten() {
+                diagnostics.append(&mut list_remarks(list, text, &report));
+            }
+            lists.push(read.remove(&key).unwrap_or(Entries::Unread));
         }
         Self { files, checked, diagnostics, lists }
     }
@@ -124,49 +137,87 @@ impl Policy {
     /// # Errors
     ///
     /// The policy has errors, or its parts do not fit together.
-    pub fn ruleset(&self, default_action: Action) -> Result<Ruleset, PolicyFault> {
+    pub fn ruleset(&self, default_action: Action, zone: &Zone) -> Result<Ruleset, PolicyFault> {
         let errors = self.count(Severity::Error);
         if errors > 0 {
             return Err(PolicyFault::Errors { errors });
         }
-        let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut names, mut urls) = (Vec::new(), Vec::new());
+        let (mut addresses, mut users, mut lists) = (Vec::new(), Vec::new(), Vec::new());
         for (list, entries) in self.checked.lists.iter().zip(&self.lists) {
-            let (set, count) = match entries {
-                Entries::Names(entries) => {
-                    let set = entries.digest();
-                    names.push((set, entries));
-                    (set, entries.len())
-                }
-                Entries::Addresses(entries) => {
-                    let set = Digest::of(&entries.to_file());
-                    addresses.push((set, entries.clone()));
-                    (set, entries.len())
-                }
-                Entries::Unread => continue,
-            };
+            let Some((set, count)) = entries.set() else { continue };
+            match entries {
+                Entries::Names(entries) => names.push((set, entries)),
+                Entries::Urls(entries) => urls.push((set, entries)),
+                Entries::Addresses(entries) => addresses.push((set, entries.clone())),
+                Entries::Users(entries) => users.push((set, entries.clone())),
+                Entries::Expressions(_) | Entries::Unread => {}
+            }
             let (path, kind) = (list.path.clone(), list.kind);
             lists.push(CompiledList { path, kind, source: set, set, entries: count });
         }
         names.sort_by_key(|(set, _)| *set);
         names.dedup_by_key(|(set, _)| *set);
-        let index = DomainIndex::open(write_index(&names, INDEX_SEED));
+        urls.sort_by_key(|(set, _)| *set);
+        urls.dedup_by_key(|(set, _)| *set);
+        let index = DomainIndex::open(write_index_with(&names, &urls, INDEX_SEED));
         let index = Arc::new(index.map_err(PolicyFault::Index)?);
         let compiled = compile(self.checked.clone(), default_action, lists);
         let regexes = compile_all(&compiled, Backend::built_in()).map_err(PolicyFault::Regex)?;
-        build(&compiled, Loaded { index, addresses, regexes }).map_err(PolicyFault::Build)
+        let loaded = Loaded { index, addresses, regexes, users, zone: zone.clone() };
+        build(&compiled, loaded).map_err(PolicyFault::Build)
     }
 }
 
-/// Reads a list; a fault is a sentence with its causes.
-fn entries(list: &ListUse) -> Result<(Entries, ListReport), String> {
-    let bytes = read_list(Path::new(&list.path)).map_err(|fault| fault.to_string())?;
-    let read = match list.kind {
-        ListKind::Domains => {
-            read_names(&bytes).map(|(names, report)| (Entries::Names(names), report))
+impl Entries {
+    /// The digest of the set, and how many entries it has.
+    fn set(&self) -> Option<(Digest, u64)> {
+        match self {
+            Self::Names(entries) => Some((entries.digest(), entries.len())),
+            Self::Addresses(entries) => Some((Digest::of(&entries.to_file()), entries.len())),
+            Self::Users(entries) => Some((entries.digest(), entries.len())),
+            Self::Urls(entries) => Some((entries.digest(), entries.len())),
+            Self::Expressions(entries) => Some((entries.digest(), entries.len())),
+            Self::Unread => None,
         }
+    }
+}
+
+/// What a list file or folder has.
+struct ReadList {
+    contents: ListContents,
+    parts: Vec<(ListKind, Entries)>,
+    reports: Vec<ListReport>,
+}
+
+/// Reads a list; a fault is a sentence with its causes.
+fn entries(list: &ListUse) -> Result<ReadList, String> {
+    let raw = read_raw(&Disk, Path::new(&list.path)).map_err(|fault| chain(&fault))?;
+    let mut contents = ListContents::default();
+    let (parts, reports) = match list.kind {
         ListKind::Addresses => {
-            read_addresses(&bytes).map(|(found, report)| (Entries::Addresses(found), report))
+            let (found, report) =
+                read_addresses(whole(&raw, "addresses")?).map_err(|fault| chain(&fault))?;
+            (vec![(list.kind, Entries::Addresses(found))], vec![report])
+        }
+        ListKind::Users => {
+            let (found, report) =
+                read_users(whole(&raw, "users")?).map_err(|fault| chain(&fault))?;
+            (vec![(list.kind, Entries::Users(found))], vec![report])
+        }
+        ListKind::Domains | ListKind::Urls | ListKind::Expressions => {
+            let (sets, reports) = read_list(&raw, list.format).map_err(|fault| chain(&fault))?;
+            if !sets.urls.is_empty() {
+                contents.urls = HasUrls::Present;
+            }
+            contents.expressions = sets.expressions.patterns().to_vec();
+            let parts = vec![
+                (ListKind::Domains, Entries::Names(sets.names)),
+                (ListKind::Urls, Entries::Urls(sets.urls)),
+                (ListKind::Expressions, Entries::Expressions(sets.expressions)),
+            ];
+            (parts, reports)
         }
     };
-    read.map_err(|fault| fault.to_string())
+    Ok(ReadList { contents, parts, reports })
 }

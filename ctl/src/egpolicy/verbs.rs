@@ -7,12 +7,14 @@ use clap::ValueEnum;
 use eg_policy::diagnostic::Severity;
 use eg_policy::moment::Moment;
 use eg_policy::verdict::Action;
+use eg_policy::zone::Zone;
 use eg_settings::version;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::{CheckArgs, FormatWord};
 use super::cases::{PolicyPlace, parse_moment, test};
+use super::clock;
 use super::explain::explain;
 use super::lint::lint;
 use super::policy::Policy;
@@ -38,6 +40,9 @@ pub(super) struct PolicyArgs {
     /// What a request gets that no rule holds for.
     #[arg(long, value_enum, value_name = "ACTION")]
     default_action: Option<ActionWord>,
+    /// Where `time-window` is judged: `local`, `utc` or a zone such as `Europe/Zurich`.
+    #[arg(long, value_name = "ZONE", value_parser = clock::zone)]
+    time_window_tz: Option<Zone>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -140,9 +145,10 @@ pub(super) fn run_explain(args: &ExplainArgs, out: &mut impl Write) -> io::Resul
     let (own, shared) = paths(&policy.policy, &policy.shared);
     let default = policy.default_action.map_or(Action::Permit, ActionWord::action);
     let now = at.unwrap_or_else(now);
+    let zone = policy.time_window_tz.clone().unwrap_or_else(clock::local);
     let explained = Policy::read(&own, &shared)
         .map_err(Into::into)
-        .and_then(|policy| explain(&policy, default, request, now));
+        .and_then(|policy| explain(&policy, default, request, (now, &zone)));
     let explained = match explained {
         Ok(explained) => explained,
         Err(fault) => {
@@ -199,6 +205,7 @@ pub(super) fn run_test(args: &TestArgs, out: &mut impl Write) -> io::Result<Exit
         own: args.policy.policy.clone(),
         shared: args.policy.shared.clone(),
         default_action: args.policy.default_action.map(ActionWord::action),
+        zone: args.policy.time_window_tz.clone(),
     };
     let tested = match test(&args.file, &place, now()) {
         Ok(tested) => tested,

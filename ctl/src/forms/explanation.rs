@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
+use eg_policy::explain::Kind;
+
 use super::words::{count, tame};
 use crate::egpolicy::{Explained, FailedTold, FitTold, RequestSpec, RuleTold, Told};
 
@@ -67,6 +69,9 @@ pub fn explanation(
         (0, _, false) => writeln!(out, "\nNone of {} matches.", count(*rules, "rule", "rules"))?,
         (_, Some(_), false) => writeln!(out, "\nWhat matches by now, behind it:")?,
         (1, None, false) => writeln!(out, "\nThe rule that matches:")?,
+        (_, None, false) if matches.iter().any(|rule| rule.mode == "monitor") => {
+            writeln!(out, "\nThe rules that match, the first that does not only monitor decides:")?;
+        }
         (_, None, false) => writeln!(out, "\nThe rules that match, the first one decides:")?,
     }
     matches.iter().try_for_each(|rule| write_rule(out, rule))?;
@@ -86,7 +91,7 @@ pub fn explanation(
 
 /// The verdict, and where it comes from.
 fn write_verdict(out: &mut impl Write, verdict: &Told) -> io::Result<()> {
-    let Told { action, code, rule, id, file, line, reason, category, list } = verdict;
+    let Told { action, code, rule, id, file, line, reason, category, list, monitored } = verdict;
     match id {
         Some(id) => writeln!(out, "  {action} ({code}) by rule {id} `{rule}`")?,
         None => writeln!(out, "  {action} ({code}) by `{rule}`")?,
@@ -95,7 +100,7 @@ fn write_verdict(out: &mut impl Write, verdict: &Told) -> io::Result<()> {
         writeln!(out, "  {:<13} {}:{line}", "rule", tame(file))?;
     }
     writeln!(out, "  {:<13} {}", "reason", tame(reason))?;
-    for (what, text) in [("category", category), ("list", list)] {
+    for (what, text) in [("category", category), ("list", list), ("monitored", monitored)] {
         if let Some(text) = text {
             writeln!(out, "  {what:<13} {}", tame(text))?;
         }
@@ -105,21 +110,31 @@ fn write_verdict(out: &mut impl Write, verdict: &Told) -> io::Result<()> {
 
 /// A rule and what of it fits or fails.
 fn write_rule(out: &mut impl Write, rule: &RuleTold) -> io::Result<()> {
-    let RuleTold { id, name, action, file, line, outcome: _, fits, failed } = rule;
+    let RuleTold { id, name, action, mode, file, line, outcome: _, fits, failed } = rule;
     let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-    writeln!(out, "  {id:>5}  {action:<6} {name}  {}:{line}", tame(file))?;
+    let only = if *mode == "monitor" {
+        " (only monitors: recorded, and the next rule is asked)"
+    } else {
+        ""
+    };
+    writeln!(out, "  {id:>5}  {action:<6} {name}  {}:{line}{only}", tame(file))?;
     fits.iter().try_for_each(|fit| write_fit(out, fit))?;
     failed.iter().try_for_each(|failed| write_failed(out, failed))
 }
 
 fn write_fit(out: &mut impl Write, fit: &FitTold) -> io::Result<()> {
-    let FitTold { attribute, value, on, view, entry, entry_line } = fit;
-    write!(out, "         {attribute} {}", tame(value))?;
-    if let Some(line) = entry_line {
-        write!(out, ":{line}")?;
+    let FitTold { attribute, value, on, view, entry, entry_file, entry_line } = fit;
+    write!(out, "         {attribute} ")?;
+    match (entry_file, entry_line) {
+        (Some(file), Some(line)) => write!(out, "{}:{line}", tame(file))?,
+        (Some(_) | None, _) => write!(out, "{}", tame(value))?,
     }
-    if let Some(entry) = entry {
-        write!(out, " has `{entry}`")?;
+    match (entry, entry_line) {
+        (Some(entry), Some(_)) => write!(out, " has `{}`", tame(entry))?,
+        (Some(entry), None) => {
+            write!(out, " has `{}`, in a line that cannot be told", tame(entry))?;
+        }
+        (None, _) => {}
     }
     match (on, view) {
         (None, None) => writeln!(out),
@@ -131,6 +146,20 @@ fn write_fit(out: &mut impl Write, fit: &FitTold) -> io::Result<()> {
 
 fn write_failed(out: &mut impl Write, failed: &FailedTold) -> io::Result<()> {
     let FailedTold { attribute, asks, more, seen, lacks, in_part } = failed;
+    if *attribute == Kind::Exceptions.attribute() {
+        return match lacks {
+            Some(lacks) => {
+                writeln!(
+                    out,
+                    "         whether it is excepted is open; {lacks} is not known in this phase"
+                )
+            }
+            None => writeln!(out, "         so the rule spares this request"),
+        };
+    }
+    if *attribute == Kind::Validity.attribute() {
+        return writeln!(out, "         the rule does not count at this time, {}", tame(seen));
+    }
     let asks: Vec<String> = asks.iter().map(|value| tame(value)).collect();
     write!(out, "         {attribute} asks for {}", asks.join(", "))?;
     if *more > 0 {
@@ -148,7 +177,10 @@ fn write_failed(out: &mut impl Write, failed: &FailedTold) -> io::Result<()> {
 /// Why the rules before the one that decides do not hold.
 fn write_before(out: &mut impl Write, before: &[RuleTold], detail: Detail) -> io::Result<()> {
     // The protocol alone is nothing that a person would look for.
-    let tells = |fit: &FitTold| fit.attribute != "application";
+    let tells = |fit: &FitTold| {
+        let own = fit.attribute.as_str();
+        own != "application" && !own.starts_with("valid-")
+    };
     let is_near = |rule: &&RuleTold| match detail {
         Detail::All => true,
         Detail::Near => rule.fits.iter().any(tells) || rule.outcome == "unknown",

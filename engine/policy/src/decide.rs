@@ -5,20 +5,24 @@
 //! more (`tunnel.rs` says when), and else counts as a failure. A rule that blocks holds where any view of the request fits, one that permits only where
 //! every view does; so a request that can be read in two ways is blocked by either reading.
 //!
+//! A rule that only monitors gives no verdict and defers none; the first that would have held is noted
+//! in the verdict that really comes.
+//!
 //! INVARIANT: `decide` is total. It does not allocate once its [`Scratch`] has seen requests like
 //! these, takes no lock and does no I/O.
 
+use crate::check::{ListIndex, Mode};
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
-    Candidates, Findings, Fit, Fits, Heard, Hit, Item, Matcher, NameTable, Names, Networks, Place,
-    Plan, Run, Second, Sni, Whose, connect_host, heard, origin,
+    Agree, Candidates, Findings, Fit, Fits, Heard, Hit, Item, Listed, Matcher, NameTable, Names,
+    Networks, Place, Plan, Run, Second, Sni, UrlFit, Whose, connect_host, heard, origin,
 };
 use crate::moment::Moment;
-use crate::regex::{Field, Reading};
+use crate::regex::{Field, Reading, RegexPattern};
 use crate::ruleset::Ruleset;
 use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
-use crate::verdict::{Cause, Tls, Verdict};
+use crate::verdict::{Cause, Verdict};
 
 /// Memory that the decisions of one thread use again and again.
 #[derive(Debug, Default)]
@@ -60,29 +64,27 @@ pub fn decide<'r>(
     request: &Request<'_>,
     now: Moment,
 ) -> Verdict<'r> {
-    let _ = now; // time windows are not in this version; the signature is the final one
     let matcher = &rules.matcher;
     let Scratch { findings, candidates, aside } = scratch;
     matcher.gather(request, findings, candidates);
+    let mut monitored = None;
     while let Some(number) = candidates.next(matcher.runs()) {
         let rule = rules.rules.get(number as usize);
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
-        let mut trial = Trial { matcher, request, number, plan, of: OnTrial::Action, findings };
-        match (trial.outcome(), request.unknown()) {
-            (Outcome::Holds, _) => {
-                let list = trial.list(rules);
-                return Verdict { action: plan.action, cause: Cause::Rule { rule, list } };
+        let (of, side) = (OnTrial::Action, Side::Match);
+        let mut trial = Trial { matcher, request, now, number, plan, of, side, findings };
+        let outcome = trial.outcome();
+        match (trial.standing(outcome, aside), plan.mode()) {
+            (Standing::Not, _) => (),
+            (Standing::Waits, _) => return Verdict::deferred().noting(monitored),
+            (Standing::Holds, Mode::Monitor) => monitored = monitored.or(Some(rule)),
+            (Standing::Holds, Mode::Enforce) => {
+                let cause = Cause::Rule { rule, list: trial.list(rules) };
+                return Verdict { action: plan.action, cause, monitored };
             }
-            (Outcome::Unknown(lack), Unknown::Defers) => {
-                match tunnel::later(matcher, request, (plan.action, lack), findings, aside) {
-                    Later::Asked => return Verdict::deferred(),
-                    Later::Silent => (),
-                }
-            }
-            (Outcome::Unknown(_), Unknown::Fails) | (Outcome::Fails, _) => (),
         }
     }
-    Verdict { action: rules.default_action, cause: Cause::Default }
+    Verdict { action: rules.default_action, cause: Cause::Default, monitored }
 }
 
 /// What is missing where an attribute is unknown, from what the fewest questions know to what the most
@@ -125,7 +127,7 @@ impl Outcome {
 
 impl Outcome {
     /// Either.
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Holds, _) | (_, Self::Holds) => Self::Holds,
             (Self::Unknown(lack), Self::Unknown(other)) => Self::Unknown(lack.min(other)),
@@ -137,19 +139,43 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The opposite.
+    pub(crate) const fn not(self) -> Self {
+        match self {
+            Self::Holds => Self::Fails,
+            Self::Fails => Self::Holds,
+            Self::Unknown(lack) => Self::Unknown(lack),
+        }
+    }
+}
+
 impl From<bool> for Outcome {
     fn from(fits: bool) -> Self {
         if fits { Self::Holds } else { Self::Fails }
     }
 }
 
+/// What a rule does about a request, after its outcome and what the phase makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds: by its outcome, or for good where only an exception is not known and nobody will tell.
+    Holds,
+    /// The verdict waits for what a later question tells.
+    Waits,
+    /// It does not.
+    Not,
+}
+
 /// One rule before one request.
 pub(crate) struct Trial<'t> {
     pub(crate) matcher: &'t Matcher,
     pub(crate) request: &'t Request<'t>,
+    pub(crate) now: Moment,
     pub(crate) number: u32,
     pub(crate) plan: &'t Plan,
     pub(crate) of: OnTrial,
+    pub(crate) side: Side<'t>,
     pub(crate) findings: &'t mut Findings,
 }
 
@@ -162,10 +188,48 @@ pub(crate) enum OnTrial {
     Word,
 }
 
+/// Which side of a rule is on trial.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side<'t> {
+    /// What it asks for.
+    Match,
+    /// What it excepts.
+    Except {
+        /// The plan of the rule itself.
+        of: &'t Plan,
+    },
+}
+
 impl Trial<'_> {
-    /// Whether the rule holds: all its kinds of attributes together, the cheap ones first.
+    /// Whether the rule holds: it matches, and nothing that it excepts does.
     pub(crate) fn outcome(&mut self) -> Outcome {
+        self.matches().and(|| self.unexcepted())
+    }
+
+    /// What the phase makes of an outcome of this rule.
+    pub(crate) fn standing(&mut self, outcome: Outcome, aside: &mut Candidates) -> Standing {
+        let holds = match (outcome, self.request.unknown(), self.plan.mode()) {
+            (Outcome::Holds, _, _) => true,
+            (Outcome::Fails, _, _) | (Outcome::Unknown(_), Unknown::Defers, Mode::Monitor) => false,
+            (Outcome::Unknown(_), Unknown::Fails, _) => self.holds_for_good(),
+            (Outcome::Unknown(lack), Unknown::Defers, Mode::Enforce) => {
+                let asked = (self.request, self.now);
+                let waits = (self.plan.action, lack);
+                match tunnel::later(self.matcher, asked, waits, self.findings, aside) {
+                    Later::Asked => return Standing::Waits,
+                    // The name is known when the `ClientHello` is asked about; then it is for good.
+                    Later::Silent if lack == Lack::Name => false,
+                    Later::Silent => self.holds_for_good(),
+                }
+            }
+        };
+        if holds { Standing::Holds } else { Standing::Not }
+    }
+
+    /// Whether all its kinds of attributes hold together, the cheap ones first.
+    pub(crate) fn matches(&mut self) -> Outcome {
         self.application()
+            .and(|| self.rest())
             .and(|| self.domains())
             .and(|| self.uri())
             .and(|| self.sni())
@@ -180,13 +244,13 @@ impl Trial<'_> {
     }
 
     /// Whether any view and any name of the request is enough. It is for what stops a client or looks
-    /// closer: rules that block, and words that decrypt or end; what lets it pass holds in all.
-    const fn holds_in_any(&self) -> bool {
-        let closer = match (self.of, self.plan.tls) {
-            (OnTrial::Word, Some(Tls::Bump | Tls::Terminate)) => true,
-            (OnTrial::Word, Some(Tls::Splice) | None) | (OnTrial::Action, _) => false,
-        };
-        closer || self.plan.action.blocks()
+    /// closer: rules that block, and words that decrypt or end; what lets it pass holds in all. For
+    /// exceptions it is the other way round.
+    pub(crate) const fn holds_in_any(&self) -> bool {
+        match self.side {
+            Side::Match => self.stops(self.plan),
+            Side::Except { of } => !self.stops(of),
+        }
     }
 
     pub(crate) fn application(&self) -> Outcome {
@@ -195,18 +259,57 @@ impl Trial<'_> {
     }
 
     /// `match-domain` and `match-domain-list`: the URI's host, an SNI and a CONNECT host that are others.
-    pub(crate) fn domains(&self) -> Outcome {
+    pub(crate) fn domains(&mut self) -> Outcome {
         let Some(lists) = self.plan.domains else { return Outcome::Holds };
         let own = Matcher::own_domains(self.number);
+        let matcher = self.matcher;
         let fits = |names: &Names| {
-            holds(self.matcher.tables().index.table(), &names.listed, self.matcher.runs().of(lists))
-                || holds(&self.matcher.tables().named, &names.named, &[own])
+            holds(matcher.tables().index.table(), &names.listed, matcher.runs().of(lists))
+                || holds(&matcher.tables().named, &names.named, &[own])
         };
+        if !self.plan.listed.urls.is_empty() || !self.plan.listed.expressions.is_empty() {
+            return self.listed(fits);
+        }
         let mut names = self.findings.names();
         match self.holds_in_any() {
             true => names.any(fits).into(),
             false => names.all(fits).into(),
         }
+    }
+
+    /// The same for lists that have URLs or expressions: a name, a URL at that name, or an expression.
+    fn listed(&mut self, by_name: impl Fn(&Names) -> bool) -> Outcome {
+        let Listed { urls, expressions } = self.plan.listed;
+        let table = self.matcher.tables().index.urls();
+        let urls = self.matcher.runs().of(urls);
+        let any = self.holds_in_any();
+        let agree = if any { Agree::Any } else { Agree::Every };
+        let fits = self.findings.names().map(|names| match by_name(names) {
+            true => Outcome::Holds,
+            false => match names.urls.fit(table, urls, agree) {
+                UrlFit::Listed => Outcome::Holds,
+                UrlFit::Open => Outcome::Unknown(Lack::Path),
+                UrlFit::Not => Outcome::Fails,
+            },
+        });
+        let fits = match any {
+            true => fits.fold(Outcome::Fails, Outcome::or),
+            false => fits.fold(Outcome::Holds, |all, fits| all.and(|| fits)),
+        };
+        if fits == Outcome::Holds || expressions.is_empty() {
+            return fits;
+        }
+        let plan = self.plan;
+        let of_rule = match self.side {
+            Side::Match => false,
+            Side::Except { of } => of.names_hosts(),
+        };
+        let named = of_rule
+            || plan.uri.is_some()
+            || plan.destinations.is_some()
+            || !matches!(plan.sni, Sni::NotAsked);
+        let lack = if named { Lack::Path } else { Lack::Inside };
+        fits.or(self.patterns(Field::Uri, expressions, lack))
     }
 
     /// `match-uri`, in the views of the request and at each of its hosts.
@@ -310,9 +413,14 @@ impl Trial<'_> {
     /// `match-uri-regex`, in the views of the request, and those of the other fields.
     pub(crate) fn regex(&mut self, field: Field) -> Outcome {
         let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
+        self.patterns(field, asked, self.lack(field))
+    }
+
+    /// Patterns of a field, of which one has to fit; `lack` is what is missing where none can tell.
+    fn patterns(&mut self, field: Field, asked: Run, lack: Lack) -> Outcome {
         let reading = match heard(self.request, field) {
             Heard::Nothing => return Outcome::Fails,
-            Heard::NotKnown => return Outcome::Unknown(self.lack(field)),
+            Heard::NotKnown => return Outcome::Unknown(lack),
             Heard::Texts(reading) => reading,
         };
         let blocks = self.holds_in_any();
@@ -332,18 +440,17 @@ impl Trial<'_> {
         match (fits, reading) {
             (true, Reading::Whole | Reading::Open) => Outcome::Holds,
             (false, Reading::Whole) => Outcome::Fails,
-            (false, Reading::Open) => Outcome::Unknown(self.lack(field)),
+            (false, Reading::Open) => Outcome::Unknown(lack),
         }
     }
 
     /// What is missing where a regex is unknown. A pattern alone does not say which hosts it means, so
     /// that only a rule which names them lacks nothing but the path.
     const fn lack(&self, field: Field) -> Lack {
-        let plan = self.plan;
-        let named = plan.domains.is_some()
-            || plan.uri.is_some()
-            || plan.destinations.is_some()
-            || !matches!(plan.sni, Sni::NotAsked);
+        let named = match self.side {
+            Side::Match => self.plan.names_hosts(),
+            Side::Except { of } => of.names_hosts() || self.plan.names_hosts(),
+        };
         match field {
             Field::Uri if named => Lack::Path,
             Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,
@@ -351,21 +458,48 @@ impl Trial<'_> {
         }
     }
 
-    /// The list that named the host, or else the SNI, or else the host of the CONNECT: the first one in
-    /// the rule's own order.
-    pub(crate) fn list<'r>(&self, rules: &'r Ruleset) -> Option<&'r str> {
-        let asked = &rules.rules.get(self.number as usize)?.conditions.domain_lists;
+    /// The list that named the host or the URL there, or else at the SNI, or else at the host of the
+    /// CONNECT: the first one in the rule's own order; else the first whose expression fits.
+    pub(crate) fn list<'r>(&mut self, rules: &'r Ruleset) -> Option<&'r str> {
+        let asked = &rules.rules.get(self.number as usize)?.conditions;
+        let path = |list: ListIndex| Some(rules.lists.get(list.0 as usize)?.path.as_str());
+        let tables = self.matcher.tables();
+        let of = |numbers: &[Option<u32>], list: &ListIndex| {
+            numbers.get(list.0 as usize).copied().flatten()
+        };
         let named = |names: &Names| {
-            asked.iter().find_map(|list| {
-                let set = self.matcher.tables().set_of_list.get(list.0 as usize)?;
-                holds(self.matcher.tables().index.table(), &names.listed, &[(*set)?])
-                    .then(|| rules.lists.get(list.0 as usize).map(|list| list.path.as_str()))?
+            asked.domain_lists.iter().find(|list| {
+                let set = of(&tables.set_of_list, list);
+                let urls = of(&tables.urls_of_list, list);
+                set.is_some_and(|set| holds(tables.index.table(), &names.listed, &[set]))
+                    || urls.is_some_and(|set| {
+                        let fit = names.urls.fit(tables.index.urls(), &[set], Agree::Any);
+                        fit == UrlFit::Listed
+                    })
             })
         };
-        if asked.is_empty() {
+        if asked.domain_lists.is_empty() && asked.list_expressions.is_empty() {
             return None;
         }
-        self.findings.names().find_map(named)
+        if let Some(list) = self.findings.names().find_map(named) {
+            return path(*list);
+        }
+        let expression = asked.list_expressions.iter().find(|own| self.finds(&own.pattern));
+        expression.and_then(|own| path(own.list))
+    }
+
+    /// Whether a pattern of a list fits the URI in any reading.
+    fn finds(&mut self, pattern: &RegexPattern) -> bool {
+        let table = &self.matcher.tables().regexes;
+        let reading = heard(self.request, Field::Uri);
+        let (Some(number), Heard::Texts(reading)) = (table.of(Field::Uri).find(pattern), reading)
+        else {
+            return false;
+        };
+        match self.findings.regexes.fits(table, self.request, Field::Uri, reading, &[number]) {
+            Fits::Broken => false,
+            Fits::Views { fitting, elsewhere, .. } => fitting > 0 || elsewhere,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod client;
 pub mod anomaly;
 pub mod guard;
 pub mod moment;
+pub mod zone;
 pub mod digest;
 
 // -- text to rules
@@ -22,6 +23,7 @@ pub mod sources;
 pub mod check;
 pub mod lint;
 pub mod lists;
+pub mod users;
 pub mod regex;
 
 // -- rules to what matches
@@ -32,6 +34,7 @@ pub mod matcher;
 
 // -- the decision
 pub mod decide;
+mod trial;
 pub mod tunnel;
 pub mod explain;
 pub mod verdict;

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use eg_policy::check::{Conditions, Mode, Validity};
 use eg_policy::moment::Moment;
+use eg_policy::ruleset::Rule;
 use eg_policy::uri::Malformed;
-use eg_policy::verdict::{Action, Cause, Verdict};
+use eg_policy::verdict::{Action, Cause, RuleId, Verdict};
 
+use super::syncer::Handle;
 use super::writer::Sink;
 use super::{Asked, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
@@ -28,6 +31,8 @@ enum Mood {
     Stuck,
     /// Takes them, and cannot bring them to the disk.
     Unsynced,
+    /// Takes them, and needs until it is well again to bring them to the disk.
+    Busy,
 }
 
 /// A file in memory, with moods.
@@ -70,8 +75,17 @@ impl Sink for Memory {
         Ok(count)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        if self.is(Mood::Unsynced) { Err(io::Error::other("the disk is dying")) } else { Ok(()) }
+    fn handle(&self) -> io::Result<Handle> {
+        let memory = self.clone();
+        Ok(Box::new(move || {
+            while memory.is(Mood::Busy) {
+                std::thread::yield_now();
+            }
+            match memory.is(Mood::Unsynced) {
+                true => Err(io::Error::other("the disk is dying")),
+                false => Ok(()),
+            }
+        }))
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -105,9 +119,9 @@ fn trail(verdicts: Verdicts, on_failure: OnFailure) -> (Audit, AuditThread, Memo
     (audit, thread, memory)
 }
 
-const DENY: Verdict<'static> = Verdict { action: Action::Deny, cause: Cause::Default };
-const WARN: Verdict<'static> = Verdict { action: Action::Warn, cause: Cause::Default };
-const PERMIT: Verdict<'static> = Verdict { action: Action::Permit, cause: Cause::Default };
+const DENY: Verdict<'static> = Verdict::new(Action::Deny, Cause::Default);
+const WARN: Verdict<'static> = Verdict::new(Action::Warn, Cause::Default);
+const PERMIT: Verdict<'static> = Verdict::new(Action::Permit, Cause::Default);
 
 fn ask(
     recorder: &mut Recorder,
@@ -130,6 +144,71 @@ fn ask(
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(1_790_000_000_000_001);
     recorder.record(verdict, "0123", &facts, &session, now)
+}
+
+/// A rule that only monitors.
+fn monitored(action: Action) -> &'static Rule {
+    Box::leak(Box::new(Rule {
+        id: RuleId(7),
+        name: "tried".to_owned(),
+        file: String::new(),
+        line: 1,
+        action,
+        description: None,
+        category: None,
+        tls: None,
+        conditions: Conditions::default(),
+        except: None,
+        validity: Validity::ALWAYS,
+        mode: Mode::Monitor,
+    }))
+}
+
+#[test]
+fn what_a_monitored_rule_would_have_done_is_recorded() {
+    let blocks = PERMIT.noting(Some(monitored(Action::Warn)));
+    let permits = PERMIT.noting(Some(monitored(Action::Permit)));
+    let denied = DENY.noting(Some(monitored(Action::Permit)));
+    for (verdicts, expected) in [
+        (Verdicts::All, &[1, 2, 3, 4][..]),
+        (Verdicts::Blocked, &[1, 3][..]),
+        (Verdicts::None, &[][..]),
+    ] {
+        let (audit, thread, memory) = trail(verdicts, OnFailure::Deny);
+        let mut recorder = audit.recorder(RedirectStatus::Found);
+        for (query, verdict) in (1..).zip([blocks, permits, denied, PERMIT]) {
+            let recorded = ask(&mut recorder, verdict, query, Asked::First);
+            assert_eq!(*recorded.verdict(), verdict);
+        }
+        recorder.commit();
+        thread.finish();
+        let lines = memory.lines();
+        assert_eq!(lines.len(), expected.len(), "{verdicts:?}");
+        for (line, query) in lines.iter().zip(expected) {
+            let would = match query {
+                1 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "warn"}),
+                2 | 3 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "permit"}),
+                _ => serde_json::Value::Null,
+            };
+            assert_eq!(line["monitored"], would);
+            assert_eq!(line["action"], if *query == 3 { "deny" } else { "permit" });
+        }
+    }
+}
+
+#[test]
+fn a_monitored_rule_stops_nobody_by_its_record() {
+    let (audit, thread, memory) = trail(Verdicts::Blocked, OnFailure::Deny);
+    memory.feel(Mood::Full);
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    ask(&mut recorder, DENY, 1, Asked::First);
+    recorder.commit();
+    until(|| audit.shared.failing.load(Ordering::Acquire));
+    let permit = PERMIT.noting(Some(monitored(Action::Deny)));
+    assert_eq!(*ask(&mut recorder, permit, 2, Asked::First).verdict(), permit);
+    let denied = ask(&mut recorder, WARN, 3, Asked::First);
+    assert_eq!(*denied.verdict(), Verdict::audit_unavailable());
+    thread.finish();
 }
 
 /// Waits until the writer has done what the condition asks for.
@@ -251,6 +330,36 @@ fn a_sync_that_fails_is_a_failure_and_is_tried_again() {
         Cause::Default,
         "without another entry to write, the sync was tried again"
     );
+    thread.finish();
+}
+
+#[test]
+fn a_busy_disk_denies_nobody_until_it_takes_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    let config = AuditConfig { sync: Duration::ZERO, ..config(Verdicts::All, OnFailure::Deny) };
+    let (audit, thread) = Audit::start_with(&config, memory.clone(), folder.path()).unwrap();
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    memory.feel(Mood::Busy);
+    // Far more than a worker has buffers, each of them in the file before the next.
+    for query in 0..100 {
+        let recorded = ask(&mut recorder, PERMIT, query, Asked::First);
+        assert_eq!(recorded.verdict().action, Action::Permit, "{query}");
+        recorder.commit();
+        until(|| memory.lines().len() as u64 == query + 1);
+    }
+    let mut query = 100;
+    until(|| {
+        query += 1;
+        let recorded = ask(&mut recorder, PERMIT, query, Asked::First);
+        recorder.commit();
+        recorded.verdict().cause == Cause::AuditUnavailable
+    });
+    assert!(!audit.is_writing());
+    memory.feel(Mood::Well);
+    until(|| audit.is_writing());
+    let fine = ask(&mut recorder, PERMIT, 0, Asked::First);
+    assert_eq!(fine.verdict().action, Action::Permit);
     thread.finish();
 }
 
@@ -444,7 +553,8 @@ fn the_manual_has_every_field_and_kind() {
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(0);
     let mut recorder = audit.recorder(RedirectStatus::Found);
-    recorder.record(DENY, "0123", &facts, &session, now);
+    let denied = DENY.noting(Some(monitored(Action::Warn)));
+    recorder.record(denied, "0123", &facts, &session, now);
     recorder.commit();
     let (ruleset, reason) = ("0123", "x");
     for event in [

@@ -7,6 +7,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::TimeWindow;
+use crate::lists::ListFormat;
+use crate::moment::Moment;
 use crate::regex::RegexPattern;
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId, Tls};
@@ -50,6 +53,54 @@ pub struct CheckedRule {
     pub tls: Option<Tls>,
     /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
+    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing. `None`
+    /// where the rule has none, as most have.
+    pub except: Option<Box<Conditions>>,
+    /// `valid-from` and `valid-until`
+    pub validity: Validity,
+    /// `monitor`
+    pub mode: Mode,
+}
+
+impl CheckedRule {
+    /// All that a rule asks of requests, its exceptions last.
+    pub fn asked(&self) -> impl Iterator<Item = &Conditions> {
+        [Some(&self.conditions), self.except.as_deref()].into_iter().flatten()
+    }
+}
+
+/// When a rule counts: from the first moment on, and before the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Validity {
+    /// `valid-from`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Moment>,
+    /// `valid-until`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
+}
+
+impl Validity {
+    /// A rule that always counts.
+    pub const ALWAYS: Self = Self { from: None, until: None };
+
+    /// Whether the rule counts at `now`.
+    #[must_use]
+    pub fn covers(self, now: Moment) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// What a rule that holds does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It gives the verdict.
+    #[default]
+    Enforce,
+    /// It is recorded as what it would have given, and the next rule is looked at.
+    Monitor,
 }
 
 /// What a rule asks of a request.
@@ -60,8 +111,11 @@ pub struct Conditions {
     pub uri: Vec<UriPrefix>,
     /// `match-domain`; together with `domain_lists` one kind
     pub domains: Vec<DomainPattern>,
-    /// `match-domain-list`, as positions in the policy's table of lists
+    /// `match-domain-list`, as positions in the policy's table of lists: their names and their URLs
     pub domain_lists: Vec<ListIndex>,
+    /// The regular expressions of these lists; one kind with `domain_lists`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub list_expressions: Vec<ListExpression>,
     /// `match-sni`
     pub sni: Vec<SniPattern>,
     /// `match-source`
@@ -87,6 +141,37 @@ pub struct Conditions {
     /// `match-anomaly`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anomalies: Vec<Anomaly>,
+    /// `match-user`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserPattern>,
+    /// `match-method`: tokens as written; how they are compared follows from the action
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// `match-port`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortRange>,
+    /// `time-window`: sorted, and none touches another
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<TimeWindow>,
+}
+
+/// Whom a rule means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserPattern {
+    /// A name, compared byte by byte with what the proxy sent.
+    Name(String),
+    /// A list file of names.
+    List(ListIndex),
+}
+
+/// Two ports and all between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortRange {
+    /// The lowest, from 1.
+    pub first: u16,
+    /// The highest, not below the lowest.
+    pub last: u16,
 }
 
 /// What of a connection does not fit together, or names nobody (SPEC 3).
@@ -223,6 +308,15 @@ pub enum IsConnect {
     Other,
 }
 
+/// A regular expression for the URI that a list has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListExpression {
+    /// The list, by its expressions.
+    pub list: ListIndex,
+    /// What it is searched for.
+    pub pattern: RegexPattern,
+}
+
 /// A position in the policy's table of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListIndex(pub u32);
@@ -234,6 +328,8 @@ pub struct ListUse {
     pub path: String,
     /// What its lines are.
     pub kind: ListKind,
+    /// The format that the rule says; else the content does.
+    pub format: Option<ListFormat>,
     /// Where it is first named, for the fault when it cannot be read.
     pub mention: crate::diagnostic::Place,
 }
@@ -246,4 +342,40 @@ pub enum ListKind {
     Domains,
     /// Addresses, CIDRs and ranges.
     Addresses,
+    /// Names of users.
+    Users,
+    /// URLs, beside the names of the same list.
+    Urls,
+    /// Regular expressions for the URI, beside the names of the same list.
+    Expressions,
+}
+
+impl ListKind {
+    /// Whether it is a list that a rule names, and not a part of one.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        match self {
+            Self::Domains | Self::Addresses | Self::Users => true,
+            Self::Urls | Self::Expressions => false,
+        }
+    }
+}
+
+/// What a list of names has beside its names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListContents {
+    /// Whether it has URLs.
+    pub urls: HasUrls,
+    /// Its regular expressions.
+    pub expressions: Vec<RegexPattern>,
+}
+
+/// Whether a list has URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HasUrls {
+    /// It does.
+    Present,
+    /// It does not.
+    #[default]
+    Absent,
 }

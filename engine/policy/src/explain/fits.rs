@@ -1,15 +1,16 @@
 //! Which values of a rule fit a request, on what, and in which view.
 
-use super::kind::{Kind, address, list_path};
+use super::kind::{Kind, address, list_path, user};
 use super::seen::{Whose, origins};
 use crate::check::{
     AddressPattern, AddressRange, Conditions, DomainPattern, ListIndex, Scope, SniPattern,
-    host_text,
+    UserPattern, host_text,
 };
 use crate::client::{Known, Request};
 use crate::decide::{Outcome, Trial};
-use crate::matcher::{Item, Whose as Looked};
-use crate::regex::{Field, Reading};
+use crate::lists::ListEntry;
+use crate::matcher::{Agree, Item, Second, UrlFit, Whose as Looked};
+use crate::regex::{Field, Reading, RegexPattern};
 use crate::ruleset::Ruleset;
 use crate::uri::{Host, PathKnown, UriPrefix, ViewName};
 
@@ -31,15 +32,6 @@ pub struct Fit {
     pub entry: Option<ListEntry>,
 }
 
-/// An entry of a list. A set knows no lines; the tools look them up in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListEntry {
-    /// This name of a list of names.
-    Name(DomainPattern),
-    /// What of a list of addresses holds this one.
-    Holds(std::net::IpAddr),
-}
-
 /// The values of one kind that fit, the first [`FITS_MAX`]. An attribute that holds has at least one,
 /// unless nobody could tell and the rule stops the client.
 pub(super) fn fits(
@@ -57,9 +49,42 @@ pub(super) fn fits(
             let fits = asked.application.covers(scheme, connect);
             fits.then(|| plain(asked.application.word().to_owned())).into_iter().collect()
         }
+        // What they are is no condition; `walk` tells them.
+        Kind::Validity | Kind::Exceptions => Vec::new(),
+        Kind::Windows => {
+            let minute = trial.matcher.minute(trial.now, trial.findings);
+            let here = asked.windows.iter().filter(|window| window.covers(minute));
+            here.map(|window| plain(window.to_string())).collect()
+        }
+        Kind::Users => users(asked, rules, trial),
+        Kind::Ports => {
+            let ports: Vec<u16> = request.ports().collect();
+            let fits = asked
+                .ports
+                .iter()
+                .filter(|range| ports.iter().any(|port| (range.first..=range.last).contains(port)));
+            fits.take(FITS_MAX).map(|range| plain(range.to_string())).collect()
+        }
+        Kind::Methods => {
+            let (method, any) = (request.method(), trial.holds_in_any());
+            let fits = asked.methods.iter().filter(|own| match any {
+                true => own.as_bytes().eq_ignore_ascii_case(method),
+                false => own.as_bytes() == method,
+            });
+            fits.take(FITS_MAX).cloned().map(plain).collect()
+        }
         Kind::Domains => {
             let lists = listed(&asked.domain_lists, rules, request);
-            named(&asked.domains, request).chain(lists).take(FITS_MAX).collect()
+            let mut found: Vec<Fit> =
+                named(&asked.domains, request).chain(lists).take(FITS_MAX).collect();
+            found.extend(urls(&asked.domain_lists, rules, trial));
+            let expressions = asked.list_expressions.iter().map(|own| {
+                let value = list_path(rules, own.list).to_owned();
+                let entry = ListEntry::Expression(own.pattern.to_string());
+                (&own.pattern, ("match-domain-list", value, Some(entry)))
+            });
+            found.extend(patterns(Field::Uri, &expressions.collect::<Vec<_>>(), trial));
+            found
         }
         Kind::Uri => prefixes(&asked.uri, request),
         Kind::Sni => {
@@ -102,7 +127,11 @@ pub(super) fn fits(
             let here = asked.anomalies.iter().filter(|own| own.of(request) == Outcome::Holds);
             here.map(|own| plain(own.word().to_owned())).collect()
         }
-        Kind::Regex(field) => patterns(field, asked, trial),
+        Kind::Regex(field) => {
+            let own = field.of(asked).iter();
+            let own = own.map(|own| (own, (attribute, own.to_string(), None)));
+            patterns(field, &own.collect::<Vec<_>>(), trial)
+        }
     };
     found.dedup();
     found.truncate(FITS_MAX);
@@ -255,12 +284,88 @@ fn addresses(
     fits.collect()
 }
 
-/// Patterns of a field, in each of its texts.
-fn patterns(field: Field, asked: &Conditions, trial: &mut Trial<'_>) -> Vec<Fit> {
+/// The names and lists that mean the user.
+fn users(asked: &Conditions, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Fit> {
+    let (Some(name), Some(hit)) =
+        (trial.request.client.user, trial.matcher.user(trial.request, trial.findings))
+    else {
+        return Vec::new();
+    };
+    let lists = rules.matcher.runs().of(hit.lists);
+    let fits = asked.users.iter().filter(|own| match own {
+        UserPattern::Name(own) => own.as_bytes() == name,
+        UserPattern::List(list) => lists.contains(&list.0),
+    });
+    let fit = |own: &UserPattern| match own {
+        UserPattern::Name(_) => (user(own, rules), None),
+        UserPattern::List(list) => {
+            let name = String::from_utf8_lossy(name).into_owned();
+            (list_path(rules, *list).to_owned(), Some(ListEntry::User(name)))
+        }
+    };
+    let fits = fits.take(FITS_MAX).map(fit).map(|(value, entry)| Fit {
+        attribute: "match-user",
+        value,
+        whose: None,
+        view: None,
+        entry,
+    });
+    fits.collect()
+}
+
+/// Lists that have the URL, at each of the hosts and in each view.
+fn urls(asked: &[ListIndex], rules: &Ruleset, trial: &Trial<'_>) -> Vec<Fit> {
+    let (request, tables) = (trial.request, rules.matcher.tables());
+    let mut whose = vec![(Whose::Request, request.uri.host().to_string())];
+    if let (Second::Other, Known::Is(name)) = (trial.findings.second, request.sni()) {
+        whose.push((Whose::Sni, name.as_str().to_owned()));
+    }
+    whose.extend(request.connect_host().map(|host| (Whose::Connect, host.to_string())));
+    let table = tables.index.urls();
+    let mut found = Vec::new();
+    for list in asked {
+        let set = tables.urls_of_list.get(list.0 as usize).copied().flatten();
+        let Some(set) = set else { continue };
+        for (names, (whose, host)) in trial.findings.names().zip(&whose) {
+            if names.urls.fit(table, &[set], Agree::Any) != UrlFit::Listed {
+                continue;
+            }
+            let fit = |view, rest: &[u8]| Fit {
+                attribute: "match-domain-list",
+                value: list_path(rules, *list).to_owned(),
+                whose: Some(*whose),
+                view,
+                entry: Some(ListEntry::Url {
+                    host: host.clone(),
+                    rest: String::from_utf8_lossy(rest).into_owned(),
+                }),
+            };
+            match request.uri.path_known() {
+                PathKnown::Unknown => found.push(fit(None, b"/")),
+                PathKnown::Known => {
+                    let views = request.uri.views().zip(request.uri.view_names());
+                    let views = views.zip(names.urls.views(table, set));
+                    let fitting = views.filter(|(_, fits)| *fits);
+                    found.extend(fitting.map(|((view, name), _)| fit(Some(name), view.rest())));
+                }
+            }
+            if found.len() >= FITS_MAX {
+                return found;
+            }
+        }
+    }
+    found
+}
+
+/// A pattern with its attribute, its value and its entry of a list.
+type PatternAsked<'a> = (&'a RegexPattern, (&'static str, String, Option<ListEntry>));
+
+/// Patterns of a field, in each of its texts; each with its attribute, value and entry of a list.
+fn patterns(field: Field, asked: &[PatternAsked<'_>], trial: &mut Trial<'_>) -> Vec<Fit> {
     let table = &trial.matcher.tables().regexes;
     let names: Vec<ViewName> = trial.request.uri.view_names().collect();
     let mut found = Vec::new();
-    for pattern in field.of(asked) {
+    for (pattern, (attribute, value, entry)) in asked {
         let Some(number) = table.of(field).find(pattern) else { continue };
         // It was scanned for when the attribute was asked; this asks again only where it was not.
         let reading = match trial.request.uri.path_known() {
@@ -270,11 +375,11 @@ fn patterns(field: Field, asked: &Conditions, trial: &mut Trial<'_>) -> Vec<Fit>
         trial.findings.regexes.fits(table, trial.request, field, reading, &[number]);
         let (views, elsewhere) = trial.findings.regexes.found(field, number);
         let fit = |whose, view| Fit {
-            attribute: field.attribute(),
-            value: pattern.to_string(),
+            attribute,
+            value: value.clone(),
             whose,
             view,
-            entry: None,
+            entry: entry.clone(),
         };
         match field {
             Field::Uri => {

@@ -4,16 +4,32 @@
 //! compiler names each place, since [`Conditions`] is taken apart whole.
 
 use crate::check::{AddressClass, ListIndex, SniPattern};
-use crate::check::{AddressPattern, AddressRange, Application, Conditions, DomainPattern, Scope};
+use crate::check::{
+    AddressPattern, AddressRange, Application, Conditions, DomainPattern, ListExpression,
+    PortRange, Scope, TimeWindow, UserPattern,
+};
 use crate::decide::{Outcome, Trial};
 use crate::regex::Field;
 use crate::ruleset::Ruleset;
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const MINUTES_OF_DAY: u16 = 24 * 60;
 
 /// A kind of attributes: of one kind one value must hold, and all kinds must.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `application`
     Application,
+    /// `valid-from` and `valid-until`
+    Validity,
+    /// `time-window`
+    Windows,
+    /// `match-user`
+    Users,
+    /// `match-port`
+    Ports,
+    /// `match-method`
+    Methods,
     /// `match-domain` and `match-domain-list`
     Domains,
     /// `match-uri`
@@ -30,12 +46,19 @@ pub enum Kind {
     Anomalies,
     /// `match-uri-regex` and the like
     Regex(Field),
+    /// `except-` and what a kind asks; only of a rule as a whole
+    Exceptions,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are decided.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Application,
+        Self::Validity,
+        Self::Windows,
+        Self::Users,
+        Self::Ports,
+        Self::Methods,
         Self::Domains,
         Self::Uri,
         Self::Sni,
@@ -47,6 +70,7 @@ impl Kind {
         Self::Regex(Field::Sni),
         Self::Regex(Field::UserAgent),
         Self::Regex(Field::Referer),
+        Self::Exceptions,
     ];
 
     /// The attribute of the policy language; where it has two, the one that stands for both.
@@ -54,6 +78,11 @@ impl Kind {
     pub const fn attribute(self) -> &'static str {
         match self {
             Self::Application => "application",
+            Self::Validity => "valid-until",
+            Self::Windows => "time-window",
+            Self::Users => "match-user",
+            Self::Ports => "match-port",
+            Self::Methods => "match-method",
             Self::Domains => "match-domain",
             Self::Uri => "match-uri",
             Self::Sni => "match-sni",
@@ -62,10 +91,12 @@ impl Kind {
             Self::Agents => "match-user-agent",
             Self::Anomalies => "match-anomaly",
             Self::Regex(field) => field.attribute(),
+            Self::Exceptions => "except",
         }
     }
 
-    /// Whether a rule with these conditions asks for this kind.
+    /// Whether these conditions ask for this kind; when a rule counts and what it excepts is none of
+    /// them.
     #[must_use]
     pub fn is_asked(self, asked: &Conditions) -> bool {
         // Taken apart whole, so that a condition that is new is not forgotten here.
@@ -73,6 +104,7 @@ impl Kind {
             uri,
             domains,
             domain_lists,
+            list_expressions,
             sni,
             sources,
             destinations,
@@ -83,10 +115,21 @@ impl Kind {
             user_agent_regexes: _,
             referer_regexes: _,
             anomalies,
+            users,
+            methods,
+            ports,
+            windows,
         } = asked;
         match self {
             Self::Application => *application != Application::Any,
-            Self::Domains => !domains.is_empty() || !domain_lists.is_empty(),
+            Self::Validity | Self::Exceptions => false,
+            Self::Windows => !windows.is_empty(),
+            Self::Users => !users.is_empty(),
+            Self::Ports => !ports.is_empty(),
+            Self::Methods => !methods.is_empty(),
+            Self::Domains => {
+                !(domains.is_empty() && domain_lists.is_empty() && list_expressions.is_empty())
+            }
             Self::Uri => !uri.is_empty(),
             Self::Sni => !sni.is_empty(),
             Self::Destinations => !destinations.is_empty(),
@@ -101,6 +144,12 @@ impl Kind {
     pub(super) fn outcome(self, trial: &mut Trial<'_>) -> Outcome {
         match self {
             Self::Application => trial.application(),
+            Self::Validity => trial.validity(),
+            Self::Windows => trial.windows(),
+            Self::Users => trial.users(),
+            Self::Ports => trial.ports(),
+            Self::Methods => trial.methods(),
+            Self::Exceptions => trial.unexcepted(),
             Self::Domains => trial.domains(),
             Self::Uri => trial.uri(),
             Self::Sni => trial.sni(),
@@ -124,13 +173,24 @@ impl Kind {
         }
         match self {
             Self::Application => (vec![asked.application.word().to_owned()], 1),
+            // A rule has these beside its conditions.
+            Self::Validity | Self::Exceptions => (Vec::new(), 0),
+            Self::Windows => taken(&asked.windows, most, TimeWindow::to_string),
+            Self::Users => taken(&asked.users, most, |own| user(own, rules)),
+            Self::Ports => taken(&asked.ports, most, PortRange::to_string),
+            Self::Methods => taken(&asked.methods, most, String::clone),
             Self::Domains => {
                 let (mut texts, names) = taken(&asked.domains, most, DomainPattern::to_string);
                 let left = most.saturating_sub(texts.len());
-                let path = |list: &ListIndex| list_path(rules, *list).to_owned();
-                let (lists, all) = taken(&asked.domain_lists, left, path);
-                texts.extend(lists);
-                (texts, names.saturating_add(all))
+                let expressions =
+                    asked.list_expressions.iter().map(|ListExpression { list, .. }| list);
+                // One file may be several lists: its names, its URLs and its expressions.
+                let lists = asked.domain_lists.iter().chain(expressions);
+                let mut paths: Vec<&str> = lists.map(|list| list_path(rules, *list)).collect();
+                paths.sort_unstable();
+                paths.dedup();
+                texts.extend(paths.iter().take(left).map(|path| (*path).to_owned()));
+                (texts, names.saturating_add(paths.len()))
             }
             Self::Uri => taken(&asked.uri, most, ToString::to_string),
             Self::Sni => taken(&asked.sni, most, |own| match own {
@@ -210,6 +270,44 @@ fn length(first: u128, last: u128, bits: u32) -> Option<u32> {
     let mask = 1_u128.checked_shl(free).map_or(u128::MAX, |power| power.wrapping_sub(1));
     let is_prefix = first & mask == 0 && last & mask == mask && (first ^ last) == mask;
     is_prefix.then(|| bits.saturating_sub(free))
+}
+
+/// A user as a rule writes it.
+pub(super) fn user(pattern: &UserPattern, rules: &Ruleset) -> String {
+    match pattern {
+        UserPattern::Name(name) => name.clone(),
+        UserPattern::List(list) => format!("@{}", list_path(rules, *list)),
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    /// As a rule writes it: a port, or `first-last`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+impl std::fmt::Display for TimeWindow {
+    /// The day on which it begins, and both times; `+1` and so on where it ends on a later day.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (last, until) = match self.until % MINUTES_OF_DAY {
+            0 => ((self.until / MINUTES_OF_DAY).saturating_sub(1), MINUTES_OF_DAY),
+            until => (self.until / MINUTES_OF_DAY, until),
+        };
+        let days = last.saturating_sub(self.from / MINUTES_OF_DAY);
+        write!(f, "{}-{:02}:{:02}", civil(self.from), until / 60, until % 60)?;
+        if days > 0 { write!(f, "+{days}") } else { Ok(()) }
+    }
+}
+
+/// A minute of the week as `mon 08:00`.
+pub(super) fn civil(minute: u16) -> String {
+    let day = DAYS.get(usize::from(minute / MINUTES_OF_DAY)).copied().unwrap_or_default();
+    let of_day = minute % MINUTES_OF_DAY;
+    format!("{day} {:02}:{:02}", of_day / 60, of_day % 60)
 }
 
 /// An address as a rule writes it.

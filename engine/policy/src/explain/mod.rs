@@ -15,7 +15,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use fits::{FITS_MAX, Fit, ListEntry};
+pub use crate::lists::ListEntry;
+pub use fits::{FITS_MAX, Fit};
 pub use kind::Kind;
 pub use seen::{Whose, origins};
 pub use walk::{Explanation, RuleTrial, Step, explain};

@@ -1,10 +1,12 @@
 //! What a request shows to each kind of attributes, in words.
 
-use super::kind::Kind;
+use super::kind::{Kind, civil};
 use crate::check::IsConnect;
-use crate::client::{Known, Request};
+use crate::client::{InnerMethod, Known, Request};
+use crate::moment::Moment;
 use crate::regex::Field;
 use crate::uri::{Domain, Host};
+use crate::zone::Zone;
 
 /// Whose name or address one of a connection's hosts is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +56,7 @@ pub fn origins<'a>(request: &Request<'a>) -> Vec<(Whose, Host<'a>, u16)> {
 }
 
 /// What is compared with the values of this kind.
-pub(super) fn seen(kind: Kind, request: &Request<'_>) -> String {
+pub(super) fn seen(kind: Kind, request: &Request<'_>, (now, zone): (Moment, &Zone)) -> String {
     match kind {
         Kind::Application => {
             let scheme = request.uri.scheme().word();
@@ -63,6 +65,17 @@ pub(super) fn seen(kind: Kind, request: &Request<'_>) -> String {
                 IsConnect::Other => scheme.to_owned(),
             }
         }
+        Kind::Validity => instant(now),
+        Kind::Windows => format!("{} ({})", civil(zone.minute(now)), zone.name()),
+        Kind::Users => request.client.user.map_or_else(|| "none".to_owned(), text),
+        Kind::Ports => request.ports().map(|port| port.to_string()).collect::<Vec<_>>().join(", "),
+        Kind::Methods => match request.inner_method() {
+            InnerMethod::Known => text(request.method()),
+            InnerMethod::Unknown => {
+                format!("{}, and those inside are not known", text(request.method()))
+            }
+        },
+        Kind::Exceptions => "what is excepted".to_owned(),
         Kind::Domains | Kind::Destinations => hosts(request),
         Kind::Uri | Kind::Regex(Field::Uri) => text(request.uri.text()),
         Kind::Sni | Kind::Regex(Field::Sni) => known(request.sni().map(Domain::as_str)),
@@ -76,6 +89,12 @@ pub(super) fn seen(kind: Kind, request: &Request<'_>) -> String {
             if words.is_empty() { "none".to_owned() } else { words.join(", ") }
         }
     }
+}
+
+/// An instant, in UTC.
+pub(super) fn instant(moment: Moment) -> String {
+    let instant = jiff::Timestamp::from_microsecond(moment.unix_micros());
+    instant.map(|instant| instant.to_string()).unwrap_or_default()
 }
 
 /// The names of the connection, each once.

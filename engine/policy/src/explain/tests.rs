@@ -4,10 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Explanation, Kind, ListEntry, Whose, explain};
-use crate::check::{AddressPattern, AddressRange, Application, Conditions, ListIndex, ListKind};
+use crate::check::{
+    AddressPattern, AddressRange, Application, Conditions, ListIndex, ListKind, Mode,
+};
 use crate::client::{Known, Tunnel};
 use crate::decide::{Outcome, Scratch, decide};
-use crate::matcher::properties::{ask, sketch};
+use crate::matcher::properties::{ask, moment, sketch};
 use crate::matcher::testing::{Ask, Sketch, Twins, domains, patterns, prefixes};
 use crate::moment::Moment;
 use crate::tunnel::tls_for;
@@ -34,6 +36,10 @@ fn told(twins: &Twins, ask: &Ask) -> Vec<String> {
                         None => String::new(),
                         Some(ListEntry::Name(name)) => format!("<{name}>"),
                         Some(ListEntry::Holds(address)) => format!("<{address}>"),
+                        Some(ListEntry::User(name) | ListEntry::Expression(name)) => {
+                            format!("<{name}>")
+                        }
+                        Some(ListEntry::Url { host, rest }) => format!("<{host}{rest}>"),
                     };
                     format!("{}={}{entry}@{whose}/{view}", fit.attribute, fit.value)
                 });
@@ -59,24 +65,26 @@ proptest! {
     /// The verdict is `decide`'s, the matches are those of the naive twin, the steps together are the
     /// rule's outcome, and whatever holds has a value that is the reason.
     #[test]
-    fn an_explanation_is_the_decision(sketch in sketch(), asks in vec(ask(), 1..12)) {
+    fn an_explanation_is_the_decision(sketch in sketch(), asks in vec((ask(), moment()), 1..12)) {
         let twins = sketch.build();
         let mut scratch = Scratch::new(&twins.ruleset);
-        for ask in asks {
+        for (ask, now) in asks {
             ask.with(|request| {
-                let decided = decide(&twins.ruleset, &mut scratch, request, NOW);
-                let tls = tls_for(&twins.ruleset, &mut scratch, request, NOW);
-                let explained = explain(&twins.ruleset, &mut scratch, request, NOW);
+                let decided = decide(&twins.ruleset, &mut scratch, request, now);
+                let tls = tls_for(&twins.ruleset, &mut scratch, request, now);
+                let explained = explain(&twins.ruleset, &mut scratch, request, now);
                 prop_assert_eq!(explained.verdict, decided, "{:?}", request);
-                prop_assert_eq!(explained.verdict, twins.naive.decide(request, NOW));
+                prop_assert_eq!(explained.verdict, twins.naive.decide(request, now));
                 prop_assert!(explained.tls.is_none_or(|said| said == tls));
                 let ids: Vec<_> = explained.matches().map(|trial| trial.rule.id).collect();
-                prop_assert_eq!(ids, twins.naive.holding(request), "{:?}", request);
+                prop_assert_eq!(ids, twins.naive.holding(request, now), "{:?}", request);
                 let settled = explained.settled.and_then(|at| explained.trials.get(at));
                 match (decided.cause, settled) {
                     (Cause::Rule { rule, .. }, Some(trial)) => {
                         prop_assert_eq!(rule.id, trial.rule.id);
-                        prop_assert_eq!(explained.matches().next().map(|first| first.rule.id), Some(rule.id));
+                        let mut enforced =
+                            explained.matches().filter(|trial| trial.rule.mode == Mode::Enforce);
+                        prop_assert_eq!(enforced.next().map(|first| first.rule.id), Some(rule.id));
                     }
                     (Cause::Deferred, Some(trial)) => {
                         prop_assert!(matches!(trial.outcome, Outcome::Unknown(_)));
@@ -89,7 +97,12 @@ proptest! {
                     let all = steps.fold(Outcome::Holds, |all, step| all.and(|| step));
                     prop_assert_eq!(all, trial.outcome, "{:?} {:?}", trial, request);
                     for step in &trial.steps {
-                        let reason = step.outcome != Outcome::Holds || !step.fits.is_empty();
+                        // An exception is told where it spares the request.
+                        let tells = match step.kind {
+                            Kind::Exceptions => Outcome::Fails,
+                            _ => Outcome::Holds,
+                        };
+                        let reason = step.outcome != tells || !step.fits.is_empty();
                         prop_assert!(reason, "{:?} {:?}", trial, request);
                     }
                 }

@@ -2,12 +2,13 @@
 
 use super::fits::{Fit, fits};
 use super::kind::Kind;
-use super::seen::seen;
-use crate::client::{Phase, Request, Unknown};
-use crate::decide::{OnTrial, Outcome, Scratch, Trial, decide};
+use super::seen::{instant, seen};
+use crate::check::{Conditions, Validity};
+use crate::client::{Phase, Request};
+use crate::decide::{OnTrial, Outcome, Scratch, Side, Standing, Trial, decide};
 use crate::moment::Moment;
 use crate::ruleset::{Rule, Ruleset};
-use crate::tunnel::{self, Later, TlsAnswer, tls_for};
+use crate::tunnel::{TlsAnswer, tls_for};
 use crate::uri::ViewName;
 use crate::verdict::{Cause, Verdict};
 
@@ -36,6 +37,8 @@ pub struct RuleTrial<'r> {
     pub rule: &'r Rule,
     /// Whether it holds.
     pub outcome: Outcome,
+    /// What the phase makes of that.
+    pub standing: Standing,
     /// Its kinds of attributes, up to the first that fails; behind that nothing is looked at.
     pub steps: Vec<Step>,
 }
@@ -69,7 +72,7 @@ impl RuleTrial<'_> {
 impl<'r> Explanation<'r> {
     /// The rules that hold, in the order of their ids.
     pub fn matches(&self) -> impl Iterator<Item = &RuleTrial<'r>> {
-        self.trials.iter().filter(|trial| trial.outcome == Outcome::Holds)
+        self.trials.iter().filter(|trial| trial.standing == Standing::Holds)
     }
 
     /// What is compared with the values of a kind.
@@ -100,28 +103,27 @@ pub fn explain<'r>(
     for (rule, number) in rules.rules.iter().zip(0_u32..) {
         let Some(plan) = matcher.plan(number) else { continue };
         let of = OnTrial::Action;
-        let mut trial = Trial { matcher, request, number, plan, of, findings };
+        let side = Side::Match;
+        let mut trial = Trial { matcher, request, now, number, plan, of, side, findings };
         let outcome = trial.outcome();
         let steps = steps(rule, rules, &mut trial);
-        let settles = match (outcome, verdict.cause, request.unknown()) {
-            (Outcome::Holds, Cause::Rule { rule: winner, .. }, _) => winner.id == rule.id,
-            (Outcome::Unknown(lack), Cause::Deferred, Unknown::Defers) if settled.is_none() => {
-                let waits = (plan.action, lack);
-                tunnel::later(matcher, request, waits, findings, aside) == Later::Asked
-            }
-            (Outcome::Holds | Outcome::Unknown(_) | Outcome::Fails, _, _) => false,
+        let standing = trial.standing(outcome, aside);
+        let settles = match (standing, verdict.cause) {
+            (Standing::Holds, Cause::Rule { rule: winner, .. }) => winner.id == rule.id,
+            (Standing::Waits, Cause::Deferred) => settled.is_none(),
+            (Standing::Holds | Standing::Waits | Standing::Not, _) => false,
         };
         if settles {
             settled = Some(trials.len());
         }
-        trials.push(RuleTrial { rule, outcome, steps });
+        trials.push(RuleTrial { rule, outcome, standing, steps });
     }
     let views = request.uri.view_names().zip(request.uri.views());
     Explanation {
         verdict,
         tls,
         views: views.map(|(name, view)| (name, super::seen::text(view.text()))).collect(),
-        seen: Kind::ALL.map(|kind| (kind, seen(kind, request))).into(),
+        seen: Kind::ALL.map(|kind| (kind, seen(kind, request, (now, rules.zone())))).into(),
         trials,
         settled,
     }
@@ -140,15 +142,55 @@ fn steps(rule: &Rule, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Step> {
         category: _,
         tls: _,
         conditions: asked,
+        except,
+        validity,
+        mode: _,
     } = rule;
     let mut steps = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(asked)) {
+    for kind in Kind::ALL {
+        let is_asked = match kind {
+            Kind::Validity => *validity != Validity::ALWAYS,
+            Kind::Exceptions => except.is_some(),
+            kind => kind.is_asked(asked),
+        };
+        if !is_asked {
+            continue;
+        }
         let outcome = kind.outcome(trial);
-        let fits = fits(kind, asked, rules, trial);
+        let fits = match (kind, except) {
+            (Kind::Validity, _) => vec![validity_fit(*validity)],
+            (Kind::Exceptions, Some(except)) => excepted(except, rules, trial),
+            (kind, _) => fits(kind, asked, rules, trial),
+        };
         steps.push(Step { kind, outcome, fits });
         if outcome == Outcome::Fails {
             break;
         }
     }
     steps
+}
+
+/// When the rule counts, as its attributes say it.
+fn validity_fit(validity: Validity) -> Fit {
+    let (attribute, value) = match (validity.from, validity.until) {
+        (Some(from), Some(until)) => {
+            ("valid-from", format!("{}, until {}", instant(from), instant(until)))
+        }
+        (Some(from), None) => ("valid-from", instant(from)),
+        (None, Some(until)) => ("valid-until", instant(until)),
+        (None, None) => ("valid-from", String::new()),
+    };
+    Fit { attribute, value, whose: None, view: None, entry: None }
+}
+
+/// What of the exceptions spares the request: the values of each kind that holds.
+fn excepted(except: &Conditions, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Fit> {
+    let Some(mut exception) = trial.exception() else { return Vec::new() };
+    let mut found = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(except)) {
+        if kind.outcome(&mut exception) == Outcome::Holds {
+            found.extend(fits(kind, except, rules, &mut exception));
+        }
+    }
+    found
 }

@@ -9,7 +9,8 @@ use super::ground::LintInput;
 use super::names::{Listed, OwnNames, own_covers};
 use super::overlap::Overlap;
 use crate::check::{
-    AddressPattern, Application, CheckedRule, Conditions, ListIndex, Scope, SniPattern,
+    AddressPattern, Application, CheckedRule, Conditions, ListIndex, Mode, PortRange, Scope,
+    SniPattern, UserPattern, Validity,
 };
 use crate::regex::Field;
 use crate::uri::UriPrefix;
@@ -74,9 +75,26 @@ impl<'a, 'p> Compare<'a, 'p> {
             category: _,
             tls,
             conditions,
+            except,
+            validity,
+            mode,
         } = one;
         if tls.is_none() && other.tls.is_some() {
             // The later rule is still heard, about TLS.
+            return Wider::No;
+        }
+        if *mode == Mode::Monitor {
+            // It decides nothing.
+            return Wider::No;
+        }
+        if except.is_some() || *validity != Validity::ALWAYS || !conditions.windows.is_empty() {
+            // What spares requests or holds at times is told only where it is the very same.
+            let same = conditions == &other.conditions
+                && (except, validity, mode) == (&other.except, &other.validity, &other.mode)
+                && (action, tls) == (&other.action, &other.tls);
+            return if same { Wider::Always } else { Wider::No };
+        }
+        if !covers_methods(one, other) {
             return Wider::No;
         }
         match self.covers((wide, conditions), &other.conditions) {
@@ -92,6 +110,7 @@ impl<'a, 'p> Compare<'a, 'p> {
             uri,
             domains,
             domain_lists,
+            list_expressions,
             sni,
             sources,
             destinations,
@@ -102,9 +121,14 @@ impl<'a, 'p> Compare<'a, 'p> {
             user_agent_regexes: _,
             referer_regexes: _,
             anomalies,
+            users,
+            // Compared with the action, and before.
+            methods: _,
+            ports,
+            windows: _,
         } = wide;
         covers_application(*application, narrow.application)
-            && (domains.is_empty() && domain_lists.is_empty()
+            && ((domains.is_empty() && domain_lists.is_empty() && list_expressions.is_empty())
                 || self.covers_domains(at, wide, narrow))
             && (uri.is_empty() || covers_prefixes(uri, &narrow.uri))
             && (sni.is_empty() || self.covers_sni(at, wide, narrow))
@@ -112,6 +136,8 @@ impl<'a, 'p> Compare<'a, 'p> {
             && (destinations.is_empty()
                 || self.covers_addresses(destinations, &narrow.destinations))
             && (user_agents.is_empty() || covers_texts(user_agents, &narrow.user_agents))
+            && (users.is_empty() || self.covers_users(users, &narrow.users))
+            && (ports.is_empty() || covers_ports(ports, &narrow.ports))
             && (anomalies.is_empty()
                 || (!narrow.anomalies.is_empty()
                     && narrow.anomalies.iter().all(|own| anomalies.contains(own))))
@@ -125,10 +151,13 @@ impl<'a, 'p> Compare<'a, 'p> {
 
     /// Whether the domains of the rule at `at` cover those of another, or else the hosts of its prefixes.
     fn covers_domains(&self, at: usize, wide: &Conditions, narrow: &Conditions) -> bool {
-        let named = !narrow.domains.is_empty() || !narrow.domain_lists.is_empty();
+        let named = !(narrow.domains.is_empty()
+            && narrow.domain_lists.is_empty()
+            && narrow.list_expressions.is_empty());
         let by_domains = || {
             narrow.domains.iter().all(|own| self.names(at, wide, &own.name, own.scope))
                 && narrow.domain_lists.iter().all(|list| self.has_list(wide, *list))
+                && has_expressions(wide, narrow)
         };
         let by_hosts =
             || narrow.uri.iter().all(|own| self.names(at, wide, own.host(), Scope::Host));
@@ -143,6 +172,30 @@ impl<'a, 'p> Compare<'a, 'p> {
 
     fn has_list(&self, asked: &Conditions, list: ListIndex) -> bool {
         asked.domain_lists.iter().any(|own| self.overlap.within(list, *own))
+    }
+
+    fn covers_users(&self, wide: &[UserPattern], narrow: &[UserPattern]) -> bool {
+        let small = narrow.len().saturating_mul(wide.len()) <= VALUES_MAX;
+        let has_name = |name: &str| {
+            wide.iter().any(|own| match own {
+                UserPattern::Name(own) => own == name,
+                UserPattern::List(list) => {
+                    self.input.users(*list).is_some_and(|users| users.contains(name))
+                }
+            })
+        };
+        let has_list = |list: ListIndex| {
+            wide.iter().any(|own| match own {
+                UserPattern::Name(_) => false,
+                UserPattern::List(own) => self.overlap.same_as(*own) == self.overlap.same_as(list),
+            })
+        };
+        small
+            && !narrow.is_empty()
+            && narrow.iter().all(|own| match own {
+                UserPattern::Name(name) => has_name(name),
+                UserPattern::List(list) => has_list(*list),
+            })
     }
 
     fn covers_sni(&self, at: usize, wide: &Conditions, narrow: &Conditions) -> bool {
@@ -209,6 +262,8 @@ const fn has_views(asked: &Conditions) -> bool {
     !(asked.uri.is_empty()
         && asked.domains.is_empty()
         && asked.domain_lists.is_empty()
+        && asked.list_expressions.is_empty()
+        && asked.ports.is_empty()
         && asked.destinations.is_empty()
         && asked.uri_regexes.is_empty())
 }
@@ -223,6 +278,34 @@ pub(super) fn covers_application(wide: Application, narrow: Application) -> bool
             narrow,
         ) => wide == narrow,
     }
+}
+
+/// Whether the expressions of lists of one rule are all among those of another.
+fn has_expressions(wide: &Conditions, narrow: &Conditions) -> bool {
+    let (wide, narrow) = (&wide.list_expressions, &narrow.list_expressions);
+    let small = narrow.len().saturating_mul(wide.len()) <= VALUES_MAX;
+    small && narrow.iter().all(|own| wide.iter().any(|wide| wide.pattern == own.pattern))
+}
+
+/// A rule that stops the client means every spelling of a method, one that permits only its own.
+fn covers_methods(one: &CheckedRule, other: &CheckedRule) -> bool {
+    let (wide, narrow) = (&one.conditions.methods, &other.conditions.methods);
+    let small = narrow.len().saturating_mul(wide.len()) <= VALUES_MAX;
+    let has = |own: &String| match (one.action.blocks(), any(other)) {
+        (true, _) => wide.iter().any(|wide| wide.eq_ignore_ascii_case(own)),
+        (false, false) => wide.contains(own),
+        (false, true) => false,
+    };
+    wide.is_empty() || (small && !narrow.is_empty() && narrow.iter().all(has))
+}
+
+fn covers_ports(wide: &[PortRange], narrow: &[PortRange]) -> bool {
+    let inside =
+        |own: &PortRange, wide: &PortRange| wide.first <= own.first && own.last <= wide.last;
+    let small = narrow.len().saturating_mul(wide.len()) <= VALUES_MAX;
+    small
+        && !narrow.is_empty()
+        && narrow.iter().all(|own| wide.iter().any(|wide| inside(own, wide)))
 }
 
 fn covers_prefixes(wide: &[UriPrefix], narrow: &[UriPrefix]) -> bool {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use crate::check::{AddressRange, CheckedPolicy, CheckedRule, ListIndex, Trust};
 use crate::diagnostic::{Code, Diagnostic, Faults};
-use crate::lists::{AddressList, NameList};
+use crate::digest::Digest;
+use crate::lists::{AddressList, NameList, UrlList};
 use crate::moment::Moment;
 use crate::sources::SourceFile;
 use crate::syntax::ast::{Ast, Block};
 use crate::syntax::parse;
 use crate::syntax::span::{Lines, Span};
+use crate::users::UserList;
 
 /// The entries of a list.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,10 @@ pub enum ListSet<'p> {
     Names(&'p NameList),
     /// Addresses.
     Addresses(&'p AddressList),
+    /// Names of users.
+    Users(&'p UserList),
+    /// URLs.
+    Urls(&'p UrlList),
     /// It was not read; nothing is said of it.
     Unread,
 }
@@ -55,7 +61,10 @@ impl<'p> LintInput<'p> {
     pub(super) fn names(&self, list: ListIndex) -> Option<&'p NameList> {
         match self.lists.get(list.0 as usize) {
             Some(ListSet::Names(names)) => Some(names),
-            Some(ListSet::Addresses(_) | ListSet::Unread) | None => None,
+            Some(
+                ListSet::Addresses(_) | ListSet::Users(_) | ListSet::Urls(_) | ListSet::Unread,
+            )
+            | None => None,
         }
     }
 
@@ -63,7 +72,30 @@ impl<'p> LintInput<'p> {
     pub(super) fn addresses(&self, list: ListIndex) -> Option<&'p AddressList> {
         match self.lists.get(list.0 as usize) {
             Some(ListSet::Addresses(addresses)) => Some(addresses),
-            Some(ListSet::Names(_) | ListSet::Unread) | None => None,
+            Some(ListSet::Names(_) | ListSet::Users(_) | ListSet::Urls(_) | ListSet::Unread)
+            | None => None,
+        }
+    }
+
+    /// The users of a list.
+    pub(super) fn users(&self, list: ListIndex) -> Option<&'p UserList> {
+        match self.lists.get(list.0 as usize) {
+            Some(ListSet::Users(users)) => Some(users),
+            Some(
+                ListSet::Names(_) | ListSet::Addresses(_) | ListSet::Urls(_) | ListSet::Unread,
+            )
+            | None => None,
+        }
+    }
+
+    /// The digest of the entries of a list, whatever they are.
+    pub(super) fn digest(&self, list: ListIndex) -> Option<Digest> {
+        match self.lists.get(list.0 as usize)? {
+            ListSet::Names(names) => Some(names.digest()),
+            ListSet::Addresses(addresses) => Some(Digest::of(&addresses.to_file())),
+            ListSet::Users(users) => Some(users.digest()),
+            ListSet::Urls(urls) => Some(urls.digest()),
+            ListSet::Unread => None,
         }
     }
 
@@ -72,6 +104,8 @@ impl<'p> LintInput<'p> {
         match self.lists.get(list.0 as usize) {
             Some(ListSet::Names(names)) => names.is_empty(),
             Some(ListSet::Addresses(addresses)) => addresses.is_empty(),
+            Some(ListSet::Users(users)) => users.is_empty(),
+            Some(ListSet::Urls(urls)) => urls.is_empty(),
             Some(ListSet::Unread) | None => false,
         }
     }
@@ -79,7 +113,7 @@ impl<'p> LintInput<'p> {
 
 /// The files once more, to say where something stands, and what is found.
 pub(super) struct Ground<'p> {
-    files: Vec<(Lines<'p>, Vec<&'p Block>)>,
+    files: Vec<Lines<'p>>,
     /// The file of each rule's block.
     blocks: HashMap<&'p str, (usize, &'p Block)>,
     faults: Vec<Faults>,
@@ -97,16 +131,10 @@ impl<'p> Ground<'p> {
             for block in ast.blocks() {
                 blocks.entry(block.name.text.as_str()).or_insert((number, block));
             }
-            files.push((Lines::new(&file.path, &file.text), ast.blocks().collect()));
+            files.push(Lines::new(&file.path, &file.text));
         }
         let faults = files.iter().map(|_| Faults::default()).collect();
         Self { files, blocks, faults }
-    }
-
-    /// Every block, with the number of its file.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (usize, &'p Block)> {
-        let files = self.files.iter().enumerate();
-        files.flat_map(|(number, (_, blocks))| blocks.iter().map(move |block| (number, *block)))
     }
 
     /// Reports something of a rule, at its attribute, or at a value of it where one is named.
@@ -145,8 +173,7 @@ impl<'p> Ground<'p> {
         message: String,
         help: Option<String>,
     ) {
-        let (Some((lines, _)), Some(faults)) = (self.files.get(file), self.faults.get_mut(file))
-        else {
+        let (Some(lines), Some(faults)) = (self.files.get(file), self.faults.get_mut(file)) else {
             return;
         };
         faults.report(lines, code, span, message, help);
@@ -154,7 +181,7 @@ impl<'p> Ground<'p> {
 
     /// The number of the file with this path.
     pub(super) fn file(&self, path: &str) -> Option<usize> {
-        self.files.iter().position(|(lines, _)| lines.file() == path)
+        self.files.iter().position(|lines| lines.file() == path)
     }
 
     /// Everything, in the order of files and lines.

@@ -37,12 +37,8 @@ impl Overlap {
         let mut by_digest = HashMap::new();
         let mut different: Vec<(ListIndex, &NameList)> = Vec::new();
         for list in (0..count).map(ListIndex) {
-            let digest = match (input.names(list), input.addresses(list)) {
-                (Some(names), _) => Some(names.digest()),
-                (None, Some(addresses)) => Some(crate::digest::Digest::of(&addresses.to_file())),
-                (None, None) => None,
-            };
-            let first = digest.map_or(list, |digest| *by_digest.entry(digest).or_insert(list));
+            let first =
+                input.digest(list).map_or(list, |digest| *by_digest.entry(digest).or_insert(list));
             overlap.same_as.push(first);
             overlap.sizes.push(input.names(list).map_or(0, NameList::len));
             if first == list {

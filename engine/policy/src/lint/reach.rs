@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::ground::{Ground, Inspect, LintInput};
 use crate::check::{Application, CheckedRule};
 use crate::diagnostic::{Code, quote};
-use crate::syntax::span::Span;
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::Tls;
 
@@ -38,20 +37,16 @@ pub(super) fn unseen(input: &LintInput<'_>, rule: &CheckedRule) -> Option<&'stat
     }
 }
 
-/// Reports each rule whose `valid-until` is over. It is read as it is written, before any check.
+/// Reports each rule whose `valid-until` is over.
 pub(super) fn expired(input: &LintInput<'_>, ground: &mut Ground<'_>) {
-    let mut found: Vec<(usize, Span, String, String)> = Vec::new();
-    for (file, block) in ground.blocks() {
-        let until = block.attributes().filter(|own| own.key.text == "valid-until");
-        for word in until.flat_map(|own| own.value.words()) {
-            let Ok(until) = word.text.parse::<Timestamp>() else { continue };
-            if until.as_microsecond() < input.now.unix_micros() {
-                found.push((file, word.span, block.name.text.clone(), word.text.clone()));
-            }
-        }
-    }
-    for (file, span, rule, until) in found {
-        let message = format!("the rule {} counts no more since {}", quote(&rule), quote(&until));
-        ground.report_at(file, span, Code::Expired, message, None);
+    for rule in &input.policy.rules {
+        let Some(until) = rule.validity.until.filter(|until| *until <= input.now) else { continue };
+        let until = Timestamp::from_microsecond(until.unix_micros()).unwrap_or_default();
+        let message = format!(
+            "the rule {} counts no more since {}",
+            quote(&rule.name),
+            quote(&until.to_string())
+        );
+        ground.report(rule, (Some("valid-until"), None), Code::Expired, message, None);
     }
 }

@@ -7,7 +7,7 @@ use super::never::{When, never};
 use super::overlap::Overlap;
 use super::reach::{expired, unseen};
 use super::shadow::{CANDIDATES_MAX, Finder, Shadow};
-use crate::check::{CheckedRule, ListIndex};
+use crate::check::{CheckedRule, ListIndex, ListKind};
 use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::regex::Field;
 use crate::syntax::span::Span;
@@ -35,6 +35,7 @@ pub fn lint(input: &LintInput<'_>) -> Linted {
             let when = match never.when {
                 When::Always => "can never match",
                 When::OneName => "can match only where the names of a connection differ",
+                When::OneReading => "can match only requests that can be read in two ways",
             };
             let message = format!("the rule {} {when}: {}", quote(&rule.name), never.reason);
             ground.report(rule, (Some(never.attribute), None), Code::NeverMatches, message, None);
@@ -114,11 +115,24 @@ fn lists(input: &LintInput<'_>, overlap: &Overlap, ground: &mut Ground<'_>) {
             let list = input.policy.lists.get(of.0 as usize);
             quote(list.map_or("", |list| list.path.as_str()))
         };
+        // One file may have both names and URLs, each a list of its own.
+        let what = match list.kind {
+            ListKind::Urls => "the URLs of the list",
+            ListKind::Domains => "the names of the list",
+            ListKind::Addresses | ListKind::Users | ListKind::Expressions => "the list",
+        };
         let (file, span) = (ground.file(&list.mention.file), &list.mention.span);
         let (Some(file), span) = (file, Span::new(span.start, span.end)) else { continue };
         let same = overlap.same_as(own);
         if same != own && !input.is_empty(own) {
-            let message = format!("the list {} holds what {} holds", path(own), path(same));
+            let message = match list.kind {
+                ListKind::Urls | ListKind::Domains => {
+                    format!("{what} {} are those of {}", path(own), path(same))
+                }
+                ListKind::Addresses | ListKind::Users | ListKind::Expressions => {
+                    format!("{what} {} holds what {} holds", path(own), path(same))
+                }
+            };
             ground.report_at(file, span, Code::RepeatedList, message, None);
         } else if let Some((around, inside, all)) = overlap.around(own) {
             let message = format!(

@@ -14,6 +14,7 @@ use super::covers::{Compare, Wider, covers_application};
 use super::names::parents;
 use crate::check::{
     AddressPattern, AddressRange, Anomaly, Application, Conditions, ListIndex, SniPattern,
+    UserPattern,
 };
 use crate::matcher::{AgentHits, AgentTable};
 use crate::regex::Field;
@@ -52,6 +53,10 @@ enum Key<'p> {
     Regex(Field, &'p str),
     /// An anomaly.
     Anomaly(Anomaly),
+    /// A user.
+    User(&'p str),
+    /// A list of users; of lists that are the same the first.
+    UserList(ListIndex),
     /// A protocol.
     Application(Application),
     /// Nothing: it holds for everything.
@@ -167,7 +172,15 @@ impl<'a, 'p> Finder<'a, 'p> {
         kinds.push(asked.uri.iter().map(|own| Key::Host(own.host())).collect());
         let names = asked.domains.iter().map(|own| Key::Name(&own.name));
         let lists = asked.domain_lists.iter().map(|list| Key::List(overlap.same_as(*list)));
-        kinds.push(names.chain(lists).collect());
+        // Expressions alone find nothing: another rule may have them from another list.
+        if asked.list_expressions.is_empty() {
+            kinds.push(names.chain(lists).collect());
+        }
+        let users = asked.users.iter().map(|own| match own {
+            UserPattern::Name(name) => Key::User(name),
+            UserPattern::List(list) => Key::UserList(overlap.same_as(*list)),
+        });
+        kinds.push(users.collect());
         kinds.push(asked.sni.iter().map(sni_key).collect());
         kinds.push(self.networks(&asked.sources, (Key::Source, Key::SourceList)));
         kinds.push(self.networks(&asked.destinations, (Key::Destination, Key::DestinationList)));
@@ -223,6 +236,20 @@ impl<'a, 'p> Finder<'a, 'p> {
             hits.fit(self.agents.len());
             self.agents.lookup(text.as_bytes(), &mut hits);
             keys.extend(hits.numbers.iter().copied().map(Key::Agent));
+        }
+        match asked.users.first() {
+            Some(UserPattern::Name(name)) => {
+                keys.push(Key::User(name));
+                let input = self.compare.input;
+                let lists = (0..).map(ListIndex).take(input.lists.len());
+                let holding =
+                    lists.filter(|own| input.users(*own).is_some_and(|users| users.contains(name)));
+                keys.extend(holding.map(|own| Key::UserList(self.compare.overlap.same_as(own))));
+            }
+            Some(UserPattern::List(list)) => {
+                keys.push(Key::UserList(self.compare.overlap.same_as(*list)));
+            }
+            None => {}
         }
         keys.extend(asked.anomalies.first().copied().map(Key::Anomaly));
         for field in Field::ALL {

@@ -9,9 +9,11 @@
 use std::fmt::Write as _;
 
 use super::agent::AgentHits;
+use super::listed::UrlHits;
 use super::network::Holders;
 use super::places::Places;
 use super::plan::Plan;
+use super::rest::RestFindings;
 use super::runs::{Candidates, Run, Runs};
 use super::scan::{Found, RegexFindings};
 use super::table::{Hit, Reach, Suffix, walk};
@@ -46,6 +48,8 @@ pub(crate) struct Matcher {
     pub(super) tables: Tables,
     /// The rules that a set of the index finds, by its number.
     pub(super) by_set: Vec<Run>,
+    /// The rules that a set of URLs finds, by its number.
+    pub(super) by_url_set: Vec<Run>,
     /// What the groups of names in rules find.
     pub(super) by_name: Vec<NamedRuns>,
     /// The rules that a prefix finds, by its number.
@@ -61,6 +65,14 @@ pub(crate) struct Matcher {
     pub(super) by_agent: Vec<Run>,
     /// The rules that regular expressions of each field find.
     pub(super) by_regex: [Found; 4],
+    /// The rules that the user finds.
+    pub(super) by_user: Anchored,
+    /// The rules that a block of ports finds, by its number.
+    pub(super) by_port: Vec<Run>,
+    /// The rules that a method finds, by its number.
+    pub(super) by_method: Vec<Run>,
+    /// All rules that a method finds.
+    pub(super) any_method: Run,
     /// All rules that an SNI finds.
     pub(super) any_sni: Run,
     /// All rules that a user agent finds.
@@ -109,13 +121,15 @@ pub(crate) struct Findings {
     sources: (Looked, Holders),
     destinations: [(Looked, Holders); 2],
     agents: (Looked, AgentHits),
+    /// What few rules ask for.
+    pub(super) rest: RestFindings,
     /// The regular expressions of each field.
     pub(crate) regexes: RegexFindings,
 }
 
 /// Whether a table was asked about this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Looked {
+pub(super) enum Looked {
     /// Not yet.
     #[default]
     NotYet,
@@ -138,11 +152,13 @@ pub(crate) enum Second {
 /// What the name tables hold of one name.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    suffixes: Vec<Suffix>,
+    pub(super) suffixes: Vec<Suffix>,
     /// In the index of the lists.
     pub(crate) listed: Vec<Hit>,
     /// In the names of rules.
     pub(crate) named: Vec<Hit>,
+    /// In the URLs of the lists.
+    pub(crate) urls: UrlHits,
 }
 
 impl Names {
@@ -166,10 +182,12 @@ impl Names {
     fn clear(&mut self) {
         self.listed.clear();
         self.named.clear();
+        self.urls.clear();
     }
 
-    fn reserve(&mut self) {
+    fn reserve(&mut self, matcher: &Matcher) {
         self.clear();
+        self.urls.reserve(matcher.tables.index.urls());
         self.suffixes.clear();
         self.suffixes.reserve(LABELS_MAX);
         self.listed.reserve(LABELS_MAX);
@@ -180,14 +198,15 @@ impl Names {
 impl Findings {
     /// Makes room for what `matcher` can find.
     pub(crate) fn fit(&mut self, matcher: &Matcher) {
-        self.host.reserve();
-        self.sni.reserve();
-        self.connect.reserve();
+        self.host.reserve(matcher);
+        self.sni.reserve(matcher);
+        self.connect.reserve(matcher);
         self.places.reserve(matcher.tables.prefixes.most());
         self.text.reserve(ADDRESS_BYTES_MAX);
         self.sources.1.reserve();
         self.destinations.iter_mut().for_each(|found| found.1.reserve());
         self.agents.1.fit(matcher.tables.agents.len());
+        self.rest.fit(&matcher.tables);
         self.regexes.fit(&matcher.tables.regexes);
     }
 
@@ -213,6 +232,7 @@ impl Findings {
         self.sources.0 = Looked::NotYet;
         self.destinations.iter_mut().for_each(|found| found.0 = Looked::NotYet);
         self.agents.0 = Looked::NotYet;
+        self.rest.clear();
         self.regexes.clear();
     }
 }
@@ -272,6 +292,7 @@ impl Matcher {
         if !self.any_agent.is_empty() {
             self.gather_agents(request, findings, candidates);
         }
+        self.gather_rest(request, findings, candidates);
         for (field, found) in Field::ALL.into_iter().zip(&self.by_regex) {
             let into = (&self.runs, &mut *candidates);
             findings.regexes.gather(&self.tables.regexes, found, request, field, into);
@@ -286,6 +307,7 @@ impl Matcher {
     ) {
         findings.host.look(self, request.uri.host_text(), &request.uri.host());
         self.by_domain(&findings.host, candidates);
+        self.gather_listed(request, request.uri.host_text(), &mut findings.host, candidates);
     }
 
     /// The host of the CONNECT, where it says anything that host and SNI do not.
@@ -297,18 +319,20 @@ impl Matcher {
     ) {
         let Some(host) = request.connect_host() else { return };
         let Findings { connect, connect_port, text, .. } = findings;
-        match host {
+        let name = match host {
             Host::Name(name) if request.sni() == Known::Is(name) => return,
-            Host::Name(name) => connect.look(self, name.as_str(), &host),
+            Host::Name(name) => name.as_str(),
             Host::Address(_) => {
                 text.clear();
                 // Writing to a text cannot fail.
                 let _ = write!(text, "{host}");
-                connect.look(self, text, &host);
+                text.as_str()
             }
-        }
+        };
+        connect.look(self, name, &host);
         *connect_port = Some(request.tunnel_port());
         self.by_domain(connect, candidates);
+        self.gather_listed(request, name, connect, candidates);
     }
 
     fn gather_sni(
@@ -327,6 +351,7 @@ impl Matcher {
                 findings.sni.look(self, name.as_str(), &Host::Name(name));
                 self.by_domain(&findings.sni, candidates);
                 self.by_sni(&findings.sni, candidates);
+                self.gather_listed(request, name.as_str(), &mut findings.sni, candidates);
             }
             Known::Unknown => match request.unknown() {
                 Unknown::Defers => candidates.push(&self.runs, self.any_sni),
@@ -431,7 +456,7 @@ impl Matcher {
 
 impl Anchored {
     /// Whether an address can find any rule.
-    fn finds(&self) -> bool {
+    pub(super) fn finds(&self) -> bool {
         !self.by_node.is_empty() || !self.by_list.is_empty()
     }
 

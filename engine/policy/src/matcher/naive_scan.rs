@@ -6,8 +6,8 @@ use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
-use super::{Answer, answer, hosts, in_views, known_agent, known_sni};
-use crate::check::CheckedRule;
+use super::{Answer, Eyes, answer, hosts, in_views, known_agent, known_sni};
+use crate::check::{CheckedRule, Conditions};
 use crate::client::{Known, Phase, Request};
 use crate::decide::Lack;
 use crate::regex::{Field, RegexPattern};
@@ -19,9 +19,9 @@ pub(super) struct Patterns(HashMap<RegexPattern, Regex>);
 
 impl Patterns {
     pub(super) fn new(rules: &[CheckedRule]) -> Self {
-        let asked = rules.iter().map(|rule| &rule.conditions);
+        let asked = rules.iter().flat_map(CheckedRule::asked);
         let asked =
-            asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.of(asked)));
+            asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.all_of(asked)));
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(true);
         let config = Config::new().utf8_empty(false);
         let compile = |pattern: &RegexPattern| {
@@ -36,57 +36,36 @@ impl Patterns {
     pub(super) fn answer(
         &self,
         rule: &CheckedRule,
+        of: &Conditions,
+        eyes: Eyes,
         request: &Request<'_>,
         answers: &mut Vec<Answer>,
     ) {
         for field in Field::ALL {
-            let asked = field.of(&rule.conditions);
+            let asked = field.of(of);
             if !asked.is_empty() {
-                answers.push(self.field(rule, asked, field, request));
+                let named = names_hosts(&rule.conditions) || names_hosts(of);
+                answers.push(self.field(lack(named, field), asked, field, eyes, request));
             }
         }
     }
 
     fn field(
         &self,
-        rule: &CheckedRule,
+        lack: Lack,
         asked: &[RegexPattern],
         field: Field,
+        eyes: Eyes,
         request: &Request<'_>,
     ) -> Answer {
         let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
-        let lack = lack(rule, field);
         let one = |text: Known<&[u8]>| match text {
             Known::Unknown => Answer::NotKnown(lack),
             Known::Absent => Answer::FitsNot,
             Known::Is(text) => answer(any(text)),
         };
         match (field, request.phase) {
-            (Field::Uri, _) if !rule.action.blocks() && elsewhere(request).next().is_some() => {
-                Answer::FitsNot
-            }
-            (Field::Uri, _) => match request.uri.path_known() {
-                PathKnown::Known => {
-                    let there = |origin: String| {
-                        let mut views = request.uri.views();
-                        views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
-                    };
-                    let mut views = request.uri.views().map(|view| any(view.text()));
-                    let here = in_views(rule.action, &mut views);
-                    answer(here || elsewhere(request).any(there))
-                }
-                PathKnown::Unknown => {
-                    let texts = || {
-                        let there = elsewhere(request).map(|origin| origin + "/").map(Vec::from);
-                        there.chain([request.uri.text().to_vec()])
-                    };
-                    let lasts = |pattern| texts().any(|text| self.lasts(pattern, &text));
-                    match asked.iter().any(lasts) {
-                        true => Answer::Fits,
-                        false => Answer::NotKnown(lack),
-                    }
-                }
-            },
+            (Field::Uri, _) => self.uri(eyes, asked, lack, request),
             (Field::Sni, _) => one(match known_sni(request) {
                 Known::Unknown => Known::Unknown,
                 Known::Absent => Known::Absent,
@@ -95,6 +74,42 @@ impl Patterns {
             (Field::UserAgent, _) => one(known_agent(request)),
             (Field::Referer, Phase::Connect | Phase::Hello) => Answer::NotKnown(lack),
             (Field::Referer, Phase::Request) => one(request.client.referer),
+        }
+    }
+
+    /// What patterns say of the URI.
+    pub(super) fn uri(
+        &self,
+        eyes: Eyes,
+        asked: &[RegexPattern],
+        lack: Lack,
+        request: &Request<'_>,
+    ) -> Answer {
+        let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
+        if eyes == Eyes::EveryReading && elsewhere(request).next().is_some() {
+            return Answer::FitsNot;
+        }
+        match request.uri.path_known() {
+            PathKnown::Known => {
+                let there = |origin: String| {
+                    let mut views = request.uri.views();
+                    views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
+                };
+                let mut views = request.uri.views().map(|view| any(view.text()));
+                let here = in_views(eyes, &mut views);
+                answer(here || elsewhere(request).any(there))
+            }
+            PathKnown::Unknown => {
+                let texts = || {
+                    let there = elsewhere(request).map(|origin| origin + "/").map(Vec::from);
+                    there.chain([request.uri.text().to_vec()])
+                };
+                let lasts = |pattern| texts().any(|text| self.lasts(pattern, &text));
+                match asked.iter().any(lasts) {
+                    true => Answer::Fits,
+                    false => Answer::NotKnown(lack),
+                }
+            }
         }
     }
 
@@ -124,16 +139,18 @@ fn elsewhere(request: &Request<'_>) -> impl Iterator<Item = String> {
     })
 }
 
-/// What is missing where a pattern of this field is unknown.
-fn lack(rule: &CheckedRule, field: Field) -> Lack {
-    let asked = &rule.conditions;
-    let names_hosts = !(asked.domains.is_empty()
+pub(super) const fn names_hosts(asked: &Conditions) -> bool {
+    !(asked.domains.is_empty()
         && asked.domain_lists.is_empty()
         && asked.uri.is_empty()
         && asked.destinations.is_empty()
-        && asked.sni.is_empty());
+        && asked.sni.is_empty())
+}
+
+/// What is missing where a pattern of this field is unknown.
+const fn lack(named: bool, field: Field) -> Lack {
     match field {
-        Field::Uri if names_hosts => Lack::Path,
+        Field::Uri if named => Lack::Path,
         Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,
         Field::Sni => Lack::Name,
     }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::agent::AgentTable;
 use super::hashset::DomainIndex;
+use super::methods::MethodTable;
 use super::network::NetworkTable;
+use super::ports::PortTable;
 use super::prefix::PrefixTable;
 use super::scan::RegexTable;
 use super::table::NameTable;
+use super::users::UserTable;
+use crate::zone::Zone;
 
 /// What the rules and lists of a policy name, each thing once.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct Tables {
     pub(crate) index: Arc<DomainIndex>,
     /// The number in the index of each list of names of the policy.
     pub(crate) set_of_list: Vec<Option<u32>>,
+    /// The number in the index of each list of URLs of the policy.
+    pub(crate) urls_of_list: Vec<Option<u32>>,
     /// The names in rules: of `match-domain`, of `match-sni`, and the hosts of `match-uri`.
     pub(crate) named: NameTable,
     /// The prefixes of URIs.
@@ -28,4 +34,12 @@ pub(crate) struct Tables {
     pub(crate) agents: AgentTable,
     /// Regular expressions.
     pub(crate) regexes: RegexTable,
+    /// Names of users.
+    pub(crate) users: UserTable,
+    /// Methods.
+    pub(crate) methods: MethodTable,
+    /// Ports.
+    pub(crate) ports: PortTable,
+    /// What clocks show when.
+    pub(crate) zone: Zone,
 }

@@ -4,17 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::naive::{NaivePolicy, NaiveSets};
-use super::{DomainIndex, write_index};
+use super::{DomainIndex, write_index_with};
 use crate::build::{BuildFault, Loaded, build};
-use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Scope};
+use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Mode, Scope, Validity};
 use crate::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
-use crate::lists::{AddressList, NameList, read_addresses, read_names};
+use crate::lists::{
+    AddressList, ListFormat, NameList, RawList, UrlList, read_addresses, read_list, read_names,
+};
 use crate::regex::{Backend, RegexPattern, compile_all};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, Host, UriBuffer, UriPrefix};
+use crate::users::{UserList, read_users};
 use crate::verdict::{Action, RuleId, Tls};
+use crate::zone::Zone;
 
 /// A policy on its way: rules, and lists as text.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +28,18 @@ pub(crate) struct Sketch {
     pub(crate) default_action: Option<Action>,
     /// What each rule says of TLS; nothing where this is shorter than the rules.
     pub(crate) tls: Vec<Option<Tls>>,
+    /// What else each rule says; nothing where this is shorter than the rules.
+    pub(crate) more: Vec<More>,
+    /// Where its clocks are; UTC where nothing is said.
+    pub(crate) zone: Option<&'static str>,
+}
+
+/// What few rules say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct More {
+    pub(crate) except: Conditions,
+    pub(crate) validity: Validity,
+    pub(crate) mode: Mode,
 }
 
 /// Both twins.
@@ -36,6 +52,13 @@ pub(crate) struct Twins {
 impl Sketch {
     pub(crate) fn rule(mut self, action: Action, conditions: Conditions) -> Self {
         self.rules.push((action, conditions));
+        self
+    }
+
+    /// Adds to the rule before.
+    pub(crate) fn with(mut self, more: More) -> Self {
+        self.more.resize_with(self.rules.len() - 1, More::default);
+        self.more.push(more);
         self
     }
 
@@ -63,13 +86,24 @@ impl Sketch {
             category: None,
             tls: self.tls.get(id as usize - 1).copied().flatten(),
             conditions: conditions.clone(),
+            except: Some(self.more_of(id).except)
+                .filter(|except| *except != Conditions::default())
+                .map(Box::new),
+            validity: self.more_of(id).validity,
+            mode: self.more_of(id).mode,
         });
         let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut users: Vec<(Digest, UserList)> = Vec::new();
+        let mut urls: Vec<(Digest, UrlList)> = Vec::new();
         for (number, (kind, text)) in self.lists.iter().enumerate() {
             let set = Digest::of(format!("{kind:?} {text}").as_bytes());
             match kind {
                 ListKind::Domains => names.push((set, name_list(text))),
                 ListKind::Addresses => addresses.push((set, address_list(text))),
+                ListKind::Users => users.push((set, read_users(text.as_bytes()).unwrap().0)),
+                ListKind::Urls => urls.push((set, url_list(text))),
+                // The rules have them.
+                ListKind::Expressions => {}
             }
             let path = format!("lists/list-{number}.txt");
             let source = Digest::of(text.as_bytes());
@@ -82,17 +116,36 @@ impl Sketch {
         let mut sets = NaiveSets::default();
         names.iter().for_each(|(set, names)| sets.add_names(*set, names));
         addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
+        users.iter().for_each(|(set, list)| sets.add_users(*set, list));
+        urls.sort_by_key(|(set, _)| *set);
+        urls.dedup_by_key(|(set, _)| *set);
+        urls.iter().for_each(|(set, urls)| sets.add_urls(*set, urls));
         let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
-        let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
+        let urls: Vec<(Digest, &UrlList)> = urls.iter().map(|(a, b)| (*a, b)).collect();
+        let index = write_index_with(&borrowed, &urls, 11);
+        let index = Arc::new(DomainIndex::open(index).unwrap());
         let regexes = compile_all(&compiled, backend).unwrap();
-        let ruleset = build(&compiled, Loaded { index, addresses, regexes })?;
-        let naive = NaivePolicy::new(compiled.clone(), sets);
+        let name = self.zone.unwrap_or("UTC");
+        let zone = Zone::named(name).unwrap();
+        let ruleset = build(&compiled, Loaded { index, addresses, regexes, users, zone })?;
+        let naive = NaivePolicy::new(compiled.clone(), sets).in_zone(name);
         Ok(Twins { compiled, ruleset, naive })
+    }
+}
+
+impl Sketch {
+    fn more_of(&self, id: u32) -> More {
+        self.more.get(id as usize - 1).cloned().unwrap_or_default()
     }
 }
 
 fn name_list(text: &str) -> NameList {
     read_names(text.as_bytes()).unwrap().0
+}
+
+fn url_list(text: &str) -> UrlList {
+    let list = RawList::file(text.as_bytes().to_vec());
+    read_list(&list, Some(ListFormat::Urls)).unwrap().0.urls
 }
 
 fn address_list(text: &str) -> AddressList {
@@ -124,6 +177,8 @@ pub(crate) struct Ask {
     /// Host and port of the CONNECT, SNI and User-Agent, as a tag brings them back.
     pub(crate) earlier: Option<(String, u16, Known<String>, Known<String>)>,
     pub(crate) referer: Known<String>,
+    pub(crate) method: &'static str,
+    pub(crate) user: Option<&'static str>,
 }
 
 impl Ask {
@@ -138,6 +193,8 @@ impl Ask {
             user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
             earlier: None,
             referer: Known::Absent,
+            method: "GET",
+            user: None,
         }
     }
 
@@ -169,8 +226,9 @@ impl Ask {
         };
         let user_agent = header(&self.user_agent);
         let referer = header(&self.referer);
-        let client = Client { address: self.client, user: None, sni, user_agent, referer };
-        let (phase, tunnel) = (self.phase, self.tunnel);
+        let user = self.user.map(str::as_bytes);
+        let client = Client { address: self.client, user, sni, user_agent, referer };
+        let (phase, tunnel, method) = (self.phase, self.tunnel, self.method.as_bytes());
         let (mut host, mut name) = (String::new(), String::new());
         let earlier = match &self.earlier {
             None => None,
@@ -189,7 +247,7 @@ impl Ask {
                 },
             }),
         };
-        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier }))
+        Some(judge(&Request { phase, tunnel, method, uri: &uri, client, earlier }))
     }
 }
 
