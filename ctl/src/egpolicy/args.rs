@@ -244,6 +244,80 @@ mod tests {
         assert_eq!(out, "3 cases, 3 passed, 0 failed\n");
     }
 
+    /// Each thing that a request says besides its URL reaches the rules.
+    #[test]
+    fn time_user_and_method_reach_the_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join("rules.d").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(
+            "10-a.policy",
+            "deny-ada: {\n match-user: @users.txt\n}\n\
+             deny-hours: {\n match-domain: a.test\n time-window: mon-fri 08:00-17:00\n}\n\
+             deny-post: {\n match-domain: b.test\n match-method: POST\n}\n\
+             watch: {\n match-domain: c.test\n monitor: true\n}\n\
+             deny-rest: {\n match-domain: c.test\n except-source: 192.0.2.7\n}\n\
+             deny-cat: {\n match-domain-list: cat\n}\n\
+             over: {\n match-domain: e.test\n valid-until: 2026-01-01T00:00:00Z\n}\n",
+        );
+        write("users.txt", "# who\neve\nada\n");
+        write("cat/domains", "d.test\n");
+        write("cat/urls", "# urls\nf.test/x\n");
+        write("cat/expressions", "/ads[0-9]\n");
+        let check = |words: &str, parts: &[&str]| {
+            let line =
+                format!("egpolicy explain --policy rules.d --time-window-tz Europe/Zurich {words}");
+            let text = printed(&line, folder.path());
+            for part in parts {
+                assert!(text.contains(part), "{words}: {part}\n{text}");
+            }
+        };
+        check(
+            "--user ada http://z.test/",
+            &["by rule 1 `deny-ada`", "match-user rules.d/users.txt:3 has `ada`"],
+        );
+        check("--user Ada http://z.test/", &["by `default-permit`"]);
+        check(
+            "--at 2026-11-27T07:30:00Z http://a.test/",
+            &["by rule 2 `deny-hours`", "time-window fri 08:00-17:00"],
+        );
+        check(
+            "--at 2026-11-28T07:30:00Z http://a.test/",
+            &["by `default-permit`", "; this is sat 08:30 (Europe/Zurich)"],
+        );
+        check("--method post http://b.test/", &["by rule 3 `deny-post`", "match-method POST"]);
+        check(
+            "http://b.test/",
+            &["by `default-permit`", "match-method asks for POST; this is GET"],
+        );
+        check(
+            "http://c.test/",
+            &[
+                "by rule 5 `deny-rest`",
+                "monitored     watch",
+                "watch  rules.d/10-a.policy:12 (only monitors",
+            ],
+        );
+        check(
+            "--source 192.0.2.7 http://c.test/",
+            &[
+                "by `default-permit`",
+                "except-source 192.0.2.7\n",
+                "so the rule spares this request",
+            ],
+        );
+        check("http://f.test/x/y", &["match-domain-list rules.d/cat/urls:2 has `f.test/x/y`"]);
+        check("http://z.test/ads1", &["rules.d/cat/expressions:1 has `/ads[0-9]`"]);
+        check("http://www.d.test/", &["match-domain-list rules.d/cat/domains:1 has `d.test`"]);
+        check(
+            "--all --at 2026-11-27T07:30:00Z http://e.test/",
+            &["by `default-permit`", "does not count at this time, 2026-11-27T07:30:00Z"],
+        );
+    }
+
     #[test]
     fn what_the_exit_codes_say() {
         let folder = tempfile::tempdir().unwrap();

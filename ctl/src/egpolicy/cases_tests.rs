@@ -172,3 +172,41 @@ fn a_disabled_rule_that_would_match_is_told() {
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("Disabled rules that would match:\n      -  deny   a"), "{text}");
 }
+
+#[test]
+fn cases_have_a_time_a_user_and_a_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "hours: {\n match-domain: a.test\n time-window: mon-fri 08:00-17:00\n}\n\
+                  ada: {\n match-user: ada\n match-method: POST\n}\n";
+    fs::write(folder.path().join("10-a.policy"), policy).unwrap();
+    let path = folder.path().join("cases.toml");
+    let case = |name: &str, request: &str, time: &str, rule: &str| {
+        format!(
+            "[[case]]\nname = \"{name}\"\nrequest = {{ {request} }}\ntime = {time}\n\
+             expect = {{ rule = \"{rule}\" }}\n"
+        )
+    };
+    let (url, other) = ("url = \"http://a.test/\"", "url = \"http://b.test/\"");
+    let (friday, early) = ("2026-11-27T07:30:00Z", "2026-11-27T06:30:00Z");
+    let ada = format!("{other}, user = \"ada\", method = \"POST\"");
+    let got = format!("{other}, user = \"ada\"");
+    let cases = [
+        "policy = [\"10-a.policy\"]\ntime_window_tz = \"Europe/Zurich\"\n".to_owned(),
+        case("open", url, early, "default-permit"),
+        case("closed", url, friday, "hours"),
+        case("ada posts", &ada, friday, "ada"),
+        case("ada looks", &got, friday, "default-permit"),
+    ];
+    fs::write(&path, cases.concat()).unwrap();
+    let now = Moment::from_unix_micros(0);
+    let tested = test(&path, &PolicyPlace::default(), now).unwrap();
+    assert_eq!((tested.cases.len(), tested.failures()), (4, 0), "{tested:#?}");
+    // What the command line says counts before the file.
+    let place = PolicyPlace { zone: Some(Zone::utc()), ..PolicyPlace::default() };
+    let tested = test(&path, &place, now).unwrap();
+    let failed = tested.cases.iter().filter(|case| !case.differences.is_empty());
+    assert_eq!(failed.map(|case| &*case.name).collect::<Vec<_>>(), ["closed"]);
+    fs::write(&path, cases.concat().replace("Europe/Zurich", "Mars")).unwrap();
+    let fault = test(&path, &PolicyPlace::default(), now).unwrap_err().to_string();
+    assert!(fault.contains("`Mars` is no zone"), "{fault}");
+}

@@ -5,12 +5,13 @@ use proptest::prelude::*;
 
 use super::{Explanation, Kind, ListEntry, Whose, explain};
 use crate::check::{
-    AddressPattern, AddressRange, Application, Conditions, ListIndex, ListKind, Mode,
+    AddressPattern, AddressRange, Application, Conditions, ListExpression, ListIndex, ListKind,
+    Mode, PortRange, TimeWindow, UserPattern, Validity,
 };
 use crate::client::{Known, Tunnel};
 use crate::decide::{Outcome, Scratch, decide};
 use crate::matcher::properties::{ask, moment, sketch};
-use crate::matcher::testing::{Ask, Sketch, Twins, domains, patterns, prefixes};
+use crate::matcher::testing::{Ask, More, Sketch, Twins, domains, patterns, prefixes};
 use crate::moment::Moment;
 use crate::tunnel::tls_for;
 use crate::uri::ViewName;
@@ -219,4 +220,103 @@ fn ranges_are_written_as_rules_write_them() {
         assert_eq!(range.to_string(), expected);
         assert_eq!(crate::check::parse_range(expected), Ok(range), "{expected}");
     }
+}
+
+#[test]
+fn what_few_rules_ask_is_told() {
+    let thursday = TimeWindow { from: 3 * 1440, until: 3 * 1440 + 480 };
+    let friday = TimeWindow { from: 4 * 1440 + 480, until: 4 * 1440 + 1050 };
+    let name = |name: &str| UserPattern::Name(name.to_owned());
+    let ports = vec![PortRange { first: 80, last: 90 }, PortRange { first: 443, last: 443 }];
+    let none = Conditions::default;
+    let named = || Conditions { domains: domains(&["example.com"]), ..none() };
+    let listed = UserPattern::List(ListIndex(0));
+    let past = Validity { from: None, until: Some(NOW) };
+    let except = Conditions { ports: ports.clone(), users: vec![name("eve")], ..none() };
+    let twins = Sketch::default()
+        .list(ListKind::Users, "ada\neve\n")
+        .rule(Action::Deny, Conditions { users: vec![name("eve"), listed], ..none() })
+        .rule(Action::Deny, Conditions { methods: vec!["get".to_owned()], ports, ..none() })
+        .rule(Action::Permit, Conditions { methods: vec!["get".to_owned()], ..none() })
+        .rule(Action::Deny, Conditions { windows: vec![friday, thursday], ..none() })
+        .rule(Action::Deny, Conditions { windows: vec![friday], ..none() })
+        .rule(Action::Deny, named())
+        .with(More { validity: past, ..More::default() })
+        .rule(Action::Deny, named())
+        .with(More { except, ..More::default() })
+        .rule(Action::Deny, named())
+        .with(More { mode: Mode::Monitor, ..More::default() })
+        .build();
+    let ask = Ask { user: Some("ada"), ..Ask::get("http://example.com/") };
+    assert_eq!(
+        told(&twins, &ask),
+        [
+            "*1 match-user[match-user=lists/list-0.txt<ada>@/]",
+            "2 match-port[match-port=80-90@/] match-method[match-method=get@/]",
+            "3 !match-method[]",
+            "4 time-window[time-window=thu 00:00-08:00@/]",
+            "5 !time-window[]",
+            "6 !valid-until[valid-until=1970-01-01T00:00:00Z@/]",
+            "7 match-domain[match-domain=example.com@host/] !except[match-port=80-90@/]",
+            "8 match-domain[match-domain=example.com@host/]",
+        ]
+    );
+    with(&twins, &ask, |explained| {
+        assert_eq!(explained.seen_by(Kind::Windows), "thu 00:00 (UTC)");
+        assert_eq!(explained.seen_by(Kind::Users), "ada");
+        assert_eq!(explained.seen_by(Kind::Methods), "GET");
+        assert_eq!(explained.seen_by(Kind::Ports), "80");
+    });
+}
+
+#[test]
+fn a_rule_that_monitors_holds_and_does_not_settle() {
+    let asked = || Conditions { domains: domains(&["example.com"]), ..Conditions::default() };
+    let twins = Sketch::default()
+        .rule(Action::Deny, asked())
+        .with(More { mode: Mode::Monitor, ..More::default() })
+        .rule(Action::Warn, asked())
+        .build();
+    let fits = "match-domain[match-domain=example.com@host/]";
+    let ask = Ask::get("http://example.com/");
+    assert_eq!(told(&twins, &ask), [format!("1 {fits}"), format!("*2 {fits}")]);
+}
+
+#[test]
+fn urls_and_expressions_of_lists_are_told() {
+    let pattern = patterns(&["/ads[0-9]"]).remove(0);
+    let expression = ListExpression { list: ListIndex(1), pattern };
+    let twins = Sketch::default()
+        .list(ListKind::Urls, "example.com/a\n")
+        .list(ListKind::Expressions, "")
+        .rule(
+            Action::Deny,
+            Conditions { domain_lists: vec![ListIndex(0)], ..Conditions::default() },
+        )
+        .rule(
+            Action::Deny,
+            Conditions { list_expressions: vec![expression], ..Conditions::default() },
+        )
+        .build();
+    assert_eq!(
+        told(&twins, &Ask::get("http://example.com/a/ads1")),
+        [
+            "*1 match-domain[match-domain-list=lists/list-0.txt<example.com/a/ads1>@host/canonical]",
+            "2 match-domain[match-domain-list=lists/list-1.txt</ads[0-9]>@/canonical]",
+        ]
+    );
+}
+
+#[test]
+fn windows_and_ports_are_written_so_that_a_person_reads_them() {
+    for (from, until, expected) in [
+        (480, 1050, "mon 08:00-17:30"),
+        (0, 1440, "mon 00:00-24:00"),
+        (6 * 1440 + 60, 7 * 1440, "sun 01:00-24:00"),
+        (1320, 1440 + 120, "mon 22:00-02:00+1"),
+        (0, 5 * 1440, "mon 00:00-24:00+4"),
+    ] {
+        assert_eq!(TimeWindow { from, until }.to_string(), expected);
+    }
+    assert_eq!(PortRange { first: 80, last: 80 }.to_string(), "80");
 }

@@ -92,7 +92,15 @@ fn check(text: &str, lists: &[(&str, &str)], expected: &[&str]) {
 fn rules_behind_a_wider_one() {
     let shadowed = |first: &str, second: &str, expected: &[&str]| {
         let text = format!("a: {{\n{first}\n}}\nb: {{\n{second}\n}}\n");
-        check(&text, &[("l.txt", "example.net\n=one.test\n"), ("n.txt", "10.0.0.0/8\n")], expected);
+        check(
+            &text,
+            &[
+                ("l.txt", "example.net\n=one.test\n"),
+                ("n.txt", "10.0.0.0/8\n"),
+                ("u.txt", "ada\neve\n"),
+            ],
+            expected,
+        );
     };
     let lines = |text: &str| text.replace("; ", "\n");
     for (first, second) in [
@@ -119,6 +127,19 @@ fn rules_behind_a_wider_one() {
         ("match-domain: a.test; action: permit", "match-domain: b.a.test; action: deny"),
         ("match-domain: *; allow-broad: true", "match-domain: b.a.test; action: permit"),
         ("match-domain: a.test; tls: splice", "match-domain: a.test; tls: bump"),
+        ("match-user: ada, eve", "match-user: eve; match-domain: a.test"),
+        ("match-user: @u.txt", "match-user: ada"),
+        ("match-user: @u.txt", "match-user: @u.txt; match-port: 80"),
+        ("match-method: get, POST", "match-method: GET; match-domain: a.test"),
+        ("match-port: 8000-8100", "match-port: 8080, 8001-8002"),
+        ("match-domain: a.test", "match-domain: a.test; monitor: true"),
+        ("match-domain: a.test", "match-domain: a.test; except-source: 10.0.0.1"),
+        ("match-domain: a.test", "match-domain: a.test; time-window: 08:00-09:00"),
+        (
+            "match-domain: a.test; time-window: 08:00-09:00",
+            "match-domain: a.test; time-window: 08:00-09:00",
+        ),
+        ("match-domain: a.test; except-user: ada", "match-domain: a.test; except-user: ada"),
     ] {
         let line = 4 + first.matches("; ").count();
         shadowed(&lines(first), &lines(second), &[&format!("EGP091@{line}")]);
@@ -138,6 +159,20 @@ fn rules_behind_a_wider_one() {
         ("match-domain: a.test; application: connect", "match-domain: a.test; application: https"),
         ("match-domain: a.test", "match-domain: a.test; tls: bump"),
         ("match-uri-regex: /ads", "match-uri-regex: /ads[0-9]+"),
+        ("match-domain: a.test; monitor: true", "match-domain: a.test"),
+        ("match-domain: a.test; monitor: true", "match-domain: a.test; monitor: true"),
+        ("match-domain: a.test; time-window: 08:00-09:00", "match-domain: a.test"),
+        ("match-domain: a.test; valid-until: 2099-01-01T00:00:00Z", "match-domain: a.test"),
+        ("match-domain: a.test; except-user: ada", "match-domain: a.test"),
+        (
+            "match-domain: a.test; except-user: ada",
+            "match-domain: a.test; action: warn; except-user: ada",
+        ),
+        ("match-method: get; action: permit", "match-method: GET; action: permit"),
+        ("match-method: GET; action: permit", "match-method: GET"),
+        ("match-port: 8000-8080", "match-port: 8080-8090"),
+        ("match-user: ada", "match-user: @u.txt"),
+        ("match-user: ada", "match-user: Ada"),
     ] {
         shadowed(&lines(first), &lines(second), &[]);
     }
@@ -177,6 +212,14 @@ fn rules_that_never_match() {
         "match-domain-list: f.txt; match-uri: b.test/x",
         "match-domain: a.test; match-destination: private",
         "match-uri: a.test/; match-destination: private",
+        "match-user: @e.txt",
+        "match-source: 10.0.0.1; except-source: 10.0.0.1, 10.0.0.2",
+        "match-user: ada; except-user: ada",
+        "match-domain: a.test; except-domain: b.test, a.test; action: permit",
+        "match-domain: a.test; except-domain: a.test",
+        "match-uri: a.test/x; except-uri: a.test/x",
+        "match-method: GET; except-method: GET; action: permit",
+        "match-domain: a.test; time-window: 08:00-09:00; except-time-window: 08:00-09:00",
     ] {
         never(attributes, true);
     }
@@ -191,6 +234,11 @@ fn rules_that_never_match() {
         "match-domain-list: f.txt; match-uri: x.a.test/x",
         "match-domain: 10.0.0.1; match-destination: private",
         "match-uri: 10.0.0.1/; match-destination: private",
+        "match-source: 10.0.0.0/8; except-source: 10.0.0.1",
+        "match-user: ada, eve; except-user: ada",
+        "match-method: GET; except-method: GET",
+        "match-domain: a.test; except-domain: www.a.test",
+        "match-domain: a.test; except-user: @e.txt",
     ] {
         never(attributes, false);
     }
