@@ -285,12 +285,12 @@ mod tests {
             &["by rule 2 `deny-hours`", "time-window fri 08:00-17:00"],
         );
         check(
-            "--at 2026-11-28T07:30:00Z http://a.test/",
+            "--all --at 2026-11-28T07:30:00Z http://a.test/",
             &["by `default-permit`", "; this is sat 08:30 (Europe/Zurich)"],
         );
         check("--method post http://b.test/", &["by rule 3 `deny-post`", "match-method POST"]);
         check(
-            "http://b.test/",
+            "--all http://b.test/",
             &["by `default-permit`", "match-method asks for POST; this is GET"],
         );
         check(

@@ -3,8 +3,8 @@
 use super::kind::{Kind, address, list_path, user};
 use super::seen::{Whose, origins};
 use crate::check::{
-    AddressPattern, AddressRange, Conditions, DomainPattern, ListIndex, Scope, SniPattern,
-    UserPattern, host_text,
+    AddressPattern, AddressRange, Conditions, DomainPattern, ListIndex, PortRange, Scope,
+    SniPattern, UserPattern, host_text,
 };
 use crate::client::{Known, Request};
 use crate::decide::{Outcome, Trial};
@@ -57,35 +57,9 @@ pub(super) fn fits(
             here.map(|window| plain(window.to_string())).collect()
         }
         Kind::Users => users(asked, rules, trial),
-        Kind::Ports => {
-            let ports: Vec<u16> = request.ports().collect();
-            let fits = asked
-                .ports
-                .iter()
-                .filter(|range| ports.iter().any(|port| (range.first..=range.last).contains(port)));
-            fits.take(FITS_MAX).map(|range| plain(range.to_string())).collect()
-        }
-        Kind::Methods => {
-            let (method, any) = (request.method(), trial.holds_in_any());
-            let fits = asked.methods.iter().filter(|own| match any {
-                true => own.as_bytes().eq_ignore_ascii_case(method),
-                false => own.as_bytes() == method,
-            });
-            fits.take(FITS_MAX).cloned().map(plain).collect()
-        }
-        Kind::Domains => {
-            let lists = listed(&asked.domain_lists, rules, request);
-            let mut found: Vec<Fit> =
-                named(&asked.domains, request).chain(lists).take(FITS_MAX).collect();
-            found.extend(urls(&asked.domain_lists, rules, trial));
-            let expressions = asked.list_expressions.iter().map(|own| {
-                let value = list_path(rules, own.list).to_owned();
-                let entry = ListEntry::Expression(own.pattern.to_string());
-                (&own.pattern, ("match-domain-list", value, Some(entry)))
-            });
-            found.extend(patterns(Field::Uri, &expressions.collect::<Vec<_>>(), trial));
-            found
-        }
+        Kind::Ports => ports(asked, request).map(plain).collect(),
+        Kind::Methods => methods(asked, trial).map(plain).collect(),
+        Kind::Domains => domains(asked, rules, trial),
         Kind::Uri => prefixes(&asked.uri, request),
         Kind::Sni => {
             let Known::Is(name) = request.sni() else { return Vec::new() };
@@ -95,22 +69,7 @@ pub(super) fn fits(
             });
             fits.take(FITS_MAX).map(plain).collect()
         }
-        Kind::Destinations => {
-            let hosts = origins(request).into_iter().filter_map(|(whose, host, _)| match whose {
-                Whose::Request => Some((whose, host, Looked::Own)),
-                Whose::Connect => Some((whose, host, Looked::Connect)),
-                Whose::Sni | Whose::Elsewhere => None,
-            });
-            let mut found = Vec::new();
-            for (whose, host, looked) in hosts {
-                let Host::Address(of) = host else { continue };
-                let holders = trial.matcher.destinations(host, looked, trial.findings);
-                let lists = holders.map(|found| found.lists.clone()).unwrap_or_default();
-                let fits = addresses(attribute, &asked.destinations, of, &lists, rules);
-                found.extend(fits.into_iter().map(|fit| Fit { whose: Some(whose), ..fit }));
-            }
-            found
-        }
+        Kind::Destinations => destinations(asked, rules, trial),
         Kind::Sources => {
             let lists = trial.matcher.sources(request, trial.findings).lists.clone();
             addresses(attribute, &asked.sources, request.client.address, &lists, rules)
@@ -282,6 +241,58 @@ fn addresses(
         },
     });
     fits.collect()
+}
+
+/// Ranges that hold one of the ports of the request.
+fn ports(asked: &Conditions, request: &Request<'_>) -> impl Iterator<Item = String> {
+    let holds = move |range: &&PortRange| {
+        let mut ports = request.ports();
+        ports.any(|port| (range.first..=range.last).contains(&port))
+    };
+    asked.ports.iter().filter(holds).take(FITS_MAX).map(PortRange::to_string)
+}
+
+/// Methods that the request's is: in any spelling for what stops the client.
+fn methods(asked: &Conditions, trial: &Trial<'_>) -> impl Iterator<Item = String> {
+    let (method, any) = (trial.request.method(), trial.holds_in_any());
+    let fits = move |own: &&String| match any {
+        true => own.as_bytes().eq_ignore_ascii_case(method),
+        false => own.as_bytes() == method,
+    };
+    asked.methods.iter().filter(fits).take(FITS_MAX).cloned()
+}
+
+/// Domains, and lists by their names, URLs and expressions.
+fn domains(asked: &Conditions, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Fit> {
+    let request = trial.request;
+    let lists = listed(&asked.domain_lists, rules, request);
+    let mut found: Vec<Fit> = named(&asked.domains, request).chain(lists).take(FITS_MAX).collect();
+    found.extend(urls(&asked.domain_lists, rules, trial));
+    let expressions = asked.list_expressions.iter().map(|own| {
+        let value = list_path(rules, own.list).to_owned();
+        let entry = ListEntry::Expression(own.pattern.to_string());
+        (&own.pattern, ("match-domain-list", value, Some(entry)))
+    });
+    found.extend(patterns(Field::Uri, &expressions.collect::<Vec<_>>(), trial));
+    found
+}
+
+/// Addresses that one of the hosts is.
+fn destinations(asked: &Conditions, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Fit> {
+    let hosts = origins(trial.request).into_iter().filter_map(|(whose, host, _)| match whose {
+        Whose::Request => Some((whose, host, Looked::Own)),
+        Whose::Connect => Some((whose, host, Looked::Connect)),
+        Whose::Sni | Whose::Elsewhere => None,
+    });
+    let mut found = Vec::new();
+    for (whose, host, looked) in hosts {
+        let Host::Address(of) = host else { continue };
+        let holders = trial.matcher.destinations(host, looked, trial.findings);
+        let lists = holders.map(|found| found.lists.clone()).unwrap_or_default();
+        let fits = addresses("match-destination", &asked.destinations, of, &lists, rules);
+        found.extend(fits.into_iter().map(|fit| Fit { whose: Some(whose), ..fit }));
+    }
+    found
 }
 
 /// The names and lists that mean the user.
