@@ -88,94 +88,116 @@ fn check(text: &str, lists: &[(&str, &str)], expected: &[&str]) {
     assert_eq!(codes, expected, "{text}\n{found:#?}");
 }
 
+/// Looks at two rules of attributes, of which the second is behind the first or not.
+#[track_caller]
+fn shadows(pairs: &[(&str, &str)], is_behind: bool) {
+    let lists =
+        [("l.txt", "example.net\n=one.test\n"), ("n.txt", "10.0.0.0/8\n"), ("u.txt", "ada\neve\n")];
+    for (first, second) in pairs {
+        let lines = |text: &str| text.replace("; ", "\n");
+        let text = format!("a: {{\n{}\n}}\nb: {{\n{}\n}}\n", lines(first), lines(second));
+        let told = format!("EGP091@{}", 4 + first.matches("; ").count());
+        let expected: &[&str] = if is_behind { &[&told] } else { &[] };
+        check(&text, &lists, expected);
+    }
+}
+
 #[test]
 fn rules_behind_a_wider_one() {
-    let shadowed = |first: &str, second: &str, expected: &[&str]| {
-        let text = format!("a: {{\n{first}\n}}\nb: {{\n{second}\n}}\n");
-        check(
-            &text,
-            &[
-                ("l.txt", "example.net\n=one.test\n"),
-                ("n.txt", "10.0.0.0/8\n"),
-                ("u.txt", "ada\neve\n"),
-            ],
-            expected,
-        );
-    };
-    let lines = |text: &str| text.replace("; ", "\n");
-    for (first, second) in [
-        ("match-domain: example.com", "match-domain: www.example.com"),
-        ("match-domain: example.com", "match-domain: =example.com, a.example.com"),
-        ("match-domain: example.com", "match-uri: https://www.example.com/path"),
-        ("match-domain: a.test, b.test", "match-domain: b.test; match-source: 10.0.0.0/8"),
-        ("match-domain-list: l.txt", "match-domain: www.example.net"),
-        ("match-domain-list: l.txt", "match-domain: =one.test"),
-        ("match-domain-list: l.txt", "match-domain-list: l.txt"),
-        ("match-uri: example.com/a", "match-uri: https://example.com/ab?x"),
-        ("match-source: 10.0.0.0/8", "match-source: 10.1.0.0-10.2.0.7"),
-        ("match-source: ./n.txt", "match-source: 10.1.0.0/16, 10.9.9.9"),
-        ("match-source: 0.0.0.0/0", "match-source: ./n.txt"),
-        ("match-destination: private", "match-destination: 192.168.1.0/24"),
-        ("match-destination: any-literal", "match-destination: loopback"),
-        ("match-user-agent: curl", "match-user-agent: Curl/7"),
-        ("match-sni: a.test", "match-sni: x.a.test"),
-        ("allow-broad: true; match-sni: *", "match-sni: x.a.test"),
-        ("match-uri-regex: /ads[0-9]+", "match-uri-regex: /ads[0-9]+; match-domain: a.test"),
-        ("match-anomaly: ip-literal, no-sni", "match-anomaly: ip-literal"),
-        ("match-domain: a.test; application: https", "match-domain: a.test; application: connect"),
-        ("match-domain: a.test", "match-domain: a.test; action: permit"),
-        ("match-domain: a.test; action: permit", "match-domain: b.a.test; action: deny"),
-        ("match-domain: *; allow-broad: true", "match-domain: b.a.test; action: permit"),
-        ("match-domain: a.test; tls: splice", "match-domain: a.test; tls: bump"),
-        ("match-user: ada, eve", "match-user: eve; match-domain: a.test"),
-        ("match-user: @u.txt", "match-user: ada"),
-        ("match-user: @u.txt", "match-user: @u.txt; match-port: 80"),
-        ("match-method: get, POST", "match-method: GET; match-domain: a.test"),
-        ("match-port: 8000-8100", "match-port: 8080, 8001-8002"),
-        ("match-domain: a.test", "match-domain: a.test; monitor: true"),
-        ("match-domain: a.test", "match-domain: a.test; except-source: 10.0.0.1"),
-        ("match-domain: a.test", "match-domain: a.test; time-window: 08:00-09:00"),
-        (
-            "match-domain: a.test; time-window: 08:00-09:00",
-            "match-domain: a.test; time-window: 08:00-09:00",
-        ),
-        ("match-domain: a.test; except-user: ada", "match-domain: a.test; except-user: ada"),
-    ] {
-        let line = 4 + first.matches("; ").count();
-        shadowed(&lines(first), &lines(second), &[&format!("EGP091@{line}")]);
-    }
-    for (first, second) in [
-        ("match-domain: www.example.com", "match-domain: example.com"),
-        ("match-domain: =example.com", "match-domain: www.example.com"),
-        ("match-domain: example.com", "match-domain: notexample.com"),
-        ("match-domain: example.com; match-source: 10.0.0.0/8", "match-domain: example.com"),
-        ("match-domain-list: l.txt", "match-domain: one.test"),
-        ("match-uri: example.com/ab", "match-uri: example.com/a"),
-        ("match-uri: https://example.com/", "match-uri: example.com/"),
-        ("match-source: 10.0.0.0/9", "match-source: 10.0.0.0/8"),
-        ("match-source: ./n.txt", "match-source: 10.0.0.0/7"),
-        ("match-user-agent: curl/7", "match-user-agent: curl"),
-        ("match-sni: a.test", "match-domain: a.test"),
-        ("match-domain: a.test; application: connect", "match-domain: a.test; application: https"),
-        ("match-domain: a.test", "match-domain: a.test; tls: bump"),
-        ("match-uri-regex: /ads", "match-uri-regex: /ads[0-9]+"),
-        ("match-domain: a.test; monitor: true", "match-domain: a.test"),
-        ("match-domain: a.test; monitor: true", "match-domain: a.test; monitor: true"),
-        ("match-domain: a.test; time-window: 08:00-09:00", "match-domain: a.test"),
-        ("match-domain: a.test; valid-until: 2099-01-01T00:00:00Z", "match-domain: a.test"),
-        ("match-domain: a.test; except-user: ada", "match-domain: a.test"),
-        (
-            "match-domain: a.test; except-user: ada",
-            "match-domain: a.test; action: warn; except-user: ada",
-        ),
-        ("match-method: get; action: permit", "match-method: GET; action: permit"),
-        ("match-method: GET; action: permit", "match-method: GET"),
-        ("match-port: 8000-8080", "match-port: 8080-8090"),
-        ("match-user: ada", "match-user: @u.txt"),
-        ("match-user: ada", "match-user: Ada"),
-    ] {
-        shadowed(&lines(first), &lines(second), &[]);
-    }
+    shadows(
+        &[
+            ("match-domain: example.com", "match-domain: www.example.com"),
+            ("match-domain: example.com", "match-domain: =example.com, a.example.com"),
+            ("match-domain: example.com", "match-uri: https://www.example.com/path"),
+            ("match-domain: a.test, b.test", "match-domain: b.test; match-source: 10.0.0.0/8"),
+            ("match-domain-list: l.txt", "match-domain: www.example.net"),
+            ("match-domain-list: l.txt", "match-domain: =one.test"),
+            ("match-domain-list: l.txt", "match-domain-list: l.txt"),
+            ("match-uri: example.com/a", "match-uri: https://example.com/ab?x"),
+            ("match-source: 10.0.0.0/8", "match-source: 10.1.0.0-10.2.0.7"),
+            ("match-source: ./n.txt", "match-source: 10.1.0.0/16, 10.9.9.9"),
+            ("match-source: 0.0.0.0/0", "match-source: ./n.txt"),
+            ("match-destination: private", "match-destination: 192.168.1.0/24"),
+            ("match-destination: any-literal", "match-destination: loopback"),
+            ("match-user-agent: curl", "match-user-agent: Curl/7"),
+            ("match-sni: a.test", "match-sni: x.a.test"),
+            ("allow-broad: true; match-sni: *", "match-sni: x.a.test"),
+            ("match-uri-regex: /ads[0-9]+", "match-uri-regex: /ads[0-9]+; match-domain: a.test"),
+            ("match-anomaly: ip-literal, no-sni", "match-anomaly: ip-literal"),
+            (
+                "match-domain: a.test; application: https",
+                "match-domain: a.test; application: connect",
+            ),
+            ("match-domain: a.test", "match-domain: a.test; action: permit"),
+            ("match-domain: a.test; action: permit", "match-domain: b.a.test; action: deny"),
+            ("match-domain: *; allow-broad: true", "match-domain: b.a.test; action: permit"),
+            ("match-domain: a.test; tls: splice", "match-domain: a.test; tls: bump"),
+        ],
+        true,
+    );
+    shadows(
+        &[
+            ("match-domain: www.example.com", "match-domain: example.com"),
+            ("match-domain: =example.com", "match-domain: www.example.com"),
+            ("match-domain: example.com", "match-domain: notexample.com"),
+            ("match-domain: example.com; match-source: 10.0.0.0/8", "match-domain: example.com"),
+            ("match-domain-list: l.txt", "match-domain: one.test"),
+            ("match-uri: example.com/ab", "match-uri: example.com/a"),
+            ("match-uri: https://example.com/", "match-uri: example.com/"),
+            ("match-source: 10.0.0.0/9", "match-source: 10.0.0.0/8"),
+            ("match-source: ./n.txt", "match-source: 10.0.0.0/7"),
+            ("match-user-agent: curl/7", "match-user-agent: curl"),
+            ("match-sni: a.test", "match-domain: a.test"),
+            (
+                "match-domain: a.test; application: connect",
+                "match-domain: a.test; application: https",
+            ),
+            ("match-domain: a.test", "match-domain: a.test; tls: bump"),
+            ("match-uri-regex: /ads", "match-uri-regex: /ads[0-9]+"),
+        ],
+        false,
+    );
+}
+
+#[test]
+fn rules_of_users_and_times_behind_a_wider_one() {
+    shadows(
+        &[
+            ("match-user: ada, eve", "match-user: eve; match-domain: a.test"),
+            ("match-user: @u.txt", "match-user: ada"),
+            ("match-user: @u.txt", "match-user: @u.txt; match-port: 80"),
+            ("match-method: get, POST", "match-method: GET; match-domain: a.test"),
+            ("match-port: 8000-8100", "match-port: 8080, 8001-8002"),
+            ("match-domain: a.test", "match-domain: a.test; monitor: true"),
+            ("match-domain: a.test", "match-domain: a.test; except-source: 10.0.0.1"),
+            ("match-domain: a.test", "match-domain: a.test; time-window: 08:00-09:00"),
+            (
+                "match-domain: a.test; time-window: 08:00-09:00",
+                "match-domain: a.test; time-window: 08:00-09:00",
+            ),
+            ("match-domain: a.test; except-user: ada", "match-domain: a.test; except-user: ada"),
+        ],
+        true,
+    );
+    shadows(
+        &[
+            ("match-domain: a.test; monitor: true", "match-domain: a.test"),
+            ("match-domain: a.test; monitor: true", "match-domain: a.test; monitor: true"),
+            ("match-domain: a.test; time-window: 08:00-09:00", "match-domain: a.test"),
+            ("match-domain: a.test; valid-until: 2099-01-01T00:00:00Z", "match-domain: a.test"),
+            ("match-domain: a.test; except-user: ada", "match-domain: a.test"),
+            (
+                "match-domain: a.test; except-user: ada",
+                "match-domain: a.test; action: warn; except-user: ada",
+            ),
+            ("match-method: get; action: permit", "match-method: GET; action: permit"),
+            ("match-method: GET; action: permit", "match-method: GET"),
+            ("match-port: 8000-8080", "match-port: 8080-8090"),
+            ("match-user: ada", "match-user: @u.txt"),
+            ("match-user: ada", "match-user: Ada"),
+        ],
+        false,
+    );
 }
 
 #[test]
