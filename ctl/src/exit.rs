@@ -15,6 +15,8 @@ pub enum Exit {
     Refused,
     /// 4: the engine cannot be reached.
     Unreachable,
+    /// 5: everything was done, and the verdict that was asked about is not permit.
+    NotPermitted,
 }
 
 impl From<Exit> for ExitCode {
@@ -25,6 +27,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => Self::from(2),
             Exit::Refused => Self::from(3),
             Exit::Unreachable => Self::from(4),
+            Exit::NotPermitted => Self::from(5),
         }
     }
 }

@@ -5,5 +5,6 @@ pub mod egpolicy;
 pub mod client;
 pub mod config;
 pub mod exit;
+pub mod forms;
 pub mod receipt;
 pub mod render;

@@ -159,7 +159,7 @@ fn regex_document(summary: &RegexSummary) -> serde_json::Value {
 }
 
 /// A fault for programs, with what to do about it as the text has it.
-fn document(fault: &Diagnostic) -> serde_json::Value {
+pub(crate) fn document(fault: &Diagnostic) -> serde_json::Value {
     let mut document = json!(fault);
     if let Some(fields) = document.as_object_mut() {
         fields.insert("help".to_owned(), json!(fault.advice()));

@@ -57,6 +57,7 @@ fn report_diagnostics(diagnostics: &[Diagnostic]) {
         match diagnostic.severity {
             Severity::Error => log!(error, diagnostic),
             Severity::Warning => log!(warn, diagnostic),
+            Severity::Note => log!(info, diagnostic),
         }
     }
 }

@@ -351,11 +351,7 @@ mod tests {
     use crate::audit::tests::audit_to_memory;
 
     const RULES: &str = "a: {\n  match-uri-regex: /ads[0-9]+\n}\n\
-<<<<<<< HEAD
-        b: {\n  match-user-agent-regex: curl/[0-9]\n}\nc: {\n  match-sni-regex: track\n}\n\
-=======
         b: {\n  match-user-agent-regex: ^curl/[0-9]+x\n}\nc: {\n  match-sni-regex: track\n}\n\
->>>>>>> 8d62be1a5272e55b7141c2b654511a4b808b0052
         d: {\n  match-referer-regex: portal\n}\n";
 
     fn ruleset(text: &str) -> Ruleset {

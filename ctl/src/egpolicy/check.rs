@@ -8,7 +8,9 @@ use eg_policy::check::{
     HasUrls, ListContents, ListKind, ListUse, Trust, check_with_lists, list_remarks,
 };
 use eg_policy::diagnostic::{Diagnostic, Severity};
-use eg_policy::lists::{ListPart, ListReport, NameList, read_addresses, read_list, read_raw};
+use eg_policy::lists::{
+    ListPart, ListReport, NameList, RawList, read_addresses, read_list, read_raw,
+};
 use eg_policy::regex::ShardFault;
 use eg_policy::sources::{SourceFault, SourceFile, policy_files, source_file};
 use eg_policy::users::read_users;
@@ -98,7 +100,10 @@ pub fn check(own: &[PathBuf], shared: &[PathBuf]) -> Result<Checked, CheckFault>
 }
 
 /// The policy files that paths name: a folder's, or a file itself.
-fn sources(paths: &[PathBuf], trust: Trust) -> Result<Vec<(SourceFile, Trust)>, SourceFault> {
+pub(super) fn sources(
+    paths: &[PathBuf],
+    trust: Trust,
+) -> Result<Vec<(SourceFile, Trust)>, SourceFault> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_file() {
@@ -117,10 +122,7 @@ type Reports = Vec<(ListReport, u64)>;
 fn read(list: &ListUse) -> Result<(ListContents, Reports), String> {
     let raw = read_raw(&Disk, Path::new(&list.path)).map_err(|fault| chain(&fault))?;
     let mut contents = ListContents::default();
-    let whole = |what: &str| match raw.parts() {
-        [(ListPart::Whole, bytes)] => Ok(bytes.as_slice()),
-        _ => Err(format!("a list of {what} is a file, and this is a folder")),
-    };
+    let whole = |what: &str| whole(&raw, what);
     let reports = match list.kind {
         ListKind::Addresses => {
             let read = read_addresses(whole("addresses")?).map_err(|fault| chain(&fault))?;
@@ -143,6 +145,14 @@ fn read(list: &ListUse) -> Result<(ListContents, Reports), String> {
     Ok((contents, reports))
 }
 
+/// The bytes of a list that cannot be a folder.
+pub(super) fn whole<'r>(raw: &'r RawList, what: &str) -> Result<&'r [u8], String> {
+    match raw.parts() {
+        [(ListPart::Whole, bytes)] => Ok(bytes.as_slice()),
+        _ => Err(format!("a list of {what} is a file, and this is a folder")),
+    }
+}
+
 /// A report, and how many names are covered, where it is of the file that has the names.
 fn with_covered(report: ListReport, names: &NameList) -> (ListReport, u64) {
     let covered = match report.part {
@@ -153,7 +163,7 @@ fn with_covered(report: ListReport, names: &NameList) -> (ListReport, u64) {
 }
 
 /// A fault with its causes.
-fn chain(fault: &dyn Error) -> String {
+pub(super) fn chain(fault: &dyn Error) -> String {
     let mut text = fault.to_string();
     let mut cause = fault.source();
     while let Some(inner) = cause {

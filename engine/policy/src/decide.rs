@@ -73,24 +73,12 @@ pub fn decide<'r>(
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
         let (of, side) = (OnTrial::Action, Side::Match);
         let mut trial = Trial { matcher, request, now, number, plan, of, side, findings };
-        let holds = match (trial.outcome(), request.unknown(), plan.mode()) {
-            (Outcome::Holds, _, _) => true,
-            (Outcome::Fails, _, _) | (Outcome::Unknown(_), Unknown::Defers, Mode::Monitor) => false,
-            (Outcome::Unknown(_), Unknown::Fails, _) => trial.holds_for_good(),
-            (Outcome::Unknown(lack), Unknown::Defers, Mode::Enforce) => {
-                let asked = (request, now);
-                match tunnel::later(matcher, asked, (plan.action, lack), trial.findings, aside) {
-                    Later::Asked => return Verdict::deferred().noting(monitored),
-                    // The name is known when the `ClientHello` is asked about; then it is for good.
-                    Later::Silent if lack == Lack::Name => false,
-                    Later::Silent => trial.holds_for_good(),
-                }
-            }
-        };
-        match (holds, plan.mode()) {
-            (false, _) => (),
-            (true, Mode::Monitor) => monitored = monitored.or(Some(rule)),
-            (true, Mode::Enforce) => {
+        let outcome = trial.outcome();
+        match (trial.standing(outcome, aside), plan.mode()) {
+            (Standing::Not, _) => (),
+            (Standing::Waits, _) => return Verdict::deferred().noting(monitored),
+            (Standing::Holds, Mode::Monitor) => monitored = monitored.or(Some(rule)),
+            (Standing::Holds, Mode::Enforce) => {
                 let cause = Cause::Rule { rule, list: trial.list(rules) };
                 return Verdict { action: plan.action, cause, monitored };
             }
@@ -102,7 +90,7 @@ pub fn decide<'r>(
 /// What is missing where an attribute is unknown, from what the fewest questions know to what the most
 /// do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Lack {
+pub enum Lack {
     /// The path alone: host, scheme and port fit.
     Path,
     /// Something else that only a request inside the tunnel tells.
@@ -113,7 +101,7 @@ pub(crate) enum Lack {
 
 /// What became of an attribute, or of a whole rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The request fits.
     Holds,
     /// This phase cannot tell.
@@ -168,6 +156,17 @@ impl From<bool> for Outcome {
     }
 }
 
+/// What a rule does about a request, after its outcome and what the phase makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds: by its outcome, or for good where only an exception is not known and nobody will tell.
+    Holds,
+    /// The verdict waits for what a later question tells.
+    Waits,
+    /// It does not.
+    Not,
+}
+
 /// One rule before one request.
 pub(crate) struct Trial<'t> {
     pub(crate) matcher: &'t Matcher,
@@ -207,6 +206,26 @@ impl Trial<'_> {
         self.matches().and(|| self.unexcepted())
     }
 
+    /// What the phase makes of an outcome of this rule.
+    pub(crate) fn standing(&mut self, outcome: Outcome, aside: &mut Candidates) -> Standing {
+        let holds = match (outcome, self.request.unknown(), self.plan.mode()) {
+            (Outcome::Holds, _, _) => true,
+            (Outcome::Fails, _, _) | (Outcome::Unknown(_), Unknown::Defers, Mode::Monitor) => false,
+            (Outcome::Unknown(_), Unknown::Fails, _) => self.holds_for_good(),
+            (Outcome::Unknown(lack), Unknown::Defers, Mode::Enforce) => {
+                let asked = (self.request, self.now);
+                let waits = (self.plan.action, lack);
+                match tunnel::later(self.matcher, asked, waits, self.findings, aside) {
+                    Later::Asked => return Standing::Waits,
+                    // The name is known when the `ClientHello` is asked about; then it is for good.
+                    Later::Silent if lack == Lack::Name => false,
+                    Later::Silent => self.holds_for_good(),
+                }
+            }
+        };
+        if holds { Standing::Holds } else { Standing::Not }
+    }
+
     /// Whether all its kinds of attributes hold together, the cheap ones first.
     pub(crate) fn matches(&mut self) -> Outcome {
         self.application()
@@ -234,7 +253,7 @@ impl Trial<'_> {
         }
     }
 
-    fn application(&self) -> Outcome {
+    pub(crate) fn application(&self) -> Outcome {
         let uri = self.request.uri;
         self.plan.application.covers(uri.scheme(), uri.is_connect()).into()
     }

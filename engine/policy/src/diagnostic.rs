@@ -32,6 +32,8 @@ pub enum Severity {
     Error,
     /// Something to look at; the set stands.
     Warning,
+    /// Something to know; nothing needs to be done.
+    Note,
 }
 
 impl Severity {
@@ -41,6 +43,7 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }
@@ -206,6 +209,20 @@ codes! {
         "What a list of another program permits, `@@||name^` or `rpz-passthru`, is passed over: only a rule permits. Where the exceptions are meant, put their names into a rule before this one that permits."
     TwoListFormats "EGP081" Error "two formats for one list"
         "A list has one format. Say the same in each rule that names it, or leave it to its content in all."
+    NeverMatches "EGP090" Warning "a rule that can never match"
+        "Two of its attributes contradict each other, or all that it names is empty. Correct it, or remove it."
+    Shadowed "EGP091" Warning "a rule that never decides, since one before it always does"
+        "The lowest rule that matches wins. Move the rule above the other one, or remove it."
+    RepeatedList "EGP092" Warning "a list that repeats another one"
+        "Both hold the same names, so one of them costs memory for nothing. Keep one, unless they come from feeds that will differ."
+    ListInside "EGP093" Note "a list that lies wholly within another one"
+        "Where rules ask for both, the smaller one changes nothing. It may be meant so, for another category or action."
+    LooseHost "EGP094" Warning "a regular expression for a host that fits other hosts too"
+        "A pattern is searched for anywhere in the text. Bind it: `(^|\\.)example\\.com$` for a server name; for a whole domain `match-domain` is right in every case."
+    PathUnseen "EGP095" Warning "a path that nobody sees"
+        "Of a tunnel that is not decrypted only host and port are known. Decide by the host, or let Squid decrypt it."
+    Expired "EGP096" Warning "a rule that has expired"
+        "The rule no longer counts. Remove it, or give it a new `valid-until`."
 }
 
 impl fmt::Display for Code {
@@ -253,6 +270,7 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = level.primary_title(self.message.as_str()).id(self.code.id());
         let file = self.place.file.as_str();
@@ -284,8 +302,9 @@ impl Diagnostic {
 pub fn catalogue() -> String {
     let mut page = String::from(
         "# Faults in policy files\n\n\
-         `egpolicy check`, `enforcegate-engine --check` and every reload report these. A code keeps its\n\
-         number for ever. An error in the operator's files refuses the whole set; in a file below the\n\
+         `egpolicy check`, `enforcegate-engine --check` and every reload report these; those from\n\
+         EGP090 to EGP099 only `egpolicy lint`. A code keeps its number for ever. An error in the\n\
+         operator's files refuses the whole set; in a file below the\n\
          shared path every fault is a warning, and an error leaves that file out.\n\n\
          This page is made by `egpolicy diagnostics`; a test fails when the two differ.\n\n\
          | code | severity | what is wrong | what to do |\n|---|---|---|---|\n",
@@ -357,7 +376,9 @@ impl Faults {
         }
         match severity {
             Severity::Error => self.errors_dropped = self.errors_dropped.saturating_add(1),
-            Severity::Warning => self.warnings_dropped = self.warnings_dropped.saturating_add(1),
+            Severity::Warning | Severity::Note => {
+                self.warnings_dropped = self.warnings_dropped.saturating_add(1);
+            }
         }
         true
     }
@@ -385,7 +406,8 @@ impl Faults {
 
     /// Makes every error a warning.
     pub(crate) fn soften(&mut self) {
-        self.kept.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
+        let errors = self.kept.iter_mut().filter(|fault| fault.severity == Severity::Error);
+        errors.for_each(|fault| fault.severity = Severity::Warning);
         self.warnings_dropped = self.warnings_dropped.saturating_add(self.errors_dropped);
         self.errors_dropped = 0;
     }

@@ -21,6 +21,7 @@ pub mod syntax;
 pub mod diagnostic;
 pub mod sources;
 pub mod check;
+pub mod lint;
 pub mod lists;
 pub mod users;
 pub mod regex;
@@ -35,6 +36,7 @@ pub mod matcher;
 pub mod decide;
 mod trial;
 pub mod tunnel;
+pub mod explain;
 pub mod verdict;
 
 #[cfg(test)]

@@ -84,22 +84,32 @@ impl Trial<'_> {
         self.stops(self.plan) && self.matches() == Outcome::Holds
     }
 
-    /// Whether nothing that the rule excepts holds.
-    pub(crate) fn unexcepted(&mut self) -> Outcome {
-        let Some(number) = self.plan.except() else { return Outcome::Holds };
-        let Some(plan) = self.matcher.plan(number) else { return Outcome::Holds };
-        let mut exception = Trial {
+    /// What the rule excepts, on trial.
+    pub(crate) fn exception(&mut self) -> Option<Trial<'_>> {
+        let number = self.plan.except()?;
+        Some(Trial {
             matcher: self.matcher,
             request: self.request,
             now: self.now,
             number,
-            plan,
+            plan: self.matcher.plan(number)?,
             of: self.of,
             side: Side::Except { of: self.plan },
             findings: &mut *self.findings,
-        };
+        })
+    }
+
+    /// Whether the rule counts at this time.
+    pub(crate) fn validity(&self) -> Outcome {
+        let rest = self.plan.rest.as_deref();
+        rest.is_none_or(|rest| rest.validity.covers(self.now)).into()
+    }
+
+    /// Whether nothing that the rule excepts holds.
+    pub(crate) fn unexcepted(&mut self) -> Outcome {
+        let Some(mut exception) = self.exception() else { return Outcome::Holds };
         let mut found = Outcome::Fails;
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(plan)) {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(exception.plan)) {
             found = found.or(exception.kind(kind));
             if found == Outcome::Holds {
                 break;

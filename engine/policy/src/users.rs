@@ -32,6 +32,12 @@ impl UserList {
         self.names.is_empty()
     }
 
+    /// Whether this name is among them.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.names.binary_search_by(|own| own.as_str().cmp(name)).is_ok()
+    }
+
     /// The names, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

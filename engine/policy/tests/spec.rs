@@ -20,6 +20,7 @@
 //! tunnels.rs    the second question, what waits for it, and what a tag brings back
 //! anomalies.rs  match-anomaly
 //! guard.rs      the portal's own pages
+//! format.rs     what `egpolicy fmt` keeps
 //! ```
 
 #[cfg(test)]
@@ -81,3 +82,7 @@ mod anomalies;
 #[cfg(test)]
 #[path = "spec/guard.rs"]
 mod guard;
+
+#[cfg(test)]
+#[path = "spec/format.rs"]
+mod format;

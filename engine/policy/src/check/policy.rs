@@ -269,7 +269,7 @@ pub enum AddressClass {
 }
 
 /// `application`: the protocol of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Application {
     /// All of them

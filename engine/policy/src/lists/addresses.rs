@@ -36,6 +36,11 @@ impl AddressList {
         self.ranges.iter().copied()
     }
 
+    /// The same in one piece.
+    pub(crate) fn ranges(&self) -> &[AddressRange] {
+        &self.ranges
+    }
+
     /// The file form: a line with the number of ranges, then `first-last` lines.
     #[must_use]
     pub fn to_file(&self) -> Vec<u8> {

@@ -17,6 +17,7 @@
 
 mod raw;
 mod part;
+mod place;
 mod unpack;
 mod detect;
 mod read;
@@ -39,6 +40,7 @@ pub use addresses::{AddressList, read_addresses};
 pub use expressions::{EXPRESSIONS_MAX, ExpressionList};
 pub use names::NameList;
 pub use part::ListPart;
+pub use place::{ListEntry, line_of_entry};
 pub use raw::{FoundFile, ListFiles, OtherSource, RawFault, RawList, part_files, read_raw};
 pub use read::{ListSets, read_list, read_names};
 pub use report::{ListFault, ListFormat, ListReport, REPORTED_MAX, RefusedLine};

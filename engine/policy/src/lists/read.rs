@@ -102,8 +102,18 @@ fn lines(bytes: &[u8], format: ListFormat, report: ListReport) -> Result<Collect
     }
 }
 
+/// What one line of a file gives by itself.
+pub(super) fn entries_of_line(
+    part: ListPart,
+    line: &[u8],
+    format: ListFormat,
+) -> Option<(NameList, UrlList)> {
+    let (names, urls, _) = lines(line, format, ListReport::new(part, format)).ok()?.finish();
+    Some((names, urls))
+}
+
 /// The format of one file, which for a folder follows from its name.
-fn format_of(
+pub(super) fn format_of(
     part: ListPart,
     bytes: &[u8],
     said: Option<ListFormat>,

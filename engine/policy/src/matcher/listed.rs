@@ -93,6 +93,14 @@ impl UrlHits {
         if listed { UrlFit::Listed } else { UrlFit::Not }
     }
 
+    /// Whether each view begins with a URL of the set; none while the path is not known.
+    pub(crate) fn views(&self, table: &UrlTable, set: u32) -> impl Iterator<Item = bool> {
+        let views = self.views.iter().take(self.count);
+        views.map(move |hits| {
+            hits.iter().any(|group| table.sets(*group).binary_search(&set).is_ok())
+        })
+    }
+
     /// Every group that was found, and those that only the path can tell about.
     fn groups(&self) -> (impl Iterator<Item = u32>, Option<u32>) {
         let found = self.views.iter().take(self.count).flatten().copied();

@@ -28,7 +28,7 @@ mod plan;
 mod ports;
 mod prefix;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
 mod real;
 mod rest;
@@ -49,7 +49,7 @@ mod users;
 
 pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index, write_index_with};
 
-pub(crate) use agent::AgentTable;
+pub(crate) use agent::{AgentHits, AgentTable};
 pub(crate) use listed::{Agree, UrlFit};
 pub(crate) use lookup::{Findings, Matcher, Names, Second, Whose, connect_host};
 pub(crate) use methods::MethodTable;

@@ -126,28 +126,11 @@ impl NaivePolicy {
     #[must_use]
     pub fn decide(&self, request: &Request<'_>, now: Moment) -> Verdict<'_> {
         let at = &At { request, now };
-        let waits = match (request.phase, request.tunnel) {
-            (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
-            (Phase::Hello, Tunnel::Peeked) => false,
-            (Phase::Connect, Tunnel::Peeked) => true,
-            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
-        };
         let mut monitored = None;
         for rule in &self.compiled.rules {
-            let answer = self.rule(rule, Eyes::of(rule.action), at);
-            let holds = match (answer, rule.mode) {
-                (Answer::Fits, _) => true,
-                (Answer::FitsNot, _) => false,
-                (Answer::NotKnown(_), Mode::Monitor) => !waits && self.for_good(rule, at),
-                (Answer::NotKnown(lack), Mode::Enforce) => {
-                    if self.asked_again(rule.action, lack, at) {
-                        let verdict = Verdict::new(Action::Permit, Cause::Deferred);
-                        return verdict.noting(monitored);
-                    }
-                    // Squid will ask for the name, and then it is settled.
-                    let comes = waits && lack == Lack::Name;
-                    !comes && self.for_good(rule, at)
-                }
+            let Some(holds) = self.holds(rule, at) else {
+                let verdict = Verdict::new(Action::Permit, Cause::Deferred);
+                return verdict.noting(monitored);
             };
             if holds && rule.mode == Mode::Monitor {
                 monitored = monitored.or(Some(rule));
@@ -159,11 +142,42 @@ impl NaivePolicy {
         Verdict::new(self.compiled.default_action, Cause::Default).noting(monitored)
     }
 
+    /// Whether a rule holds; nothing where the verdict waits for it.
+    fn holds(&self, rule: &CheckedRule, at: &At<'_>) -> Option<bool> {
+        let waits = match (at.request.phase, at.request.tunnel) {
+            (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
+            (Phase::Hello, Tunnel::Peeked) => false,
+            (Phase::Connect, Tunnel::Peeked) => true,
+            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
+        };
+        match (self.rule(rule, Eyes::of(rule.action), at), rule.mode) {
+            (Answer::Fits, _) => Some(true),
+            (Answer::FitsNot, _) => Some(false),
+            (Answer::NotKnown(_), Mode::Monitor) => Some(!waits && self.for_good(rule, at)),
+            (Answer::NotKnown(lack), Mode::Enforce) => {
+                if self.asked_again(rule.action, lack, at) {
+                    return None;
+                }
+                // Squid will ask for the name, and then it is settled.
+                let comes = waits && lack == Lack::Name;
+                Some(!comes && self.for_good(rule, at))
+            }
+        }
+    }
+
     /// Whether a rule that is not known to hold does so for good: one that blocks, if all that is not
     /// known is whether an exception spares the client.
     fn for_good(&self, rule: &CheckedRule, at: &At<'_>) -> bool {
         let eyes = Eyes::of(rule.action);
         rule.action.blocks() && self.all(rule, eyes, at) == Answer::Fits
+    }
+
+    /// The ids of all rules that hold, also behind the one that decides.
+    #[must_use]
+    pub fn holding(&self, request: &Request<'_>, now: Moment) -> Vec<crate::verdict::RuleId> {
+        let at = &At { request, now };
+        let holding = self.compiled.rules.iter().filter(|rule| self.holds(rule, at) == Some(true));
+        holding.map(|rule| rule.id).collect()
     }
 
     /// Whether a later question about the tunnel tells what a rule lacks.

@@ -108,28 +108,34 @@ pub(crate) fn cidrs(range: AddressRange, found: &mut Vec<Cidr>) {
 
 /// The CIDRs of a class (SPEC 3).
 pub(crate) fn class(class: AddressClass, found: &mut Vec<Cidr>) {
-    let texts: &[(&str, &str)] = match class {
-        AddressClass::Loopback => {
-            &[("127.0.0.0", "127.255.255.255"), ("0.0.0.0", "0.255.255.255"), ("::", "::1")]
-        }
-        AddressClass::Private => &[
-            ("10.0.0.0", "10.255.255.255"),
-            ("172.16.0.0", "172.31.255.255"),
-            ("192.168.0.0", "192.168.255.255"),
-            ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
-        ],
-        AddressClass::LinkLocal => &[
-            ("169.254.0.0", "169.254.255.255"),
-            ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
-        ],
-        AddressClass::AnyLiteral => {
-            &[("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]
-        }
-    };
-    for (first, last) in texts {
-        if let (Ok(first), Ok(last)) = (first.parse(), last.parse()) {
-            cidrs(AddressRange { first, last }, found);
-        }
+    class.ranges().into_iter().for_each(|range| cidrs(range, found));
+}
+
+impl AddressClass {
+    /// The addresses of this class, as ranges.
+    pub(crate) fn ranges(self) -> Vec<AddressRange> {
+        let texts: &[(&str, &str)] = match self {
+            Self::Loopback => {
+                &[("127.0.0.0", "127.255.255.255"), ("0.0.0.0", "0.255.255.255"), ("::", "::1")]
+            }
+            Self::Private => &[
+                ("10.0.0.0", "10.255.255.255"),
+                ("172.16.0.0", "172.31.255.255"),
+                ("192.168.0.0", "192.168.255.255"),
+                ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ],
+            Self::LinkLocal => &[
+                ("169.254.0.0", "169.254.255.255"),
+                ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ],
+            Self::AnyLiteral => {
+                &[("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]
+            }
+        };
+        let range = |(first, last): &(&str, &str)| {
+            Some(AddressRange { first: first.parse().ok()?, last: last.parse().ok()? })
+        };
+        texts.iter().filter_map(range).collect()
     }
 }
 

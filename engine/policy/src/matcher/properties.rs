@@ -204,7 +204,7 @@ fn more() -> impl Strategy<Value = More> {
 }
 
 /// Moments around the changes of clocks in the zones of [`ZONES`], and any others of these years.
-fn moment() -> impl Strategy<Value = Moment> {
+pub(crate) fn moment() -> impl Strategy<Value = Moment> {
     let changes = [
         // Europe, 2026: the last Sundays of March and October, 01:00 UTC
         1_774_746_000,
@@ -301,7 +301,7 @@ fn address(destination: bool) -> impl Strategy<Value = AddressPattern> {
     ]
 }
 
-fn sketch() -> impl Strategy<Value = Sketch> {
+pub(crate) fn sketch() -> impl Strategy<Value = Sketch> {
     let actions =
         || select(&[Action::Permit, Action::Permit, Action::Deny, Action::Warn, Action::Aup][..]);
     let names = vec((select(NAMES), select(&["", "="][..])), 0..4).prop_map(|names| {
@@ -339,7 +339,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     )
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+pub(crate) fn ask() -> impl Strategy<Value = Ask> {
     let port = || select(&["", "", ":80", ":443", ":8080"][..]);
     let absolute = (select(&["http", "https", "ftp"][..]), select(HOSTS), port(), select(PATHS))
         .prop_map(|(scheme, host, port, path)| format!("{scheme}://{host}{port}{path}"));

@@ -322,6 +322,14 @@ impl RegexFindings {
         }
     }
 
+    /// Whether the pattern with this number was found in each view, in their order, and in the URI at
+    /// another origin. Only of what [`Self::fits`] was asked about.
+    pub(crate) fn found(&self, field: Field, number: u32) -> (Vec<bool>, bool) {
+        let Some(texts) = self.fields.get(field.place()) else { return (Vec::new(), false) };
+        let views = texts.views.iter().take(texts.count).map(|hits| hits.has(number));
+        (views.collect(), texts.elsewhere.has(number))
+    }
+
     /// Adds the rules that a field finds.
     pub(super) fn gather(
         &mut self,

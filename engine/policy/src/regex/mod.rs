@@ -12,6 +12,7 @@
 //! library.rs   which Hyperscan this is      selftest.rs known answers, asked at start
 //! compare.rs   one scanner beside the other
 //! probe.rs     one shard asked about one text, for tools
+//! loose.rs     hosts that a pattern fits beside the one it is written for
 //! ```
 //!
 //! INVARIANT: a pattern is read once, into a tree, and both scanners are told that tree; so it never
@@ -40,6 +41,7 @@ mod library;
 mod selftest;
 mod compare;
 mod probe;
+mod loose;
 #[cfg(test)]
 mod lowering;
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
 pub use faults::PatternFault;
 pub use library::{LibraryVersion, library};
+pub use loose::Loose;
 pub use lower::LoweredClass;
 pub use plan::{
     Backend, Field, LoweredCounts, LoweredPattern, RegexPlan, SHARD_PATTERNS_MAX, ShardPlan,

@@ -69,6 +69,13 @@ impl fmt::Display for Domain<'_> {
 #[derive(Debug, Clone)]
 pub struct Parents<'a>(Option<&'a str>);
 
+impl<'a> Parents<'a> {
+    /// Those of a text that is a name in canonical form.
+    pub(crate) const fn of(name: &'a str) -> Self {
+        Self(Some(name))
+    }
+}
+
 impl<'a> Iterator for Parents<'a> {
     type Item = &'a str;
 

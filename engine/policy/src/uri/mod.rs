@@ -29,7 +29,7 @@ pub use host::{Domain, Host, Parents};
 pub use malformed::Malformed;
 pub use prefix::UriPrefix;
 pub(crate) use request::write_authority;
-pub use request::{CanonicalUri, Form, PathKnown, URI_BYTES_MAX, UriBuffer, View};
+pub use request::{CanonicalUri, Form, PathKnown, URI_BYTES_MAX, UriBuffer, View, ViewName};
 pub use scheme::Scheme;
 pub use suffix::{SuffixKind, public_suffix};
 

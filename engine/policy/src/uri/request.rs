@@ -52,6 +52,29 @@ pub struct CanonicalUri<'b> {
     others: [Option<View<'b>>; 2],
 }
 
+/// What a reading of a request is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ViewName {
+    /// The canonical request.
+    Canonical,
+    /// As it was sent.
+    AsSent,
+    /// Decoded until nothing changes any more.
+    Aggressive,
+}
+
+impl ViewName {
+    /// The word of the tools.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Canonical => "canonical",
+            Self::AsSent => "as sent",
+            Self::Aggressive => "fully decoded",
+        }
+    }
+}
+
 /// One reading of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View<'b> {
@@ -201,6 +224,13 @@ impl<'b> CanonicalUri<'b> {
     /// The readings of this request, one to three, all different, the canonical one first.
     pub fn views(&self) -> impl Iterator<Item = View<'b>> + '_ {
         std::iter::once(self.canonical).chain(self.others.iter().copied().flatten())
+    }
+
+    /// What the views are called, in the order of [`Self::views`].
+    pub fn view_names(&self) -> impl Iterator<Item = ViewName> + '_ {
+        let others = [ViewName::AsSent, ViewName::Aggressive].into_iter().zip(&self.others);
+        let others = others.filter_map(|(name, view)| view.map(|_| name));
+        std::iter::once(ViewName::Canonical).chain(others)
     }
 
     /// The canonical text, in ASCII: `https://host/path?query`.

@@ -1,0 +1,12 @@
+//! The forms of longer results, beside [`crate::render`]: they write to what they are given.
+
+mod cases;
+mod explanation;
+mod lint;
+mod sarif;
+mod words;
+
+pub use cases::{cases, junit};
+pub use explanation::{Detail, explanation};
+pub use lint::{lint, lint_json};
+pub use sarif::sarif;
