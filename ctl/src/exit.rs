@@ -11,6 +11,8 @@ pub enum Exit {
     Failed,
     /// 2: the command line makes no sense.
     Usage,
+    /// 3: `convert` has written a policy, and the loss report has something to read.
+    Losses,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::Losses => Self::from(3),
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 use eg_settings::version;
 
+use super::convert::{ConvertArgs, run_convert};
 use super::{FmtMode, Formatted, check, fmt};
 use crate::exit::Exit;
 use crate::render::{self, Format};
@@ -51,6 +52,8 @@ enum Verb {
         #[arg(long)]
         stdout: bool,
     },
+    /// Turn the configuration or lists of another filter into a folder of policy and lists.
+    Convert(ConvertArgs),
     /// Print the catalogue of faults.
     Diagnostics,
 }
@@ -90,6 +93,7 @@ pub fn run(args: Args) -> io::Result<Exit> {
                 (false, false) => FmtMode::Write,
             },
         ),
+        Verb::Convert(convert) => run_convert(&convert),
         Verb::Diagnostics => {
             io::stdout().lock().write_all(catalogue().as_bytes())?;
             Ok(Exit::Done)

@@ -44,6 +44,19 @@ pub(super) fn read_list(path: &Path) -> io::Result<Vec<u8>> {
     read(path, UNPACKED_BYTES_MAX)
 }
 
+/// The names of what lies in a folder and is a file, in order.
+pub(super) fn folder_names(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if fs::metadata(entry.path()).is_ok_and(|found| found.is_file()) {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// A regular file of at most `max` bytes.
 fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+pub mod convert;
 mod disk;
 mod fmt;
 mod regexes;
