@@ -6,6 +6,8 @@ mod stage;
 #[cfg(test)]
 mod canonical;
 #[cfg(test)]
+mod convert;
+#[cfg(test)]
 mod deny;
 #[cfg(test)]
 mod engine_gone;

@@ -10,9 +10,11 @@
 //! policy uri list stored   what the engine reads: rules, requests, lists, files beside the store
 //! regex                    patterns, and what a shard of them says
 //! twins                    the matcher beside its slow twin
+//! convert                  the configuration and lists of other filters
 //! feed rules               bytes as choices, and a policy of one rule, for those that need them
 //! ```
 
+mod convert;
 mod feed;
 mod handshake;
 mod line;
@@ -41,7 +43,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "wire", run: wire::run, bytes_max: 4_096 },
     Target { name: "handshake", run: handshake::run, bytes_max: 2_048 },
     Target { name: "payload", run: payload::run, bytes_max: 4_096 },
@@ -52,6 +54,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "uri", run: uri::run, bytes_max: 512 },
     Target { name: "list", run: list::run, bytes_max: 2_048 },
     Target { name: "stored", run: stored::run, bytes_max: 4_096 },
+    Target { name: "convert", run: convert::run, bytes_max: 2_048 },
     Target { name: "twins", run: twins::run, bytes_max: 1_024 },
 ];
 

@@ -37,8 +37,8 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
         let place = Place::new(&shown, number);
         match read_line(line.trim()) {
             Line::Nothing => {}
-            Line::Blocks(host) => blocked.add(host, place),
-            Line::Excepts(host) => excepted.add(host, place),
+            Line::Blocks(host) => blocked.add(host, &place),
+            Line::Excepts(host) => excepted.add(host, &place),
             Line::Lost(kind) => {
                 let what: String = line.trim().chars().take(200).collect();
                 report.add(kind, &place, what);

@@ -261,9 +261,9 @@ impl Reader<'_> {
                 // By its documentation such an entry is no good there either.
                 self.draft.report.add(Kind::Entry, place, entry);
             } else {
-                names.add(entry, place.clone());
+                names.add(entry, place);
                 if entries == Entries::Urls {
-                    names.add(&format!("www.{entry}"), place.clone());
+                    names.add(&format!("www.{entry}"), place);
                     below += 1;
                 }
             }

@@ -52,7 +52,7 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
                 continue;
             }
             match dead {
-                true => names.add(&format!("={name}"), place.clone()),
+                true => names.add(&format!("={name}"), &place),
                 false => report.add(Kind::RealAddress, &place, format!("{address} {name}")),
             }
         }

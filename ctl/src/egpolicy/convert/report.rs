@@ -140,9 +140,9 @@ kinds! {
     // -- of every conversion
     Canonical, "canonical-request", BothWays,
         "the old filter reads the text of a request, this one what Squid makes of it; what cannot be read is denied";
-    Ipv6, "ipv6-clients", BothWays,
-        "the old filter knows no IPv6 clients; here they are none of the sources by IPv4 address";
     // -- to know
+    Ipv6, "ipv6-clients", Nothing,
+        "the old filter takes every IPv6 client for 0.0.0.0; here they are in a source by address where that is";
     Setting, "setting", Nothing,
         "a setting of the old filter that has no part in a policy";
     Log, "log", Nothing,
@@ -272,6 +272,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_manual_has_the_table_of_kinds() {
+        let manual =
+            std::fs::read_to_string(eg_settings::in_tree("docs/manual/convert.md").unwrap());
+        let row = |kind: &Kind| {
+            format!("| `{}` | {} | {} |\n", kind.id(), kind.effect().as_str(), kind.about())
+        };
+        let rows: String = Kind::ALL.iter().map(row).collect();
+        let table = format!("| kind | effect | meaning |\n|---|---|---|\n{rows}");
+        assert!(manual.unwrap().contains(&table), "the table should be\n{table}");
+    }
 
     #[test]
     fn kinds_have_a_name_each_and_what_is_beyond_the_bound_is_counted() {

@@ -53,6 +53,12 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// UTC, and a year of the caller's choice.
+    #[must_use]
+    pub const fn utc(year: i16) -> Self {
+        Self { zone: TimeZone::UTC, year }
+    }
+
     /// This machine's zone, this year.
     #[must_use]
     pub fn here() -> Self {

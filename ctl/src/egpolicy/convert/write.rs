@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use eg_policy::diagnostic::Severity;
-use eg_policy::syntax::{parse, print};
+use eg_policy::syntax::{FILE_BYTES_MAX, parse, print};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -45,6 +45,12 @@ pub(crate) fn policy(draft: &Draft, origin: &Origin, zone: &TimeZone) -> Result<
     for rule in &draft.rules {
         for stretch in rule.when.stretches() {
             write_rule(&mut text, rule, &stretch, &mut names, zone);
+            if text.len() > FILE_BYTES_MAX {
+                let what = format!(
+                    "the policy would be larger than {FILE_BYTES_MAX} bytes; split the configuration"
+                );
+                return Err(Fault { place: Place::new(&origin.input, 0), what });
+            }
         }
     }
     let (ast, faults) = parse("converted.policy", &text);

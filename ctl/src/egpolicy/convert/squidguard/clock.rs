@@ -11,8 +11,8 @@ use super::parse::{Lost, Parser};
 /// Years for which a date that comes back is written out, this one included.
 pub(super) const YEARS: i16 = 5;
 
-/// Dates of a block; each cuts the time line, and rules are written for every piece.
-const DATES_MAX: usize = 400;
+/// Stretches of dates in a block; each cuts the time line, and rules are written for every piece.
+const DATES_MAX: usize = 200;
 
 /// The last minute of a date without hours is not part of it: squidGuard sets its end to 23:59, and ends
 /// are not part of anything.
@@ -32,12 +32,7 @@ impl Parser<'_> {
                     self.weekly(&mut block, &word)?
                 }
                 Some(Token::Word(word)) if word.text == "date" => {
-                    dates += 1;
-                    if dates > DATES_MAX {
-                        let what = format!("more than {DATES_MAX} dates in a time");
-                        return self.lost_at(word.line, what);
-                    }
-                    self.date(&mut block, &word)?;
+                    self.date(&mut block, &word, &mut dates)?;
                 }
                 Some(_) => return self.lost("`weekly` or `date` stands here"),
                 None => return self.unclosed(),
@@ -93,7 +88,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn date(&mut self, block: &mut TimeBlock, key: &Word) -> Result<(), Lost> {
+    fn date(&mut self, block: &mut TimeBlock, key: &Word, dates: &mut usize) -> Result<(), Lost> {
         let words = self.element();
         let mut words = words.iter();
         let Some(stretches) = words.next().and_then(|word| dates_of(word, self.year)) else {
@@ -103,7 +98,12 @@ impl Parser<'_> {
         let mut windows = Vec::new();
         for window in words {
             match window_of(window) {
-                Some(window) => windows.push(window),
+                Some((from, to)) => {
+                    if from >= to {
+                        block.never.push(Word { text: window.clone(), line: key.line });
+                    }
+                    windows.push((from, to));
+                }
                 None => return self.lost_at(key.line, format!("`{window}` is no `HH:MM-HH:MM`")),
             }
         }
@@ -113,6 +113,10 @@ impl Parser<'_> {
         if stretches.comes == Comes::Back {
             let text = format!("{} (written out up to {})", stretches.text, self.year + YEARS - 1);
             block.lost.push(Word { text, line: key.line });
+        }
+        *dates += stretches.days.len() * windows.len();
+        if *dates > DATES_MAX {
+            return self.lost_at(key.line, format!("more than {DATES_MAX} dates in a time"));
         }
         for (first, last) in stretches.days {
             for (from, to) in &windows {
@@ -216,16 +220,21 @@ fn dates_of(text: &str, year: i16) -> Option<Dates> {
                 Some(y) => y..y.checked_add(1)?,
                 None => year..year.checked_add(YEARS)?,
             };
-            let mut days = Vec::new();
+            let mut days: Vec<(Date, Date)> = Vec::new();
             let mut day = Date::new(years.start, 1, 1).ok()?;
+            let mut before = day;
             while years.contains(&day.year()) {
                 let fits = |wanted: Option<Option<i16>>, is: i8| {
                     wanted.is_none_or(|w| w == Some(i16::from(is)))
                 };
+                let next = day.checked_add(1.day()).ok()?;
                 if fits(m, day.month()) && fits(d, day.day()) {
-                    days.push((day, day));
+                    match days.last_mut() {
+                        Some((_, last)) if *last == before => *last = day,
+                        Some(_) | None => days.push((day, day)),
+                    }
                 }
-                day = day.checked_add(1.day()).ok()?;
+                (before, day) = (day, next);
             }
             Some(Dates { text, comes, days })
         }

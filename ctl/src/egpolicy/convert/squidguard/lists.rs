@@ -84,7 +84,7 @@ impl Collector<'_> {
                 if entry.starts_with(['.', '*']) {
                     self.report.add(Kind::EntryNever, &place, entry.as_str());
                 }
-                list.add(&entry, place);
+                list.add(&entry, &place);
                 names.insert(entry);
             }
         }

@@ -140,10 +140,10 @@ impl Collector<'_> {
     fn address(&mut self, text: &str, place: &Place, found: &mut Vec<String>) {
         match address_of(text) {
             Ok(Some(value)) => {
-                // IPv6 clients are all 0.0.0.0 to squidGuard, and so part of everything.
-                let everybody = value == "0.0.0.0/0";
+                // IPv6 clients are all 0.0.0.0 to squidGuard (measured).
+                let has_zero = value.starts_with("0.0.0.0") || value.ends_with("/0");
                 found.push(value);
-                if everybody {
+                if has_zero {
                     found.push("::/0".to_owned());
                 }
             }
@@ -196,12 +196,38 @@ struct Spellings {
 
 impl Spellings {
     fn add(&mut self, name: &str) {
-        for spelling in [name.to_ascii_lowercase(), name.to_owned()] {
+        // Depending on its version, Squid escapes a user for its helper (`dom%5cname`) or does not.
+        let plain = unescaped(name);
+        let lower = [plain.to_ascii_lowercase(), name.to_ascii_lowercase()];
+        for spelling in lower.into_iter().chain([plain, name.to_owned()]) {
             if !spelling.is_empty() && self.seen.insert(spelling.clone()) {
                 self.order.push(spelling);
             }
         }
     }
+}
+
+/// A name without its `%xx`.
+fn unescaped(name: &str) -> String {
+    let (mut out, mut rest) = (Vec::new(), name.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.split_first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = digits.and_then(|(digits, tail)| {
+            let digits = std::str::from_utf8(digits).ok().filter(|text| !text.contains('+'))?;
+            Some((u8::from_str_radix(digits, 16).ok()?, tail))
+        });
+        match byte {
+            Some((byte, tail)) => {
+                out.push(byte);
+                rest = tail;
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// `a`, `-`, `b` as one word.
@@ -257,6 +283,13 @@ fn address_of(text: &str) -> Result<Option<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_are_plain_in_two_spellings() {
+        let mut found = Spellings::default();
+        ["DOM%5cBob", "bob", "bob", "50%"].into_iter().for_each(|name| found.add(name));
+        assert_eq!(found.order, ["dom\\bob", "dom%5cbob", "DOM\\Bob", "DOM%5cBob", "bob", "50%"]);
+    }
 
     #[test]
     fn addresses() {

@@ -1,0 +1,109 @@
+//! The converted policy, in process, asked at any moment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use eg_policy::build::{Loaded, build};
+use eg_policy::check::{ListKind, Trust, check_with};
+use eg_policy::client::{Client, Known, Phase, Request, Tunnel};
+use eg_policy::compile::{CompiledList, compile};
+use eg_policy::decide::{Scratch, decide};
+use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::digest::Digest;
+use eg_policy::lists::{read_addresses, read_names};
+use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::moment::Moment;
+use eg_policy::regex::{Backend, compile_all};
+use eg_policy::ruleset::Ruleset;
+use eg_policy::sources::SourceFile;
+use eg_policy::uri::{CanonicalUri, Form, UriBuffer};
+use eg_policy::verdict::Action;
+
+use super::conf::Line;
+
+/// What our policy says of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    Permit(String),
+    Deny(String),
+    Invalid,
+}
+
+impl Said {
+    pub(super) const fn stops(&self) -> bool {
+        matches!(self, Self::Deny(_) | Self::Invalid)
+    }
+}
+
+pub(super) struct Ours {
+    rules: Ruleset,
+}
+
+impl Ours {
+    /// The ruleset of a converted folder, which must have no error.
+    pub(super) fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("50-squidguard.policy");
+        let text = std::fs::read_to_string(&path)?;
+        let file = SourceFile::new(path.display().to_string(), text);
+        let (checked, faults) =
+            check_with(&[(file, Trust::Operator)], |list| match Path::new(&list.path).is_file() {
+                true => Ok(()),
+                false => Err("no such file".to_owned()),
+            });
+        let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let errors: Vec<_> = errors.take(5).map(Diagnostic::render).collect();
+        ensure!(errors.is_empty(), "{}", errors.join("\n"));
+        let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        for list in &checked.lists {
+            let bytes = std::fs::read(&list.path).with_context(|| list.path.clone())?;
+            let (set, entries) = match list.kind {
+                ListKind::Domains => {
+                    let (set, _) = read_names(&bytes)?;
+                    let about = (set.digest(), set.len());
+                    names.push((set.digest(), set));
+                    about
+                }
+                ListKind::Addresses => {
+                    let (set, _) = read_addresses(&bytes)?;
+                    let about = (set.digest(), set.len());
+                    addresses.push((set.digest(), set));
+                    about
+                }
+            };
+            let (path, kind, source) = (list.path.clone(), list.kind, Digest::of(&bytes));
+            lists.push(CompiledList { path, kind, source, set, entries });
+        }
+        names.sort_by_key(|(digest, _)| *digest);
+        names.dedup_by_key(|(digest, _)| *digest);
+        let sets: Vec<_> = names.iter().map(|(digest, set)| (*digest, set)).collect();
+        let index = Arc::new(DomainIndex::open(write_index(&sets, 7))?);
+        let compiled = compile(checked, Action::Deny, lists);
+        let regexes = compile_all(&compiled, Backend::built_in())?;
+        Ok(Self { rules: build(&compiled, Loaded { index, addresses, regexes })? })
+    }
+
+    pub(super) fn asked(&self, line: &Line, unix_seconds: i64) -> Result<Said> {
+        let mut buffer = UriBuffer::default();
+        let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, line.url.as_bytes()) else {
+            return Ok(Said::Invalid);
+        };
+        let client = Client {
+            address: line.client.parse()?,
+            user: (line.user != "-").then_some(line.user.as_bytes()),
+            sni: Known::Absent,
+            user_agent: Known::Absent,
+            referer: Known::Absent,
+        };
+        let (phase, tunnel) = (Phase::Request, Tunnel::Opaque);
+        let request = Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier: None };
+        let now = Moment::from_unix_micros(unix_seconds * 1_000_000);
+        let mut scratch = Scratch::new(&self.rules);
+        let verdict = decide(&self.rules, &mut scratch, &request, now);
+        let rule = verdict.rule_name().to_owned();
+        Ok(match verdict.action {
+            Action::Permit => Said::Permit(rule),
+            Action::Deny | Action::Warn | Action::Aup => Said::Deny(rule),
+        })
+    }
+}
