@@ -113,7 +113,9 @@ fn decide_first<'r>(
             let asked = Request { tunnel: whole, ..*request };
             match tls_for(view.rules, scratch, &asked, view.now).tls {
                 Tls::Splice => decided,
-                Tls::Bump | Tls::Terminate => Verdict::invalid_request(not_decrypted()),
+                Tls::Bump | Tls::Terminate => {
+                    Verdict::invalid_request(not_decrypted()).noting(decided.monitored)
+                }
             }
         }
         (Phase::Connect | Phase::Hello | Phase::Request, _, _) => decided,
@@ -124,7 +126,9 @@ fn decide_first<'r>(
 /// lost by now, such as that it was a CONNECT, or which user agent it had.
 const fn inside(standing: Standing, decided: Verdict<'_>) -> Verdict<'_> {
     match (standing, decided.action.blocks()) {
-        (Standing::Refused, false) => Verdict::invalid_request(refused_tunnel()),
+        (Standing::Refused, false) => {
+            Verdict::invalid_request(refused_tunnel()).noting(decided.monitored)
+        }
         (Standing::Refused, true) | (Standing::Passed, _) => decided,
     }
 }

@@ -361,7 +361,17 @@ mod tests {
         let policy = compile(checked, Action::Permit, Vec::new());
         let index = Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap());
         let regexes = compile_all(&policy, Backend::Hyperscan).unwrap();
-        build(&policy, Loaded { index, addresses: Vec::new(), regexes }).unwrap()
+        build(
+            &policy,
+            Loaded {
+                index,
+                addresses: Vec::new(),
+                regexes,
+                users: Vec::new(),
+                zone: eg_policy::zone::Zone::utc(),
+            },
+        )
+        .unwrap()
     }
 
     /// Passes so many requests with every text that is scanned.

@@ -329,6 +329,7 @@ const fn reason(fault: &DaemonFault) -> Reason {
             | ReloadFault::Set { .. }
             | ReloadFault::Index { .. }
             | ReloadFault::Random(_)
+            | ReloadFault::Zone(_)
             | ReloadFault::Ending
             | ReloadFault::Store(_)
             | ReloadFault::Build(_) => Reason::Policy,
@@ -352,6 +353,9 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
             Some(("[database]".to_owned(), "database_file"))
         }
         DaemonFault::Policy(ReloadFault::Sources(_)) => Some(("[policy]".to_owned(), "path")),
+        DaemonFault::Policy(ReloadFault::Zone(_)) => {
+            Some(("[policy]".to_owned(), "time_window_tz"))
+        }
         DaemonFault::Backend(_) => Some(("[policy]".to_owned(), "regex_backend")),
         DaemonFault::Audit(_) => Some(("[audit]".to_owned(), "path")),
         DaemonFault::Listen(ListenFault::Bind(fault)) => {

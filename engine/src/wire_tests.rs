@@ -53,14 +53,26 @@ fn rule(id: u32, name: &str, action: Asks, domain: &str) -> CheckedRule {
         category: None,
         tls: None,
         conditions: Conditions { domains, ..Conditions::default() },
+        except: Conditions::default(),
+        validity: Default::default(),
+        mode: Default::default(),
     }
 }
 
 fn ruleset(rules: Vec<CheckedRule>) -> Ruleset {
     let policy = CompiledPolicy { rules, lists: Vec::new(), default_action: Asks::Permit };
     let index = DomainIndex::open(write_index(&[], 1)).unwrap();
-    build(&policy, Loaded { index: Arc::new(index), addresses: Vec::new(), regexes: Vec::new() })
-        .unwrap()
+    build(
+        &policy,
+        Loaded {
+            index: Arc::new(index),
+            addresses: Vec::new(),
+            regexes: Vec::new(),
+            users: Vec::new(),
+            zone: eg_policy::zone::Zone::utc(),
+        },
+    )
+    .unwrap()
 }
 
 fn portal() -> PortalLinks {

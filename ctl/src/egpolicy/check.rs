@@ -8,6 +8,7 @@ use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::{ListReport, read_addresses, read_names};
 use eg_policy::regex::ShardFault;
 use eg_policy::sources::{SourceFault, SourceFile, policy_files, source_file};
+use eg_policy::users::read_users;
 
 use super::disk::{Disk, read_list};
 use super::regexes::{RegexSummary, regexes};
@@ -117,6 +118,7 @@ fn read(list: &ListUse) -> Result<ListReport, String> {
     let report = match list.kind {
         ListKind::Domains => read_names(&bytes).map(|(_, report)| report),
         ListKind::Addresses => read_addresses(&bytes).map(|(_, report)| report),
+        ListKind::Users => read_users(&bytes).map(|(_, report)| report),
     };
     report.map_err(|fault| fault.to_string())
 }

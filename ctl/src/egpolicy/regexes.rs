@@ -56,16 +56,30 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
     }
     for rule in &policy.rules {
         for field in Field::ALL {
-            let own = field.of(&rule.conditions).iter();
-            let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
-            summary.fallback.extend(own.map(|pattern| FallbackRegex {
-                file: rule.file.clone(),
-                line: rule.line,
-                rule: rule.name.clone(),
-                attribute: field.attribute(),
-                pattern: pattern.as_str().to_owned(),
-            }));
+            for (asked, attribute) in
+                rule.asked().into_iter().zip([field.attribute(), exception(field)])
+            {
+                let own = field.of(asked).iter();
+                let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
+                summary.fallback.extend(own.map(|pattern| FallbackRegex {
+                    file: rule.file.clone(),
+                    line: rule.line,
+                    rule: rule.name.clone(),
+                    attribute,
+                    pattern: pattern.as_str().to_owned(),
+                }));
+            }
         }
     }
     Ok(summary)
+}
+
+/// The attribute that excepts what a field has.
+const fn exception(field: Field) -> &'static str {
+    match field {
+        Field::Uri => "except-uri-regex",
+        Field::Sni => "except-sni-regex",
+        Field::UserAgent => "except-user-agent-regex",
+        Field::Referer => "except-referer-regex",
+    }
 }

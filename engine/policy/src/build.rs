@@ -9,20 +9,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::check::{
-    AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Scope, SniPattern,
+    AddressPattern, CheckedRule, Conditions, DomainPattern, ListIndex, ListKind, Mode, Scope,
+    SniPattern, UserPattern, Validity,
 };
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, NameTable, NetworkTable,
-    Networks, Plan, PrefixTable, RegexTable, Run, Runs, Sni, Tables, cidrs, class,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, MethodTable, NameTable,
+    NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs, Sni, Tables,
+    UserTable, Users, cidrs, class,
 };
 use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
+use crate::users::UserList;
+use crate::zone::Zone;
 
-/// The most rules of a ruleset: names of rules are told apart by 31 bits, of which rules take three
-/// parts.
+/// The most rules of a ruleset, each with exceptions counted twice: names of rules are told apart by 31
+/// bits, of which rules take three parts.
 const RULES_MAX: usize = 1 << 28;
 
 /// What lies beside the store and is needed to build a ruleset.
@@ -34,6 +38,10 @@ pub struct Loaded {
     pub addresses: Vec<(Digest, AddressList)>,
     /// The shards of [`CompiledPolicy::shards`], in any order; more may be there.
     pub regexes: Vec<Arc<Shard>>,
+    /// The sets of all lists of users.
+    pub users: Vec<(Digest, UserList)>,
+    /// Where `time-window` is judged.
+    pub zone: Zone,
 }
 
 /// Why no ruleset can be built. Each means that what lies in the store, or beside it, does not fit
@@ -90,32 +98,74 @@ pub enum BuildFault {
 /// [`BuildFault`], where policy and sets do not fit together.
 pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
     let rules = policy.rules.as_slice();
-    if rules.len() > RULES_MAX {
-        return Err(BuildFault::TooManyRules { rules: rules.len() });
+    let units = units(rules);
+    if units.len() > RULES_MAX {
+        return Err(BuildFault::TooManyRules { rules: units.len() });
     }
     if let Some((_, rule)) = rules.iter().zip(rules.iter().skip(1)).find(|(a, b)| a.id >= b.id) {
         return Err(BuildFault::Order { rule: rule.name.clone() });
     }
-    let Loaded { index, addresses, regexes } = loaded;
+    let digest = digest(policy, &loaded.zone);
+    let Loaded { index, addresses, regexes, users, zone } = loaded;
     let regexes = RegexTable::new(shards(policy, &regexes)?, policy.lowered());
-    let builder = Builder::new(policy, &index, &addresses)?;
+    let builder = Builder::new(policy, &units, &index, (&addresses, &users))?;
     let mut runs = Runs::default();
-    let tables = builder.tables(Arc::clone(&index), regexes, &mut runs)?;
-    let mut plans = Vec::with_capacity(rules.len());
-    for rule in rules {
-        plans.push(builder.plan(rule, &tables, &mut runs)?);
+    let tables = builder.tables(Arc::clone(&index), regexes, zone, &mut runs)?;
+    let mut plans = Vec::with_capacity(units.len());
+    let mut exceptions = number(rules.len())..;
+    for unit in &units {
+        let except = match unit.is {
+            Is::Rule if unit.rule.except != Conditions::default() => exceptions.next(),
+            Is::Rule | Is::Exception => None,
+        };
+        plans.push(builder.plan(unit, except, &tables, &mut runs)?);
     }
     let matcher = Matcher::new(tables, plans, rules, runs);
     let mut by_name: Vec<u32> = (0..number(rules.len())).collect();
     by_name.sort_unstable_by_key(|place| rules.get(*place as usize).map(|rule| &rule.name));
     Ok(Ruleset {
-        digest: policy.digest(),
+        digest,
         rules: rules.to_vec(),
         by_name,
         default_action: policy.default_action,
         lists: policy.lists.clone(),
         matcher,
     })
+}
+
+/// What is compared with requests as one: what a rule asks for, or all that it excepts.
+#[derive(Debug, Clone, Copy)]
+struct Unit<'p> {
+    rule: &'p CheckedRule,
+    asked: &'p Conditions,
+    is: Is,
+}
+
+/// What of its rule a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Is {
+    Rule,
+    Exception,
+}
+
+/// All rules, and behind them what those of them except that except anything, in the same order.
+fn units(rules: &[CheckedRule]) -> Vec<Unit<'_>> {
+    let all = rules.iter().map(|rule| Unit { rule, asked: &rule.conditions, is: Is::Rule });
+    let excepting = rules.iter().filter(|rule| rule.except != Conditions::default());
+    let excepted = excepting.map(|rule| Unit { rule, asked: &rule.except, is: Is::Exception });
+    all.chain(excepted).collect()
+}
+
+/// The digest over everything that a verdict depends on: the zone too, where a rule asks the clock.
+fn digest(policy: &CompiledPolicy, zone: &Zone) -> Digest {
+    match policy.asks_the_clock() {
+        false => policy.digest(),
+        true => {
+            let (policy, zone) = (policy.digest(), zone.digest());
+            let parts: [&[u8]; 3] = [b"enforcegate-zoned", policy.as_bytes(), zone.as_bytes()];
+            Digest::of_parts(parts.into_iter())
+        }
+    }
 }
 
 /// The compiled shards of a policy, in the order of their plans.
@@ -134,31 +184,42 @@ fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shar
 
 /// A policy, and where its lists are.
 struct Builder<'p> {
-    policy: &'p CompiledPolicy,
+    units: &'p [Unit<'p>],
     /// By list: the number of its set in the index, where it has names.
     set_of_list: Vec<Option<u32>>,
     /// By list: its ranges, where it has addresses.
     addresses: Vec<Option<&'p AddressList>>,
+    /// By list: its names, where it has users.
+    users: Vec<Option<&'p UserList>>,
 }
 
 impl<'p> Builder<'p> {
     fn new(
-        policy: &'p CompiledPolicy,
+        policy: &CompiledPolicy,
+        units: &'p [Unit<'p>],
         index: &DomainIndex,
-        addresses: &'p [(Digest, AddressList)],
+        (addresses, users): (&'p [(Digest, AddressList)], &'p [(Digest, UserList)]),
     ) -> Result<Self, BuildFault> {
         let numbers: HashMap<Digest, u32> = index.sets().iter().copied().zip(0..).collect();
         let ranges: HashMap<Digest, &AddressList> =
             addresses.iter().map(|(set, list)| (*set, list)).collect();
-        let mut builder = Self { policy, set_of_list: Vec::new(), addresses: Vec::new() };
+        let people: HashMap<Digest, &UserList> =
+            users.iter().map(|(set, list)| (*set, list)).collect();
+        let (set_of_list, addresses, users) = (Vec::new(), Vec::new(), Vec::new());
+        let mut builder = Self { units, set_of_list, addresses, users };
         for list in &policy.lists {
             let missing = || BuildFault::NoSuchSet { path: list.path.clone(), set: list.set };
-            let (set, addresses) = match list.kind {
-                ListKind::Domains => (Some(*numbers.get(&list.set).ok_or_else(missing)?), None),
-                ListKind::Addresses => (None, Some(*ranges.get(&list.set).ok_or_else(missing)?)),
-            };
+            let (mut set, mut addresses, mut users) = (None, None, None);
+            match list.kind {
+                ListKind::Domains => set = Some(*numbers.get(&list.set).ok_or_else(missing)?),
+                ListKind::Addresses => {
+                    addresses = Some(*ranges.get(&list.set).ok_or_else(missing)?);
+                }
+                ListKind::Users => users = Some(*people.get(&list.set).ok_or_else(missing)?),
+            }
             builder.set_of_list.push(set);
             builder.addresses.push(addresses);
+            builder.users.push(users);
         }
         Ok(builder)
     }
@@ -167,11 +228,15 @@ impl<'p> Builder<'p> {
         &self,
         index: Arc<DomainIndex>,
         regexes: RegexTable,
+        zone: Zone,
         runs: &mut Runs,
     ) -> Result<Tables, BuildFault> {
-        let asked = self.policy.rules.iter().map(|rule| &rule.conditions);
+        let asked = self.units.iter().map(|unit| unit.asked);
         let prefixes = asked.clone().flat_map(|asked| &asked.uri).collect();
         let prefixes = PrefixTable::new(prefixes);
+        let methods = asked.clone().flat_map(|asked| &asked.methods).map(String::as_str);
+        let methods = MethodTable::new(methods, runs);
+        let ports = PortTable::new(asked.clone().flat_map(|asked| &asked.ports).copied());
         let agents = asked.flat_map(|asked| &asked.user_agents).map(String::as_str).collect();
         let agents = AgentTable::new(agents).map_err(|_| BuildFault::Agents)?;
         Ok(Tables {
@@ -183,20 +248,46 @@ impl<'p> Builder<'p> {
             prefixes,
             agents,
             regexes,
+            users: self.user_table(runs),
+            methods,
+            ports,
+            zone,
         })
     }
 
-    /// The names in rules: the set of a rule's `match-domain` is the rule's number, that of its
-    /// `match-sni` as many further as there are rules, and the hosts of prefixes come behind.
+    /// The table of all names of users; each list goes in once.
+    fn user_table(&self, runs: &mut Runs) -> UserTable {
+        let patterns = || self.units.iter().flat_map(|unit| &unit.asked.users);
+        let own = patterns().filter_map(|pattern| match pattern {
+            UserPattern::Name(name) => Some((name.as_str(), None)),
+            UserPattern::List(_) => None,
+        });
+        let mut lists: Vec<u32> = patterns()
+            .filter_map(|pattern| match pattern {
+                UserPattern::Name(_) => None,
+                UserPattern::List(ListIndex(list)) => Some(*list),
+            })
+            .collect();
+        lists.sort_unstable();
+        lists.dedup();
+        let listed = lists.into_iter().flat_map(|list| {
+            let users = self.users.get(list as usize).copied().flatten();
+            users.into_iter().flat_map(UserList::iter).map(move |name| (name, Some(list)))
+        });
+        UserTable::new(own.chain(listed), runs)
+    }
+
+    /// The names in rules: the set of a unit's `match-domain` is the unit's number, that of its
+    /// `match-sni` as many further as there are units, and the hosts of prefixes come behind.
     fn named(&self, seed: u64, prefixes: &PrefixTable) -> NameTable {
-        let count = number(self.policy.rules.len());
+        let count = number(self.units.len());
         let mut entries = Vec::new();
         let mut add = |pattern: &'p DomainPattern, set: u32| {
             entries.extend(Entry::new(&pattern.name, Item::new(set, pattern.scope), seed));
         };
-        for (rule, set) in self.policy.rules.iter().zip(0..) {
-            rule.conditions.domains.iter().for_each(|pattern| add(pattern, set));
-            let sni = rule.conditions.sni.iter().filter_map(SniPattern::name);
+        for (unit, set) in self.units.iter().zip(0..) {
+            unit.asked.domains.iter().for_each(|pattern| add(pattern, set));
+            let sni = unit.asked.sni.iter().filter_map(SniPattern::name);
             sni.for_each(|pattern| add(pattern, count + set));
         }
         let mut entries: Vec<Entry<'_>> = entries;
@@ -216,7 +307,7 @@ impl<'p> Builder<'p> {
         let mut found = Vec::new();
         let mut all: Vec<(Cidr, Option<u32>)> = Vec::new();
         let mut lists = Vec::new();
-        for pattern in self.policy.rules.iter().flat_map(|rule| kind(&rule.conditions)) {
+        for pattern in self.units.iter().flat_map(|unit| kind(unit.asked)) {
             match pattern {
                 AddressPattern::Range(range) => cidrs(*range, &mut found),
                 AddressPattern::Class(of) => class(*of, &mut found),
@@ -239,11 +330,12 @@ impl<'p> Builder<'p> {
 
     fn plan(
         &self,
-        rule: &CheckedRule,
+        unit: &Unit<'_>,
+        except: Option<u32>,
         tables: &Tables,
         runs: &mut Runs,
     ) -> Result<Plan, BuildFault> {
-        let asked = &rule.conditions;
+        let Unit { rule, asked, .. } = *unit;
         let absent =
             |list: &ListIndex| BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
         let mut sets = Vec::new();
@@ -270,12 +362,13 @@ impl<'p> Builder<'p> {
         };
         let sources = networks(&asked.sources, &tables.sources)?;
         let destinations = networks(&asked.destinations, &tables.destinations)?;
+        let rest = self.rest(unit, except, tables, runs)?;
         let uri = asked.uri.iter().filter_map(|prefix| tables.prefixes.find(prefix)).collect();
         let agents = asked.user_agents.iter();
         let agents = agents.filter_map(|text| tables.agents.find(text)).collect();
         Ok(Plan {
             action: rule.action,
-            tls: rule.tls,
+            tls: rule.tls.filter(|_| rule.mode == Mode::Enforce),
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
             domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),
@@ -286,7 +379,53 @@ impl<'p> Builder<'p> {
             agents: (!asked.user_agents.is_empty()).then(|| runs.add(agents)),
             regexes: Field::ALL
                 .map(|field| regexes(field.of(asked), tables.regexes.of(field), runs)),
+            rest,
         })
+    }
+
+    /// What few rules ask; `None` for the others.
+    fn rest(
+        &self,
+        unit: &Unit<'_>,
+        except: Option<u32>,
+        tables: &Tables,
+        runs: &mut Runs,
+    ) -> Result<Option<Box<Rest>>, BuildFault> {
+        let Unit { rule, asked, is } = *unit;
+        let (mut names, mut lists) = (Vec::new(), Vec::new());
+        for pattern in &asked.users {
+            match pattern {
+                UserPattern::Name(name) => {
+                    names.extend(tables.users.find(name.as_bytes()).map(|hit| hit.number));
+                }
+                UserPattern::List(list) => {
+                    let known = self.users.get(list.0 as usize).copied().flatten();
+                    let absent =
+                        || BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
+                    known.ok_or_else(absent)?;
+                    lists.push(list.0);
+                }
+            }
+        }
+        let users = Users { names: runs.add(names), lists: runs.add(lists) };
+        let methods = asked.methods.iter().filter_map(|text| tables.methods.find(text)).collect();
+        let methods = runs.add(methods);
+        let ports = asked.ports.iter().flat_map(|range| tables.ports.find(*range)).collect();
+        let ports = runs.add(ports);
+        let (validity, mode) = match is {
+            Is::Rule => (rule.validity, rule.mode),
+            Is::Exception => (Validity::ALWAYS, Mode::Enforce),
+        };
+        let rest = Rest {
+            users: (!asked.users.is_empty()).then_some(users),
+            methods: (!asked.methods.is_empty()).then_some(methods),
+            ports: (!asked.ports.is_empty()).then_some(ports),
+            windows: asked.windows.as_slice().into(),
+            validity,
+            mode,
+            except,
+        };
+        Ok((rest != Rest::default()).then(|| Box::new(rest)))
     }
 }
 

@@ -77,6 +77,15 @@ pub struct Request<'a> {
     pub earlier: Option<Earlier<'a>>,
 }
 
+/// Whether the methods of what is asked for are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InnerMethod {
+    /// The request has its method.
+    Known,
+    /// The request is for a tunnel, and others come inside.
+    Unknown,
+}
+
 /// What an attribute counts for that the phase cannot know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unknown {
@@ -114,6 +123,30 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn referer(&self) -> Known<&'a [u8]> {
         self.header(Part::Referer, self.client.referer)
+    }
+
+    /// The method that the request asks by: a tunnel is asked for by CONNECT, whoever speaks of it.
+    #[must_use]
+    pub const fn method(&self) -> &'a [u8] {
+        match self.phase {
+            Phase::Connect | Phase::Hello => b"CONNECT",
+            Phase::Request => self.method,
+        }
+    }
+
+    /// Whether the methods of what is asked for are known: those inside a tunnel are not yet.
+    #[must_use]
+    pub const fn inner_method(&self) -> InnerMethod {
+        match Part::InnerMethod.knowledge(self.phase) {
+            Knowledge::Itself | Knowledge::Either | Knowledge::Earlier => InnerMethod::Known,
+            Knowledge::Never => InnerMethod::Unknown,
+        }
+    }
+
+    /// The ports that the request may go to: its own, and that of the CONNECT where it is another.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + use<> {
+        let (own, tunnel) = (self.port(), self.tunnel_port());
+        [Some(own), Some(tunnel).filter(|port| *port != own)].into_iter().flatten()
     }
 
     /// The port that the request goes to. Inside a decrypted tunnel Squid has lost the port of the

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CheckedPolicy, CheckedRule, Conditions, ListKind};
+use crate::check::{CheckedPolicy, CheckedRule, Conditions, ListKind, Mode, Validity};
 use crate::digest::Digest;
 use crate::verdict::{Action, RuleId, Tls};
 
@@ -60,6 +60,25 @@ struct DecidingRule<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
     conditions: &'a Conditions,
+    // What a rule does not say is not written, so that older policies keep their digests.
+    #[serde(skip_serializing_if = "is_empty")]
+    except: &'a Conditions,
+    #[serde(skip_serializing_if = "always")]
+    validity: Validity,
+    #[serde(skip_serializing_if = "enforces")]
+    mode: Mode,
+}
+
+fn is_empty(conditions: &Conditions) -> bool {
+    *conditions == Conditions::default()
+}
+
+fn always(validity: &Validity) -> bool {
+    *validity == Validity::ALWAYS
+}
+
+fn enforces(mode: &Mode) -> bool {
+    *mode == Mode::Enforce
 }
 
 /// What of a list decides, or is part of a verdict: its set, and the path that verdicts report.
@@ -84,6 +103,9 @@ impl CompiledPolicy {
                 category: rule.category.as_deref(),
                 tls: rule.tls,
                 conditions: &rule.conditions,
+                except: &rule.except,
+                validity: rule.validity,
+                mode: rule.mode,
             })
         });
         let lists = self.lists.iter().map(|list| {
@@ -96,6 +118,13 @@ impl CompiledPolicy {
         ];
         let parts: Vec<Vec<u8>> = front.into_iter().chain(rules).chain(lists).collect();
         Digest::of_parts(parts.iter().map(Vec::as_slice))
+    }
+
+    /// Whether a rule looks at civil time, so that the zone decides too.
+    #[must_use]
+    pub fn asks_the_clock(&self) -> bool {
+        let mut asked = self.rules.iter().flat_map(CheckedRule::asked);
+        asked.any(|asked| !asked.windows.is_empty())
     }
 
     /// The sets of all lists of names, sorted, each once: what the index is made of.

@@ -5,9 +5,13 @@
 //! more (`tunnel.rs` says when), and else counts as a failure. A rule that blocks holds where any view of the request fits, one that permits only where
 //! every view does; so a request that can be read in two ways is blocked by either reading.
 //!
+//! A rule that only monitors gives no verdict and defers none; the first that would have held is noted
+//! in the verdict that really comes.
+//!
 //! INVARIANT: `decide` is total. It does not allocate once its [`Scratch`] has seen requests like
 //! these, takes no lock and does no I/O.
 
+use crate::check::Mode;
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
     Candidates, Findings, Fit, Fits, Heard, Hit, Item, Matcher, NameTable, Names, Networks, Place,
@@ -18,7 +22,7 @@ use crate::regex::{Field, Reading};
 use crate::ruleset::Ruleset;
 use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
-use crate::verdict::{Cause, Tls, Verdict};
+use crate::verdict::{Cause, Verdict};
 
 /// Memory that the decisions of one thread use again and again.
 #[derive(Debug, Default)]
@@ -60,29 +64,39 @@ pub fn decide<'r>(
     request: &Request<'_>,
     now: Moment,
 ) -> Verdict<'r> {
-    let _ = now; // time windows are not in this version; the signature is the final one
     let matcher = &rules.matcher;
     let Scratch { findings, candidates, aside } = scratch;
     matcher.gather(request, findings, candidates);
+    let mut monitored = None;
     while let Some(number) = candidates.next(matcher.runs()) {
         let rule = rules.rules.get(number as usize);
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
-        let mut trial = Trial { matcher, request, number, plan, of: OnTrial::Action, findings };
-        match (trial.outcome(), request.unknown()) {
-            (Outcome::Holds, _) => {
-                let list = trial.list(rules);
-                return Verdict { action: plan.action, cause: Cause::Rule { rule, list } };
-            }
-            (Outcome::Unknown(lack), Unknown::Defers) => {
-                match tunnel::later(matcher, request, (plan.action, lack), findings, aside) {
-                    Later::Asked => return Verdict::deferred(),
-                    Later::Silent => (),
+        let (of, side) = (OnTrial::Action, Side::Match);
+        let mut trial = Trial { matcher, request, now, number, plan, of, side, findings };
+        let holds = match (trial.outcome(), request.unknown(), plan.mode()) {
+            (Outcome::Holds, _, _) => true,
+            (Outcome::Fails, _, _) | (Outcome::Unknown(_), Unknown::Defers, Mode::Monitor) => false,
+            (Outcome::Unknown(_), Unknown::Fails, _) => trial.holds_for_good(),
+            (Outcome::Unknown(lack), Unknown::Defers, Mode::Enforce) => {
+                let asked = (request, now);
+                match tunnel::later(matcher, asked, (plan.action, lack), trial.findings, aside) {
+                    Later::Asked => return Verdict::deferred().noting(monitored),
+                    // The name is known when the `ClientHello` is asked about; then it is for good.
+                    Later::Silent if lack == Lack::Name => false,
+                    Later::Silent => trial.holds_for_good(),
                 }
             }
-            (Outcome::Unknown(_), Unknown::Fails) | (Outcome::Fails, _) => (),
+        };
+        match (holds, plan.mode()) {
+            (false, _) => (),
+            (true, Mode::Monitor) => monitored = monitored.or(Some(rule)),
+            (true, Mode::Enforce) => {
+                let cause = Cause::Rule { rule, list: trial.list(rules) };
+                return Verdict { action: plan.action, cause, monitored };
+            }
         }
     }
-    Verdict { action: rules.default_action, cause: Cause::Default }
+    Verdict { action: rules.default_action, cause: Cause::Default, monitored }
 }
 
 /// What is missing where an attribute is unknown, from what the fewest questions know to what the most
@@ -110,7 +124,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Both; what comes after a failure is not looked at.
-    fn and(self, next: impl FnOnce() -> Self) -> Self {
+    pub(crate) fn and(self, next: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Fails => Self::Fails,
             Self::Holds => next(),
@@ -125,7 +139,7 @@ impl Outcome {
 
 impl Outcome {
     /// Either.
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Holds, _) | (_, Self::Holds) => Self::Holds,
             (Self::Unknown(lack), Self::Unknown(other)) => Self::Unknown(lack.min(other)),
@@ -133,6 +147,17 @@ impl Outcome {
                 Self::Unknown(lack)
             }
             (Self::Fails, Self::Fails) => Self::Fails,
+        }
+    }
+}
+
+impl Outcome {
+    /// The opposite.
+    pub(crate) const fn not(self) -> Self {
+        match self {
+            Self::Holds => Self::Fails,
+            Self::Fails => Self::Holds,
+            Self::Unknown(lack) => Self::Unknown(lack),
         }
     }
 }
@@ -147,9 +172,11 @@ impl From<bool> for Outcome {
 pub(crate) struct Trial<'t> {
     pub(crate) matcher: &'t Matcher,
     pub(crate) request: &'t Request<'t>,
+    pub(crate) now: Moment,
     pub(crate) number: u32,
     pub(crate) plan: &'t Plan,
     pub(crate) of: OnTrial,
+    pub(crate) side: Side<'t>,
     pub(crate) findings: &'t mut Findings,
 }
 
@@ -162,10 +189,28 @@ pub(crate) enum OnTrial {
     Word,
 }
 
+/// Which side of a rule is on trial.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side<'t> {
+    /// What it asks for.
+    Match,
+    /// What it excepts.
+    Except {
+        /// The plan of the rule itself.
+        of: &'t Plan,
+    },
+}
+
 impl Trial<'_> {
-    /// Whether the rule holds: all its kinds of attributes together, the cheap ones first.
+    /// Whether the rule holds: it matches, and nothing that it excepts does.
     pub(crate) fn outcome(&mut self) -> Outcome {
+        self.matches().and(|| self.unexcepted())
+    }
+
+    /// Whether all its kinds of attributes hold together, the cheap ones first.
+    pub(crate) fn matches(&mut self) -> Outcome {
         self.application()
+            .and(|| self.rest())
             .and(|| self.domains())
             .and(|| self.uri())
             .and(|| self.sni())
@@ -180,13 +225,13 @@ impl Trial<'_> {
     }
 
     /// Whether any view and any name of the request is enough. It is for what stops a client or looks
-    /// closer: rules that block, and words that decrypt or end; what lets it pass holds in all.
-    const fn holds_in_any(&self) -> bool {
-        let closer = match (self.of, self.plan.tls) {
-            (OnTrial::Word, Some(Tls::Bump | Tls::Terminate)) => true,
-            (OnTrial::Word, Some(Tls::Splice) | None) | (OnTrial::Action, _) => false,
-        };
-        closer || self.plan.action.blocks()
+    /// closer: rules that block, and words that decrypt or end; what lets it pass holds in all. For
+    /// exceptions it is the other way round.
+    pub(crate) const fn holds_in_any(&self) -> bool {
+        match self.side {
+            Side::Match => self.stops(self.plan),
+            Side::Except { of } => !self.stops(of),
+        }
     }
 
     fn application(&self) -> Outcome {
@@ -195,7 +240,7 @@ impl Trial<'_> {
     }
 
     /// `match-domain` and `match-domain-list`: the URI's host, an SNI and a CONNECT host that are others.
-    fn domains(&self) -> Outcome {
+    pub(crate) fn domains(&self) -> Outcome {
         let Some(lists) = self.plan.domains else { return Outcome::Holds };
         let own = Matcher::own_domains(self.number);
         let fits = |names: &Names| {
@@ -210,7 +255,7 @@ impl Trial<'_> {
     }
 
     /// `match-uri`, in the views of the request and at each of its hosts.
-    fn uri(&self) -> Outcome {
+    pub(crate) fn uri(&self) -> Outcome {
         let Some(asked) = self.plan.uri else { return Outcome::Holds };
         let asked = self.matcher.runs().of(asked);
         let fits = self.findings.places.iter().map(|place| self.uri_at(place, asked));
@@ -241,7 +286,7 @@ impl Trial<'_> {
     }
 
     /// `match-sni`.
-    fn sni(&self) -> Outcome {
+    pub(crate) fn sni(&self) -> Outcome {
         match self.plan.sni {
             Sni::NotAsked => Outcome::Holds,
             Sni::Any => match self.request.sni() {
@@ -263,7 +308,7 @@ impl Trial<'_> {
     }
 
     /// `match-destination`.
-    fn destinations(&mut self) -> Outcome {
+    pub(crate) fn destinations(&mut self) -> Outcome {
         let Some(asked) = self.plan.destinations else { return Outcome::Holds };
         let hosts = [Some((self.request.uri.host(), Whose::Own)), connect_host(self.request)];
         let any = self.holds_in_any();
@@ -279,14 +324,14 @@ impl Trial<'_> {
     }
 
     /// `match-source`.
-    fn sources(&mut self) -> Outcome {
+    pub(crate) fn sources(&mut self) -> Outcome {
         let Some(asked) = self.plan.sources else { return Outcome::Holds };
         let found = self.matcher.sources(self.request, self.findings);
         in_networks(self.matcher, asked, &found.nodes, &found.lists).into()
     }
 
     /// `match-anomaly`; it has one view.
-    fn anomalies(&self) -> Outcome {
+    pub(crate) fn anomalies(&self) -> Outcome {
         if self.plan.anomalies.is_empty() {
             return Outcome::Holds;
         }
@@ -295,7 +340,7 @@ impl Trial<'_> {
     }
 
     /// `match-user-agent`.
-    fn agents(&mut self) -> Outcome {
+    pub(crate) fn agents(&mut self) -> Outcome {
         let Some(asked) = self.plan.agents else { return Outcome::Holds };
         match self.request.user_agent() {
             Known::Unknown => Outcome::Unknown(Lack::Inside),
@@ -308,7 +353,7 @@ impl Trial<'_> {
     }
 
     /// `match-uri-regex`, in the views of the request, and those of the other fields.
-    fn regex(&mut self, field: Field) -> Outcome {
+    pub(crate) fn regex(&mut self, field: Field) -> Outcome {
         let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
         let reading = match heard(self.request, field) {
             Heard::Nothing => return Outcome::Fails,
@@ -339,11 +384,10 @@ impl Trial<'_> {
     /// What is missing where a regex is unknown. A pattern alone does not say which hosts it means, so
     /// that only a rule which names them lacks nothing but the path.
     const fn lack(&self, field: Field) -> Lack {
-        let plan = self.plan;
-        let named = plan.domains.is_some()
-            || plan.uri.is_some()
-            || plan.destinations.is_some()
-            || !matches!(plan.sni, Sni::NotAsked);
+        let named = match self.side {
+            Side::Match => self.plan.names_hosts(),
+            Side::Except { of } => of.names_hosts() || self.plan.names_hosts(),
+        };
         match field {
             Field::Uri if named => Lack::Path,
             Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,

@@ -13,6 +13,7 @@ pub mod client;
 pub mod anomaly;
 pub mod guard;
 pub mod moment;
+pub mod zone;
 pub mod digest;
 
 // -- text to rules
@@ -21,6 +22,7 @@ pub mod diagnostic;
 pub mod sources;
 pub mod check;
 pub mod lists;
+pub mod users;
 pub mod regex;
 
 // -- rules to what matches
@@ -31,6 +33,7 @@ pub mod matcher;
 
 // -- the decision
 pub mod decide;
+mod trial;
 pub mod tunnel;
 pub mod verdict;
 

@@ -1,9 +1,11 @@
 //! The instant of a decision. Time is always a parameter here: nothing in this crate reads a clock.
 //!
-//! Time windows are judged by civil time; they come with `time-window`.
+//! Time windows are judged by civil time; `zone` makes one of the other.
+
+use serde::{Deserialize, Serialize};
 
 /// An instant, in whole microseconds of Unix time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moment(i64);
 
 impl Moment {

@@ -32,10 +32,12 @@ impl Phase {
 /// What rules look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Scheme, host, port and method of the request.
+    /// Scheme, host and port of the request, and whether it is a CONNECT.
     Host,
     /// Path and query.
     Path,
+    /// The method of what is asked for: inside a tunnel, that of each request.
+    InnerMethod,
     /// The client's address and user.
     Client,
     /// The server name of the `ClientHello`.
@@ -78,9 +80,10 @@ impl Knowledge {
 
 impl Part {
     /// Every part, in the order of the manual.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Host,
         Self::Path,
+        Self::InnerMethod,
         Self::Client,
         Self::Sni,
         Self::ConnectHost,
@@ -94,14 +97,18 @@ impl Part {
     pub const fn knowledge(self, phase: Phase) -> Knowledge {
         match (self, phase) {
             (Self::Host | Self::Client, Phase::Connect | Phase::Hello | Phase::Request)
-            | (Self::Path | Self::Referer, Phase::Request)
+            | (Self::Path | Self::InnerMethod | Self::Referer, Phase::Request)
             | (Self::UserAgent, Phase::Connect | Phase::Request)
             | (Self::Sni, Phase::Hello) => Knowledge::Itself,
             (Self::Sni, Phase::Request) => Knowledge::Either,
             (Self::UserAgent, Phase::Hello)
             | (Self::ConnectHost | Self::InnerHost, Phase::Request) => Knowledge::Earlier,
             (
-                Self::Path | Self::Referer | Self::InnerHost | Self::ConnectHost,
+                Self::Path
+                | Self::InnerMethod
+                | Self::Referer
+                | Self::InnerHost
+                | Self::ConnectHost,
                 Phase::Connect | Phase::Hello,
             )
             | (Self::Sni, Phase::Connect) => Knowledge::Never,
@@ -114,6 +121,7 @@ impl Part {
         match self {
             Self::Host => "scheme, host and port",
             Self::Path => "path and query",
+            Self::InnerMethod => "the method",
             Self::Client => "the client",
             Self::Sni => "server name (SNI)",
             Self::ConnectHost => "a CONNECT host beside the host",
@@ -132,11 +140,14 @@ impl Part {
                 "match-domain-list",
                 "match-destination",
                 "match-uri",
+                "match-port",
+                "match-method: CONNECT",
                 "application",
                 "match-anomaly: ip-literal, mixed-script",
             ],
             Self::Path => &["match-uri", "match-uri-regex"],
-            Self::Client => &["match-source"],
+            Self::InnerMethod => &["match-method"],
+            Self::Client => &["match-source", "match-user"],
             Self::Sni => &[
                 "match-sni",
                 "match-sni-regex",
@@ -145,9 +156,13 @@ impl Part {
                 "match-uri",
                 "match-anomaly: no-sni, sni-mismatch",
             ],
-            Self::ConnectHost => {
-                &["match-domain", "match-domain-list", "match-destination", "match-uri"]
-            }
+            Self::ConnectHost => &[
+                "match-domain",
+                "match-domain-list",
+                "match-destination",
+                "match-uri",
+                "match-port",
+            ],
             Self::InnerHost => &["match-anomaly: host-mismatch"],
             Self::UserAgent => &["match-user-agent", "match-user-agent-regex"],
             Self::Referer => &["match-referer-regex"],
@@ -229,6 +244,7 @@ mod tests {
         for (part, expected) in [
             (Part::Host, [Itself, Itself, Itself]),
             (Part::Path, [Never, Never, Itself]),
+            (Part::InnerMethod, [Never, Never, Itself]),
             (Part::Client, [Itself, Itself, Itself]),
             (Part::Sni, [Never, Itself, Either]),
             (Part::ConnectHost, [Never, Never, Earlier]),

@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::matcher::Matcher;
 use crate::regex::{Field, Shard};
 use crate::verdict::Action;
+use crate::zone::Zone;
 
 pub use crate::check::CheckedRule as Rule;
 
@@ -21,7 +22,8 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// The digest of the compiled policy that this was built from.
+    /// The digest of the compiled policy that this was built from, and of the zone where a rule asks
+    /// the clock.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -37,6 +39,12 @@ impl Ruleset {
     #[must_use]
     pub const fn default_action(&self) -> Action {
         self.default_action
+    }
+
+    /// Where `time-window` is judged.
+    #[must_use]
+    pub const fn zone(&self) -> &Zone {
+        &self.matcher.tables().zone
     }
 
     /// The lists that rules name.

@@ -9,8 +9,9 @@
 //! INVARIANT: whatever this answers, the verdict on the name is not lost: what blocks is decrypted and
 //! blocked inside, or ended, or passed because the rule that blocks says so in its own words.
 
+use crate::check::Mode;
 use crate::client::{Request, Tunnel};
-use crate::decide::{Lack, OnTrial, Outcome, Scratch, Trial};
+use crate::decide::{Lack, OnTrial, Outcome, Scratch, Side, Trial};
 use crate::matcher::{Candidates, Findings, Matcher};
 use crate::moment::Moment;
 use crate::ruleset::Ruleset;
@@ -72,20 +73,36 @@ pub fn tls_for<'r>(
     request: &Request<'_>,
     now: Moment,
 ) -> TlsAnswer<'r> {
-    let _ = now; // as in `decide`
     let matcher = &rules.matcher;
     let Scratch { findings, candidates, aside: _ } = scratch;
     // As if it were decrypted, so that rules whose path is not known are looked at as well.
     let open = &Request { tunnel: Tunnel::Decrypted, ..*request };
     matcher.gather(open, findings, candidates);
     let (mut word, mut first, mut waits) = (None, None, false);
+    // The first rule that holds for good, should nobody ask what is inside.
+    let (mut closed, mut monitored) = (None, None);
     while word.is_none() || first.is_none() {
         let Some(number) = candidates.next(matcher.runs()) else { break };
         let rule = rules.rules.get(number as usize);
         let (Some(plan), Some(rule)) = (matcher.plan(number), rule) else { continue };
-        let of = OnTrial::Action;
-        let mut trial = Trial { matcher, request: open, number, plan, of, findings };
+        let (of, side) = (OnTrial::Action, Side::Match);
+        let mut trial = Trial { matcher, request: open, now, number, plan, of, side, findings };
         let outcome = trial.outcome();
+        if plan.mode() == Mode::Monitor {
+            if outcome == Outcome::Holds && closed.is_none() {
+                monitored = monitored.or(Some(rule));
+            }
+            continue;
+        }
+        let holds = match outcome {
+            Outcome::Holds => true,
+            Outcome::Unknown(_) => closed.is_none() && trial.holds_for_good(),
+            Outcome::Fails => false,
+        };
+        if holds && closed.is_none() {
+            let cause = Cause::Rule { rule, list: trial.list(rules) };
+            closed = Some((Verdict { action: plan.action, cause, monitored }, plan.tls));
+        }
         trial.of = OnTrial::Word;
         let heard = match (word, plan.tls) {
             (None, Some(_)) => trial.outcome(),
@@ -93,26 +110,28 @@ pub fn tls_for<'r>(
         };
         let says = match heard {
             Outcome::Holds | Outcome::Unknown(Lack::Path) => plan.tls,
-            Outcome::Unknown(Lack::Inside | Lack::Name) | Outcome::Fails => None,
+            Outcome::Unknown(Lack::Inside | Lack::Name) => {
+                plan.tls.filter(|_| trial.holds_for_good())
+            }
+            Outcome::Fails => None,
         };
         if let (None, Some(tls)) = (word, says) {
             let cause = Cause::Rule { rule, list: trial.list(rules) };
-            word = Some((tls, Verdict { action: Action::Deny, cause }));
+            word = Some((tls, Verdict { action: Action::Deny, cause, monitored }));
         }
         match (outcome, first) {
-            (Outcome::Holds, None) => {
-                let cause = Cause::Rule { rule, list: trial.list(rules) };
-                first = Some((Verdict { action: plan.action, cause }, plan.tls));
-            }
+            (Outcome::Holds, None) => first = Some(()),
             (Outcome::Unknown(_), None) => waits = true,
             (Outcome::Holds | Outcome::Unknown(_) | Outcome::Fails, _) => (),
         }
     }
-    let default = Verdict { action: rules.default_action, cause: Cause::Default };
+    let default = Verdict { action: rules.default_action, cause: Cause::Default, monitored };
     let (word, ended) = word.unwrap_or_else(|| (word_of(request.tunnel), default));
-    let (verdict, own) = first.unwrap_or((default, None));
+    let (verdict, own) = closed.unwrap_or((default, None));
     match (word, waits) {
-        (Tls::Bump, true) => TlsAnswer { tls: Tls::Bump, verdict: Verdict::deferred() },
+        (Tls::Bump, true) => {
+            TlsAnswer { tls: Tls::Bump, verdict: Verdict::deferred().noting(monitored) }
+        }
         (Tls::Bump, false) | (Tls::Splice | Tls::Terminate, _) => {
             TlsAnswer::new(word, ended, verdict, own)
         }
@@ -132,7 +151,7 @@ pub(crate) enum Later {
 /// defer.
 pub(crate) fn later(
     matcher: &Matcher,
-    request: &Request<'_>,
+    (request, now): (&Request<'_>, Moment),
     (action, lack): (Action, Lack),
     findings: &mut Findings,
     aside: &mut Candidates,
@@ -146,7 +165,7 @@ pub(crate) fn later(
             Action::Permit | Action::Warn | Action::Aup => Later::Asked,
         },
         (Tunnel::Peeked, Lack::Path | Lack::Inside) => {
-            may_be_decrypted(matcher, request, findings, aside)
+            may_be_decrypted(matcher, request, now, findings, aside)
         }
         (Tunnel::Opaque, Lack::Path | Lack::Inside | Lack::Name) => Later::Silent,
     }
@@ -160,6 +179,7 @@ pub(crate) fn later(
 fn may_be_decrypted(
     matcher: &Matcher,
     request: &Request<'_>,
+    now: Moment,
     findings: &mut Findings,
     aside: &mut Candidates,
 ) -> Later {
@@ -167,8 +187,9 @@ fn may_be_decrypted(
     while let Some(number) = aside.next(matcher.runs()) {
         let Some(plan) = matcher.plan(number) else { continue };
         let Some(tls) = plan.tls else { continue };
-        let of = OnTrial::Word;
-        match (Trial { matcher, request, number, plan, of, findings }.outcome(), tls) {
+        let (of, side) = (OnTrial::Word, Side::Match);
+        let mut trial = Trial { matcher, request, now, number, plan, of, side, findings };
+        match (trial.outcome(), tls) {
             (Outcome::Holds | Outcome::Unknown(_), Tls::Bump) => return Later::Asked,
             (Outcome::Holds | Outcome::Unknown(Lack::Path), Tls::Splice | Tls::Terminate) => {
                 return Later::Silent;

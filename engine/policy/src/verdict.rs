@@ -105,6 +105,8 @@ pub struct Verdict<'r> {
     pub action: Action,
     /// Why.
     pub cause: Cause<'r>,
+    /// The first rule that would have held, had it done more than monitor.
+    pub monitored: Option<&'r Rule>,
 }
 
 /// Where a verdict came from.
@@ -130,28 +132,40 @@ pub enum Cause<'r> {
 }
 
 impl<'r> Verdict<'r> {
+    /// A verdict beside which no rule was monitored.
+    #[must_use]
+    pub const fn new(action: Action, cause: Cause<'r>) -> Self {
+        Self { action, cause, monitored: None }
+    }
+
+    /// The same verdict with a rule that would have held before it.
+    #[must_use]
+    pub const fn noting(self, monitored: Option<&'r Rule>) -> Self {
+        Self { monitored, ..self }
+    }
+
     /// The verdict on a request that cannot be read.
     #[must_use]
     pub const fn invalid_request(fault: Malformed) -> Self {
-        Self { action: Action::Deny, cause: Cause::Invalid(fault) }
+        Self::new(Action::Deny, Cause::Invalid(fault))
     }
 
     /// The verdict on what the loop guard covers.
     #[must_use]
     pub const fn portal() -> Self {
-        Self { action: Action::Permit, cause: Cause::Portal }
+        Self::new(Action::Permit, Cause::Portal)
     }
 
     /// Let through, since a later question about the same tunnel decides.
     #[must_use]
     pub const fn deferred() -> Self {
-        Self { action: Action::Permit, cause: Cause::Deferred }
+        Self::new(Action::Permit, Cause::Deferred)
     }
 
     /// The verdict where the record is not assured.
     #[must_use]
     pub const fn audit_unavailable() -> Self {
-        Self { action: Action::Deny, cause: Cause::AuditUnavailable }
+        Self::new(Action::Deny, Cause::AuditUnavailable)
     }
 
     /// The rule's name, or one of the reserved names.

@@ -9,6 +9,10 @@
 //! files.rs      grammar, names, faults, files and their order
 //! attributes.rs each attribute, what it matches and what it does not
 //! regex.rs      regular expressions
+//! terms.rs      users, methods, ports
+//! times.rs      time windows, and when a rule counts
+//! exceptions.rs except-
+//! monitor.rs    monitor and the other switches, strict JSON
 //! order.rs      the lowest id wins
 //! lists.rs      list files
 //! evasions.rs   requests that must not slip through
@@ -33,6 +37,22 @@ mod attributes;
 #[cfg(test)]
 #[path = "spec/regex.rs"]
 mod regex;
+
+#[cfg(test)]
+#[path = "spec/terms.rs"]
+mod terms;
+
+#[cfg(test)]
+#[path = "spec/times.rs"]
+mod times;
+
+#[cfg(test)]
+#[path = "spec/exceptions.rs"]
+mod exceptions;
+
+#[cfg(test)]
+#[path = "spec/monitor.rs"]
+mod monitor;
 
 #[cfg(test)]
 #[path = "spec/order.rs"]

@@ -133,6 +133,14 @@ struct SessionField<'a> {
     number: u64,
 }
 
+/// The first rule that would have given the verdict, had it done more than monitor.
+#[derive(Serialize)]
+struct MonitoredField<'a> {
+    rule_id: u32,
+    rule: &'a str,
+    action: &'static str,
+}
+
 #[derive(Serialize)]
 struct VerdictLine<'a> {
     kind: &'static str,
@@ -155,6 +163,8 @@ struct VerdictLine<'a> {
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anomaly: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monitored: Option<MonitoredField<'a>>,
     status: Option<u16>,
     latency_us: u64,
     session: SessionField<'a>,
@@ -201,6 +211,11 @@ pub(super) fn verdict_line(out: &mut Vec<u8>, source: &Source<'_>) -> io::Result
         reason: verdict.reason(),
         tls: facts.tls,
         anomaly: facts.anomaly,
+        monitored: verdict.monitored.map(|rule| MonitoredField {
+            rule_id: rule.id.0,
+            rule: &rule.name,
+            action: rule.action.word(),
+        }),
         // A connection that is ended gets no page.
         status: (verdict.action.blocks() && facts.tls.is_none()).then_some(source.redirect_status),
         latency_us: u64::try_from(facts.received.elapsed().as_micros()).unwrap_or(u64::MAX),

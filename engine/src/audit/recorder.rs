@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use eg_policy::moment::Moment;
-use eg_policy::verdict::{Action, Verdict};
+use eg_policy::verdict::Verdict;
 use eg_proto::DecisionId;
 
 use super::entry::{self, Asked, Facts, SessionRef, Source};
@@ -66,6 +66,17 @@ enum Patience {
     Spent,
 }
 
+/// Why a verdict has an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// It has none.
+    Nothing,
+    /// For itself.
+    Verdict,
+    /// For what a rule that only monitors would have made of it.
+    Monitored,
+}
+
 /// Records the verdicts of one worker.
 #[derive(Debug)]
 pub struct Recorder {
@@ -106,7 +117,8 @@ impl Recorder {
         now: Moment,
     ) -> Recorded<'r> {
         let decision = self.decisions.next(&self.audit.parts.decisions);
-        if !self.is_due(verdict.action) {
+        let due = self.due(&verdict);
+        if due == Due::Nothing {
             return Recorded { verdict, decision, at: now };
         }
         let rule = verdict.rule_id().map_or(0, |id| id.0);
@@ -143,9 +155,10 @@ impl Recorder {
             return Recorded { verdict, decision, at: now };
         }
         self.audit.shared.missed.fetch_add(1, Ordering::Relaxed);
-        let verdict = match self.audit.parts.on_failure {
-            OnFailure::Deny => Verdict::audit_unavailable(),
-            OnFailure::Continue => verdict,
+        let verdict = match (self.audit.parts.on_failure, due) {
+            (OnFailure::Deny, Due::Verdict) => Verdict::audit_unavailable(),
+            // A rule that only monitors stops nobody, not by its record either.
+            (OnFailure::Deny, Due::Monitored | Due::Nothing) | (OnFailure::Continue, _) => verdict,
         };
         Recorded { verdict, decision, at: now }
     }
@@ -175,11 +188,14 @@ impl Recorder {
         }
     }
 
-    fn is_due(&self, action: Action) -> bool {
-        match self.audit.parts.verdicts {
-            Verdicts::All => true,
-            Verdicts::Blocked => action.blocks(),
-            Verdicts::None => false,
+    /// What is to be recorded: where only verdicts that block are, those that a monitored rule would have
+    /// made one are too.
+    fn due(&self, verdict: &Verdict<'_>) -> Due {
+        let monitored = verdict.monitored.is_some_and(|rule| rule.action.blocks());
+        match (self.audit.parts.verdicts, verdict.action.blocks(), monitored) {
+            (Verdicts::All, _, _) | (Verdicts::Blocked, true, _) => Due::Verdict,
+            (Verdicts::Blocked, false, true) => Due::Monitored,
+            (Verdicts::Blocked, false, false) | (Verdicts::None, _, _) => Due::Nothing,
         }
     }
 

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use eg_policy::check::{Conditions, Mode, Validity};
 use eg_policy::moment::Moment;
+use eg_policy::ruleset::Rule;
 use eg_policy::uri::Malformed;
-use eg_policy::verdict::{Action, Cause, Verdict};
+use eg_policy::verdict::{Action, Cause, RuleId, Verdict};
 
 use super::writer::Sink;
 use super::{Asked, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
@@ -105,9 +107,9 @@ fn trail(verdicts: Verdicts, on_failure: OnFailure) -> (Audit, AuditThread, Memo
     (audit, thread, memory)
 }
 
-const DENY: Verdict<'static> = Verdict { action: Action::Deny, cause: Cause::Default };
-const WARN: Verdict<'static> = Verdict { action: Action::Warn, cause: Cause::Default };
-const PERMIT: Verdict<'static> = Verdict { action: Action::Permit, cause: Cause::Default };
+const DENY: Verdict<'static> = Verdict::new(Action::Deny, Cause::Default);
+const WARN: Verdict<'static> = Verdict::new(Action::Warn, Cause::Default);
+const PERMIT: Verdict<'static> = Verdict::new(Action::Permit, Cause::Default);
 
 fn ask(
     recorder: &mut Recorder,
@@ -130,6 +132,71 @@ fn ask(
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(1_790_000_000_000_001);
     recorder.record(verdict, "0123", &facts, &session, now)
+}
+
+/// A rule that only monitors.
+fn monitored(action: Action) -> &'static Rule {
+    Box::leak(Box::new(Rule {
+        id: RuleId(7),
+        name: "tried".to_owned(),
+        file: String::new(),
+        line: 1,
+        action,
+        description: None,
+        category: None,
+        tls: None,
+        conditions: Conditions::default(),
+        except: Conditions::default(),
+        validity: Validity::ALWAYS,
+        mode: Mode::Monitor,
+    }))
+}
+
+#[test]
+fn what_a_monitored_rule_would_have_done_is_recorded() {
+    let blocks = PERMIT.noting(Some(monitored(Action::Warn)));
+    let permits = PERMIT.noting(Some(monitored(Action::Permit)));
+    let denied = DENY.noting(Some(monitored(Action::Permit)));
+    for (verdicts, expected) in [
+        (Verdicts::All, &[1, 2, 3, 4][..]),
+        (Verdicts::Blocked, &[1, 3][..]),
+        (Verdicts::None, &[][..]),
+    ] {
+        let (audit, thread, memory) = trail(verdicts, OnFailure::Deny);
+        let mut recorder = audit.recorder(RedirectStatus::Found);
+        for (query, verdict) in (1..).zip([blocks, permits, denied, PERMIT]) {
+            let recorded = ask(&mut recorder, verdict, query, Asked::First);
+            assert_eq!(*recorded.verdict(), verdict);
+        }
+        recorder.commit();
+        thread.finish();
+        let lines = memory.lines();
+        assert_eq!(lines.len(), expected.len(), "{verdicts:?}");
+        for (line, query) in lines.iter().zip(expected) {
+            let would = match query {
+                1 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "warn"}),
+                2 | 3 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "permit"}),
+                _ => serde_json::Value::Null,
+            };
+            assert_eq!(line["monitored"], would);
+            assert_eq!(line["action"], if *query == 3 { "deny" } else { "permit" });
+        }
+    }
+}
+
+#[test]
+fn a_monitored_rule_stops_nobody_by_its_record() {
+    let (audit, thread, memory) = trail(Verdicts::Blocked, OnFailure::Deny);
+    memory.feel(Mood::Full);
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    ask(&mut recorder, DENY, 1, Asked::First);
+    recorder.commit();
+    until(|| audit.shared.failing.load(Ordering::Acquire));
+    let permit = PERMIT.noting(Some(monitored(Action::Deny)));
+    assert_eq!(*ask(&mut recorder, permit, 2, Asked::First).verdict(), permit);
+    let denied = ask(&mut recorder, WARN, 3, Asked::First);
+    assert_eq!(*denied.verdict(), Verdict::audit_unavailable());
+    thread.finish();
 }
 
 /// Waits until the writer has done what the condition asks for.
@@ -444,7 +511,8 @@ fn the_manual_has_every_field_and_kind() {
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(0);
     let mut recorder = audit.recorder(RedirectStatus::Found);
-    recorder.record(DENY, "0123", &facts, &session, now);
+    let denied = DENY.noting(Some(monitored(Action::Warn)));
+    recorder.record(denied, "0123", &facts, &session, now);
     recorder.commit();
     let (ruleset, reason) = ("0123", "x");
     for event in [

@@ -96,7 +96,7 @@ const KEYS: &[Key] = &[
     key("policy", "git_mode", Kind::Word(&["auto", "force-on", "force-off"]), Value("auto"),
         "whether each reload commits to git; `auto` is on where `path/.git/` exists").later_but(&["auto", "force-off"]),
     key("policy", "time_window_tz", Kind::Zone, Value("local"),
-        "the time zone of `time-window`").later(),
+        "the time zone of `time-window`; `local` is the machine's, read anew at each reload"),
     key("policy", "watch", Kind::Switch, Value("false"),
         "reload by itself when a policy or list file changes").later_but(&["false"]),
     key("policy", "shrink_guard_percent", Kind::Integer { least: 0, most: 100 }, Value("20"),

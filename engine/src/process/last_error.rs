@@ -91,7 +91,7 @@ impl Reason {
             Self::Regexes,
             "the scanner of regular expressions gives wrong answers, or none takes a pattern",
         ),
-        (Self::Policy, "lists or sets cannot be read or built"),
+        (Self::Policy, "lists, sets or the time zone cannot be read or built"),
         (Self::Audit, "the audit trail cannot be opened"),
         (Self::Threads, "the system gives no more threads or descriptors"),
         (Self::Restart, "the program could not be executed anew after it had drained"),

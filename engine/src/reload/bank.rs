@@ -232,8 +232,11 @@ impl MakeFault {
             Self::Shard(fault) => fault,
         };
         let has_it = |rule: &&CheckedRule| {
-            let asked = plan.field().of(&rule.conditions);
-            pattern_of(&source).is_some_and(|pattern| asked.contains(pattern))
+            let mut asked = rule.asked().into_iter();
+            let field = plan.field();
+            asked.any(|asked| {
+                pattern_of(&source).is_some_and(|pattern| field.of(asked).contains(pattern))
+            })
         };
         match policy.rules.iter().find(has_it) {
             Some(rule) => ReloadFault::Regex {
@@ -322,6 +325,9 @@ mod tests {
             category: None,
             tls: None,
             conditions: Conditions { uri_regexes, ..Conditions::default() },
+            except: Conditions::default(),
+            validity: Default::default(),
+            mode: Default::default(),
         }
     }
 

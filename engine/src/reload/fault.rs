@@ -8,6 +8,7 @@ use eg_policy::lists::ListFault;
 use eg_policy::matcher::IndexFault;
 use eg_policy::regex::ShardFault;
 
+use super::ZoneFault;
 use crate::sources::SourcesFault;
 use crate::store::StoreFault;
 
@@ -91,6 +92,11 @@ pub enum ReloadFault {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// No clock can be asked, and a rule asks it.
+    #[error(
+        "a rule has a `time-window`, and the zone of `[policy] time_window_tz` is not to be had"
+    )]
+    Zone(#[from] ZoneFault),
     /// The engine ends.
     #[error("the engine ends before the policy is loaded")]
     Ending,

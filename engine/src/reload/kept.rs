@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, ListIndex};
+use eg_policy::check::{AddressPattern, CheckedPolicy, CheckedRule, ListIndex, UserPattern};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::verdict::RuleId;
 
@@ -104,14 +104,21 @@ fn lost_names(file: &str, taken: &[(&str, String)]) -> Option<String> {
 /// A rule of another policy with its lists as positions in `lists`, which grows where needed.
 fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> CheckedRule {
     let mut rule = rule.clone();
-    for index in &mut rule.conditions.domain_lists {
-        *index = position(*index, from, lists);
-    }
-    let conditions = &mut rule.conditions;
-    for pattern in conditions.sources.iter_mut().chain(&mut conditions.destinations) {
-        match pattern {
-            AddressPattern::List(index) => *index = position(*index, from, lists),
-            AddressPattern::Range(_) | AddressPattern::Class(_) => {}
+    for asked in [&mut rule.conditions, &mut rule.except] {
+        for index in &mut asked.domain_lists {
+            *index = position(*index, from, lists);
+        }
+        for pattern in asked.sources.iter_mut().chain(&mut asked.destinations) {
+            match pattern {
+                AddressPattern::List(index) => *index = position(*index, from, lists),
+                AddressPattern::Range(_) | AddressPattern::Class(_) => {}
+            }
+        }
+        for pattern in &mut asked.users {
+            match pattern {
+                UserPattern::List(index) => *index = position(*index, from, lists),
+                UserPattern::Name(_) => {}
+            }
         }
     }
     rule

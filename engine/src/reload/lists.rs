@@ -9,6 +9,7 @@ use eg_policy::compile::CompiledList;
 use eg_policy::digest::Digest;
 use eg_policy::lists::{AddressList, ListFault, ListReport, NameList, read_addresses, read_names};
 use eg_policy::sources::Files;
+use eg_policy::users::{UserList, read_users};
 
 use super::{ReloadFault, has_set};
 use crate::sources::Disk;
@@ -24,6 +25,8 @@ pub(super) enum Parsed {
     Names(NameList),
     /// Addresses.
     Addresses(AddressList),
+    /// Users.
+    Users(UserList),
 }
 
 impl Parsed {
@@ -35,6 +38,9 @@ impl Parsed {
             }
             ListKind::Addresses => read_addresses(bytes)
                 .map(|(addresses, report)| (Self::Addresses(addresses), report)),
+            ListKind::Users => {
+                read_users(bytes).map(|(users, report)| (Self::Users(users), report))
+            }
         }
     }
 
@@ -43,6 +49,7 @@ impl Parsed {
         match self {
             Self::Names(names) => names.to_file(),
             Self::Addresses(addresses) => addresses.to_file(),
+            Self::Users(users) => users.to_file(),
         }
     }
 
@@ -50,6 +57,7 @@ impl Parsed {
         match self {
             Self::Names(names) => names.len(),
             Self::Addresses(addresses) => addresses.len(),
+            Self::Users(users) => users.len(),
         }
     }
 }
@@ -59,6 +67,7 @@ pub(super) const fn set_kind(kind: ListKind) -> SetKind {
     match kind {
         ListKind::Domains => SetKind::Names,
         ListKind::Addresses => SetKind::Addresses,
+        ListKind::Users => SetKind::Users,
     }
 }
 

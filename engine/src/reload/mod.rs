@@ -14,6 +14,7 @@ mod fault;
 mod kept;
 mod lists;
 mod sets;
+mod zone;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use ending::Ending;
 pub use fault::ReloadFault;
 use lists::ListLoader;
 use sets::SetBuilder;
+pub use zone::ZoneFault;
 
 /// What a reload did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +189,7 @@ impl Reloader {
         };
         let action_before = stored.policy.default_action;
         stored.policy.default_action = self.config.default_action;
-        let mut builder = SetBuilder::new(self.store.sets());
+        let mut builder = SetBuilder::new(self.store.sets(), &self.config.time_window_tz);
         let built = self.bank.fill(&stored.policy, Keeping::Files(self.store.sets()));
         let built = built.and_then(|banked| {
             let ruleset = builder.build(&stored.policy, banked.shards())?;
@@ -265,7 +267,7 @@ impl Reloader {
         }
         self.guard_rules(&checked.rules, loss)?;
         let policy = compile(checked, self.config.default_action, lists);
-        let mut builder = SetBuilder::new(self.store.sets());
+        let mut builder = SetBuilder::new(self.store.sets(), &self.config.time_window_tz);
         builder.take(loader);
         self.ending.check()?;
         let mut banked = self.bank.fill(&policy, Keeping::Files(self.store.sets()))?;

@@ -13,15 +13,19 @@ use eg_policy::matcher::{DomainIndex, write_index};
 use eg_policy::regex::Shard;
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::Files;
+use eg_policy::users::UserList;
 
 use super::ReloadFault;
 use super::lists::{ListLoader, Parsed, set_kind};
+use super::zone;
+use crate::config::TimeZoneChoice;
 use crate::sources::Disk;
 use crate::store::{SetFiles, SetKind};
 
 /// Brings a policy's sets together.
 pub(super) struct SetBuilder<'s> {
     files: &'s SetFiles,
+    clock: &'s TimeZoneChoice,
     parsed: HashMap<Digest, (Parsed, Vec<u8>)>,
     read: HashMap<Digest, Parsed>,
     /// What an operator should know.
@@ -29,8 +33,9 @@ pub(super) struct SetBuilder<'s> {
 }
 
 impl<'s> SetBuilder<'s> {
-    pub(super) fn new(files: &'s SetFiles) -> Self {
-        Self { files, parsed: HashMap::new(), read: HashMap::new(), notes: Vec::new() }
+    /// Rules that ask the clock ask that of `clock`.
+    pub(super) fn new(files: &'s SetFiles, clock: &'s TimeZoneChoice) -> Self {
+        Self { files, clock, parsed: HashMap::new(), read: HashMap::new(), notes: Vec::new() }
     }
 
     /// Takes what was parsed in this run.
@@ -57,7 +62,15 @@ impl<'s> SetBuilder<'s> {
                 }
             }
         }
-        Ok(build(policy, Loaded { index, addresses, regexes })?)
+        let mut users: Vec<(Digest, UserList)> = Vec::new();
+        for list in policy.lists.iter().filter(|list| list.kind == ListKind::Users) {
+            self.read(list)?;
+            if let Some(Parsed::Users(entries)) = self.entries(list.set) {
+                users.push((list.set, entries.clone()));
+            }
+        }
+        let zone = zone::of_policy(self.clock, policy)?;
+        Ok(build(policy, Loaded { index, addresses, regexes, users, zone })?)
     }
 
     /// Sees to it that a list's set file is there.
@@ -112,6 +125,7 @@ impl<'s> SetBuilder<'s> {
         let entries = match list.kind {
             ListKind::Domains => NameList::from_file(&bytes).map(Parsed::Names),
             ListKind::Addresses => AddressList::from_file(&bytes).map(Parsed::Addresses),
+            ListKind::Users => UserList::from_file(&bytes).map(Parsed::Users),
         };
         let entries = entries.map_err(|source| ReloadFault::Set { path, source })?;
         self.read.insert(list.set, entries);
@@ -144,7 +158,7 @@ impl<'s> SetBuilder<'s> {
             .iter()
             .filter_map(|set| match self.entries(*set) {
                 Some(Parsed::Names(names)) => Some((*set, names)),
-                Some(Parsed::Addresses(_)) | None => None,
+                Some(Parsed::Addresses(_) | Parsed::Users(_)) | None => None,
             })
             .collect();
         let seed = getrandom::u64().map_err(ReloadFault::Random)?;

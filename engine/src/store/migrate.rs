@@ -7,7 +7,11 @@ use duckdb::Connection;
 use super::StoreFault;
 
 /// The migrations; the first makes schema 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/001.sql"), include_str!("schema/002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/001.sql"),
+    include_str!("schema/002.sql"),
+    include_str!("schema/003.sql"),
+];
 
 /// Brings the schema up to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreFault> {

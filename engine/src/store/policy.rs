@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use duckdb::{Appender, Row, params};
-use eg_policy::check::CheckedRule;
+use eg_policy::check::{CheckedRule, Conditions, Mode, Validity};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::digest::Digest;
 use eg_policy::verdict::{RuleId, Tls};
@@ -146,17 +146,19 @@ impl Store {
 
     fn rules(&self) -> Result<Vec<CheckedRule>, StoreFault> {
         let rows = self.rows(
-            "SELECT id, name, file, line, action, description, category, conditions, tls \
-             FROM rule ORDER BY id",
+            "SELECT id, name, file, line, action, description, category, conditions, tls, \
+             exceptions, validity, mode FROM rule ORDER BY id",
             |row| {
                 let rule = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
                 let rest: (String, Option<String>, Option<String>, String, Option<String>) =
                     (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-                Ok((rule, rest))
+                let later: [Option<String>; 3] = [row.get(9)?, row.get(10)?, row.get(11)?];
+                Ok((rule, rest, later))
             },
         )?;
         rows.into_iter()
-            .map(|((id, name, file, line), (action, description, category, conditions, tls))| {
+            .map(|((id, name, file, line), rest, [except, validity, mode])| {
+                let (action, description, category, conditions, tls) = rest;
                 Ok(CheckedRule {
                     id: RuleId(id),
                     name,
@@ -167,6 +169,11 @@ impl Store {
                     category,
                     tls: tls.as_deref().map(from_word).transpose()?,
                     conditions: from_json(&conditions)?,
+                    except: except
+                        .as_deref()
+                        .map_or_else(|| Ok(Conditions::default()), from_json)?,
+                    validity: validity.as_deref().map_or(Ok(Validity::ALWAYS), from_json)?,
+                    mode: mode.as_deref().map_or(Ok(Mode::Enforce), from_word)?,
                 })
             })
             .collect()
@@ -224,8 +231,13 @@ impl Revision {
 fn append_rule(rows: &mut Appender<'_>, rule: &CheckedRule) -> Result<(), StoreFault> {
     let fault =
         |source| StoreFault::Database { path: PathBuf::new(), action: "keep a rule", source };
-    let conditions = serde_json::to_string(&rule.conditions)
-        .map_err(|error| StoreFault::Policy { path: PathBuf::new(), what: error.to_string() })?;
+    let conditions = to_json(&rule.conditions)?;
+    let excepts = rule.except != Conditions::default();
+    let except = excepts.then(|| to_json(&rule.except)).transpose()?;
+    let always = rule.validity == Validity::ALWAYS;
+    let validity = (!always).then(|| to_json(&rule.validity)).transpose()?;
+    let enforces = rule.mode == Mode::Enforce;
+    let mode = (!enforces).then(|| to_word(&rule.mode)).transpose()?;
     rows.append_row(params![
         rule.id.0,
         rule.name,
@@ -235,7 +247,10 @@ fn append_rule(rows: &mut Appender<'_>, rule: &CheckedRule) -> Result<(), StoreF
         rule.description,
         rule.category,
         conditions,
-        rule.tls.map(Tls::word)
+        rule.tls.map(Tls::word),
+        except,
+        validity,
+        mode
     ])
     .map_err(fault)
 }
@@ -254,6 +269,10 @@ fn append_list(
 
 fn unreadable(error: &serde_json::Error) -> StoreFault {
     StoreFault::Policy { path: PathBuf::new(), what: error.to_string() }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, StoreFault> {
+    serde_json::to_string(value).map_err(|error| unreadable(&error))
 }
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreFault> {
@@ -285,7 +304,8 @@ fn digest(text: &str) -> Result<Digest, StoreFault> {
 
 #[cfg(test)]
 mod tests {
-    use eg_policy::check::{Conditions, ListIndex, ListKind};
+    use eg_policy::check::{ListIndex, ListKind, PortRange, TimeWindow, UserPattern};
+    use eg_policy::moment::Moment;
     use eg_policy::verdict::Action;
 
     use super::*;
@@ -305,8 +325,26 @@ mod tests {
                     conditions: Conditions {
                         domain_lists: vec![ListIndex(0)],
                         user_agents: vec!["curl".to_owned()],
+                        ports: vec![PortRange { first: 80, last: 90 }],
+                        windows: vec![TimeWindow { from: 1, until: 2 }],
                         ..Conditions::default()
                     },
+                    except: match id % 2 {
+                        0 => Conditions::default(),
+                        _ => Conditions {
+                            users: vec![
+                                UserPattern::Name("ada".to_owned()),
+                                UserPattern::List(ListIndex(1)),
+                            ],
+                            methods: vec!["GET".to_owned()],
+                            ..Conditions::default()
+                        },
+                    },
+                    validity: match id % 3 {
+                        0 => Validity::ALWAYS,
+                        _ => Validity { from: Some(Moment::from_unix_micros(-5)), until: None },
+                    },
+                    mode: if id % 2 == 0 { Mode::Monitor } else { Mode::Enforce },
                 })
                 .collect(),
             lists: vec![CompiledList {
@@ -332,6 +370,26 @@ mod tests {
         assert_eq!(stored, StoredPolicy { policy: policy(3), revision: 2, compiled_us: 78 });
     }
 
+    /// A store of the schema before, with a rule that knew nothing of what came later.
+    #[test]
+    fn a_store_of_the_schema_before_opens_with_its_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.db");
+        let mut store = Store::open(&path).unwrap();
+        let mut before = policy(1);
+        before.rules[0].except = Conditions::default();
+        before.rules[0].validity = Validity::ALWAYS;
+        store.save_policy(&before, 5).unwrap();
+        let back = "ALTER TABLE rule DROP COLUMN exceptions; ALTER TABLE rule DROP COLUMN validity; \
+                    ALTER TABLE rule DROP COLUMN mode; DELETE FROM schema_version WHERE version > 2;";
+        store.connection.execute_batch(back).unwrap();
+        drop(store);
+        let mut store = Store::open(&path).unwrap();
+        assert_eq!(store.load_policy().unwrap().unwrap().policy, before);
+        store.save_policy(&policy(3), 6).unwrap();
+        assert_eq!(store.load_policy().unwrap().unwrap().policy, policy(3));
+    }
+
     #[test]
     fn a_policy_that_was_tampered_with_is_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -341,6 +399,11 @@ mod tests {
             "UPDATE rule SET action = 'permit' WHERE id = 1",
             "UPDATE rule SET conditions = '{}' WHERE id = 1",
             "UPDATE rule SET conditions = 'x' WHERE id = 1",
+            "UPDATE rule SET exceptions = NULL WHERE id = 1",
+            "UPDATE rule SET exceptions = 'x' WHERE id = 1",
+            "UPDATE rule SET validity = NULL WHERE id = 1",
+            "UPDATE rule SET mode = 'monitor' WHERE id = 1",
+            "UPDATE rule SET mode = 'sleep' WHERE id = 1",
             "UPDATE list SET set_digest = 'x'",
             "UPDATE revision SET default_action = 'maybe'",
         ] {

@@ -25,6 +25,8 @@ pub enum SetKind {
     Names,
     /// The ranges of one list.
     Addresses,
+    /// The users of one list.
+    Users,
     /// The index of all names.
     Index,
     /// One shard of compiled regexes; its name is not of its bytes but of what it was made from.
@@ -36,6 +38,7 @@ impl SetKind {
         match self {
             Self::Names => "names",
             Self::Addresses => "addr",
+            Self::Users => "user",
             Self::Index => "idx",
             Self::Regexes => "rex",
         }
@@ -124,7 +127,8 @@ impl SetFiles {
 fn is_ours(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let kinds = [SetKind::Names, SetKind::Addresses, SetKind::Index, SetKind::Regexes];
+    let kinds =
+        [SetKind::Names, SetKind::Addresses, SetKind::Users, SetKind::Index, SetKind::Regexes];
     match stem.split_once('.') {
         None => stem.parse::<Digest>().is_ok() && kinds.iter().any(|kind| kind.ending() == ending),
         Some((digest, _)) => digest.parse::<Digest>().is_ok() && ending == UNFINISHED,

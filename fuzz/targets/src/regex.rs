@@ -41,7 +41,16 @@ pub(crate) fn run(bytes: &[u8]) {
     let index = DomainIndex::open(write_index(&[], 11));
     assert!(index.is_ok(), "an empty index does not open");
     let Ok(index) = index.map(Arc::new) else { return };
-    let ruleset = build(&policy, Loaded { index, addresses: Vec::new(), regexes });
+    let ruleset = build(
+        &policy,
+        Loaded {
+            index,
+            addresses: Vec::new(),
+            regexes,
+            users: Vec::new(),
+            zone: eg_policy::zone::Zone::utc(),
+        },
+    );
     assert!(ruleset.is_ok(), "no ruleset: {:?}", ruleset.as_ref().err());
     let Ok(ruleset) = ruleset else { return };
     let found = Comparer::new().compare(&ruleset, Field::UserAgent, text);

@@ -18,6 +18,9 @@ pub(crate) fn policy(conditions: Conditions, lists: Vec<CompiledList>) -> Compil
         category: None,
         tls: None,
         conditions,
+        except: Conditions::default(),
+        validity: Default::default(),
+        mode: Default::default(),
     };
     CompiledPolicy { rules: vec![rule], lists, default_action: Action::Permit }
 }

@@ -64,7 +64,13 @@ fn look_into(index: DomainIndex) {
     let domain_lists = (0_u32..).map(ListIndex).zip(&sets).map(|(number, _)| number).collect();
     let conditions = Conditions { domain_lists, ..Conditions::default() };
     let policy = rules::policy(conditions, sets.into_iter().map(list).collect());
-    let loaded = Loaded { index: Arc::new(index), addresses: Vec::new(), regexes: Vec::new() };
+    let loaded = Loaded {
+        index: Arc::new(index),
+        addresses: Vec::new(),
+        regexes: Vec::new(),
+        users: Vec::new(),
+        zone: eg_policy::zone::Zone::utc(),
+    };
     let Ok(ruleset) = build(&policy, loaded) else { return };
     let mut scratch = Scratch::new(&ruleset);
     for host in HOSTS {

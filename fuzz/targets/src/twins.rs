@@ -20,7 +20,9 @@ use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::tunnel::tls_for;
 use eg_policy::uri::{CanonicalUri, Domain, Form, UriBuffer};
+use eg_policy::users::{UserList, read_users};
 use eg_policy::verdict::Action;
+use eg_policy::zone::Zone;
 
 use crate::feed::Feed;
 
@@ -79,6 +81,7 @@ const LINES: [&str; 6] = [
     "192.0.2.1\n",
     "x\n",
 ];
+const USERS: [&str; 3] = ["ada\n", "eve\n", "DOMAIN\\eve\n"];
 const RANGES: [&str; 4] = ["10.0.0.0/8\n", "10.1.2.3\n", "2001:db8::/64\n", "::/80\n"];
 
 const HOSTS: [&str; 14] = [
@@ -113,6 +116,17 @@ const PATHS: [&str; 12] = [
 ];
 const SNIS: [&str; 4] = ["example.com", "www.example.com", "z.other.net", "plain.org"];
 const HEADERS: [&str; 4] = ["Mozilla/5.0", "GoogleBOT", "curl/8.1", ""];
+const ASKED_USERS: [&str; 4] = ["ada", "Ada", "DOMAIN\\eve", "@/l/users"];
+const WHO: [Option<&[u8]>; 4] = [None, Some(b"ada"), Some(b"Ada"), Some(b"DOMAIN\\eve")];
+const METHODS: [&str; 5] = ["GET", "get", "POST", "CONNECT", "connect"];
+const PORTS: [&str; 5] = ["80", "443", "1-1023", "8000-9000", "444-65535"];
+const WINDOWS: [&str; 5] =
+    ["sun 02:00-03:00", "sat 22:00-02:30", "00:00-12:00", "fri-mon 01:30-02:30", "mon 00:00-24:00"];
+const INSTANTS: [&str; 2] = ["2026-03-29T02:30:00+01:00", "2026-10-25T02:30:00+02:00"];
+const LATER: [&str; 2] = ["2026-10-25T02:30:00+01:00", "2027-01-01T00:00:00Z"];
+const ZONES: [&str; 4] = ["UTC", "Europe/Zurich", "America/New_York", "Pacific/Auckland"];
+/// Seconds at which clocks change, in 2026: Europe twice, New York and Auckland once.
+const CHANGES: [i64; 4] = [1_774_746_000, 1_792_890_000, 1_772_953_200, 1_790_431_200];
 const ADDRESSES: [&str; 6] =
     ["10.1.2.3", "10.9.9.9", "172.16.0.9", "192.0.2.7", "2001:db8::7", "::7"];
 
@@ -130,17 +144,24 @@ pub(crate) fn run(bytes: &[u8]) {
         if feed.is_empty() {
             return;
         }
+        let now = moment(&mut feed);
         ask(&mut feed, |request| {
-            let now = Moment::from_unix_micros(0);
             let fast = decide(&ruleset, &mut scratch, request, now);
             let slow = naive.decide(request, now);
             assert_eq!(fast, slow, "{request:?}\n{text}\n{}", faults.len());
             if request.phase == Phase::Hello {
                 let fast = tls_for(&ruleset, &mut scratch, request, now);
-                assert_eq!(fast, naive.tls_for(request), "{request:?}\n{text}");
+                assert_eq!(fast, naive.tls_for(request, now), "{request:?}\n{text}");
             }
         });
     }
+}
+
+/// A moment, most often near a change of clocks.
+fn moment(feed: &mut Feed<'_>) -> Moment {
+    let change = feed.pick(&CHANGES).unwrap_or_default();
+    let minutes = i64::from(feed.byte()) - 128;
+    Moment::from_unix_micros((change + minutes * 97) * 1_000_000)
 }
 
 /// Some rules, each of some attributes.
@@ -195,10 +216,48 @@ fn policy_text(feed: &mut Feed<'_>) -> String {
         if let Some(anomaly) = feed.pick(&ANOMALIES).filter(|anomaly| !anomaly.is_empty()) {
             add("match-anomaly", anomaly);
         }
+        terms(feed, &mut add);
         add("action", feed.pick(&["permit", "permit", "deny", "warn", "aup"]).unwrap_or_default());
         let _ = writeln!(text, "rule-{number}: {{\n{lines}}}");
     }
     text
+}
+
+/// What few rules ask and except.
+fn terms(feed: &mut Feed<'_>, add: &mut impl FnMut(&str, &str)) {
+    let kinds = feed.byte();
+    for (kind, key, values) in [
+        (0, "match-user", ASKED_USERS.as_slice()),
+        (1, "match-method", METHODS.as_slice()),
+        (2, "match-port", PORTS.as_slice()),
+        (3, "time-window", WINDOWS.as_slice()),
+        (4, "valid-from", INSTANTS.as_slice()),
+        (5, "valid-until", LATER.as_slice()),
+        (6, "monitor", ["true"].as_slice()),
+    ] {
+        // Both bits, so that few rules have one.
+        if kinds >> kind & 1 == 1 && feed.byte() & 1 == 1 {
+            add(key, feed.pick(values).unwrap_or_default());
+        }
+    }
+    for _ in 0..feed.below(3) {
+        let (key, values) = match feed.byte() % 13 {
+            0 => ("except-domain", NAMES.as_slice()),
+            1 => ("except-uri", PREFIXES.as_slice()),
+            2 => ("except-source", ["10.1.2.3", "10.0.0.0/8", "::/0"].as_slice()),
+            3 => ("except-destination", DESTINATIONS.as_slice()),
+            4 => ("except-user-agent", AGENTS.as_slice()),
+            5 => ("except-sni", ["example.com", "other.net"].as_slice()),
+            6 => ("except-uri-regex", PATTERNS.as_slice()),
+            7 => ("except-anomaly", ["no-sni", "ip-literal", "host-mismatch"].as_slice()),
+            8 => ("except-user", ASKED_USERS.as_slice()),
+            9 => ("except-method", METHODS.as_slice()),
+            10 => ("except-port", PORTS.as_slice()),
+            11 => ("except-time-window", WINDOWS.as_slice()),
+            _ => ("except-domain-list", ["/l/one", "/l/two"].as_slice()),
+        };
+        add(key, feed.pick(values).unwrap_or_default());
+    }
 }
 
 /// Both twins of a policy whose lists are made up.
@@ -208,11 +267,13 @@ fn twins(
     default_action: Action,
 ) -> Option<(Ruleset, NaivePolicy)> {
     let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+    let mut users: Vec<(Digest, UserList)> = Vec::new();
     for used in &checked.lists {
         let chosen = feed.byte();
         let all: &[&str] = match used.kind {
             ListKind::Domains => &LINES,
             ListKind::Addresses => &RANGES,
+            ListKind::Users => &USERS,
         };
         let chosen = (0..8).zip(all).filter(|(bit, _)| chosen & (1 << bit) != 0);
         let text: String = chosen.map(|(_, line)| *line).collect();
@@ -220,6 +281,7 @@ fn twins(
         match used.kind {
             ListKind::Domains => names.push((set, read_names(text.as_bytes()).ok()?.0)),
             ListKind::Addresses => addresses.push((set, read_addresses(text.as_bytes()).ok()?.0)),
+            ListKind::Users => users.push((set, read_users(text.as_bytes()).ok()?.0)),
         }
         lists.push(CompiledList {
             path: used.path.clone(),
@@ -234,6 +296,7 @@ fn twins(
     let mut sets = NaiveSets::default();
     names.iter().for_each(|(set, names)| sets.add_names(*set, names));
     addresses.iter().for_each(|(set, list): &(Digest, AddressList)| sets.add_addresses(*set, list));
+    users.iter().for_each(|(set, list)| sets.add_users(*set, list));
     let borrowed: Vec<_> = names.iter().map(|(set, names)| (*set, names)).collect();
     let index = DomainIndex::open(write_index(&borrowed, 11));
     assert!(index.is_ok(), "an index of ours does not open: {index:?}");
@@ -241,9 +304,11 @@ fn twins(
     let regexes = compile_all(&compiled, Backend::Regex);
     assert!(regexes.is_ok(), "no shards: {:?}", regexes.as_ref().err());
     let regexes = regexes.ok()?;
-    let ruleset = build(&compiled, Loaded { index: Arc::new(index.ok()?), addresses, regexes });
+    let name = feed.pick(&ZONES).unwrap_or("UTC");
+    let (index, zone) = (Arc::new(index.ok()?), Zone::named(name).ok()?);
+    let ruleset = build(&compiled, Loaded { index, addresses, regexes, users, zone });
     assert!(ruleset.is_ok(), "no ruleset: {:?}", ruleset.as_ref().err());
-    Some((ruleset.ok()?, NaivePolicy::new(compiled, sets)))
+    Some((ruleset.ok()?, NaivePolicy::new(compiled, sets).in_zone(name)))
 }
 
 /// One request; nothing where it is malformed.
@@ -291,9 +356,15 @@ fn ask(feed: &mut Feed<'_>, judge: impl FnOnce(&Request<'_>)) {
     judge(&Request {
         phase,
         tunnel,
-        method: b"GET",
+        method: feed.pick(&METHODS).unwrap_or_default().as_bytes(),
         uri: &uri,
-        client: Client { address, user: None, sni, user_agent, referer },
+        client: Client {
+            address,
+            user: feed.pick(&WHO).unwrap_or_default(),
+            sni,
+            user_agent,
+            referer,
+        },
         earlier,
     });
 }

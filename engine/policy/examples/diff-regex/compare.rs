@@ -121,6 +121,9 @@ fn plans(patterns: Vec<RegexPattern>) -> Vec<ShardPlan> {
         category: None,
         tls: None,
         conditions: Conditions { uri_regexes: patterns, ..Conditions::default() },
+        except: Conditions::default(),
+        validity: Default::default(),
+        mode: Default::default(),
     };
     let policy = CheckedPolicy { rules: vec![rule], lists: Vec::new() };
     compile(policy, Action::Permit, Vec::new()).shards()

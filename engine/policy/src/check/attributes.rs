@@ -1,9 +1,9 @@
-//! The attributes of the language: one table with what each is and whether this version evaluates it.
+//! The attributes of the language: one table with what each is.
 
 use crate::diagnostic::nearest;
 use crate::regex::Field;
 
-/// An attribute that this version evaluates.
+/// An attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// `match-uri`
@@ -24,6 +24,20 @@ pub enum Attribute {
     MatchUserAgent,
     /// `match-uri-regex` and the like
     MatchRegex(Field),
+    /// `match-user`
+    MatchUser,
+    /// `match-method`
+    MatchMethod,
+    /// `match-port`
+    MatchPort,
+    /// `time-window`
+    TimeWindow,
+    /// `valid-from`
+    ValidFrom,
+    /// `valid-until`
+    ValidUntil,
+    /// `monitor`
+    Monitor,
     /// `application`
     Application,
     /// `action`
@@ -40,13 +54,13 @@ pub enum Attribute {
     Enabled,
 }
 
-/// Whether a key is known, and evaluated.
+/// Whether a key is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
-    /// It is.
+    /// It is an attribute.
     Evaluated(Attribute),
-    /// The language has it; this version does not evaluate it.
-    Later,
+    /// It is an exception: `except-` and what an attribute asks.
+    Excepted(Attribute),
     /// The language does not have it.
     Unknown,
 }
@@ -62,18 +76,18 @@ const TABLE: &[(&str, Support)] = &[
     ("match-source", Support::Evaluated(Attribute::MatchSource)),
     ("match-destination", Support::Evaluated(Attribute::MatchDestination)),
     ("match-anomaly", Support::Evaluated(Attribute::MatchAnomaly)),
-    ("match-user", Support::Later),
+    ("match-user", Support::Evaluated(Attribute::MatchUser)),
     ("match-user-agent", Support::Evaluated(Attribute::MatchUserAgent)),
     ("match-user-agent-regex", Support::Evaluated(Attribute::MatchRegex(Field::UserAgent))),
     ("match-referer-regex", Support::Evaluated(Attribute::MatchRegex(Field::Referer))),
-    ("match-method", Support::Later),
-    ("match-port", Support::Later),
+    ("match-method", Support::Evaluated(Attribute::MatchMethod)),
+    ("match-port", Support::Evaluated(Attribute::MatchPort)),
     ("application", Support::Evaluated(Attribute::Application)),
-    ("time-window", Support::Later),
-    ("valid-from", Support::Later),
-    ("valid-until", Support::Later),
+    ("time-window", Support::Evaluated(Attribute::TimeWindow)),
+    ("valid-from", Support::Evaluated(Attribute::ValidFrom)),
+    ("valid-until", Support::Evaluated(Attribute::ValidUntil)),
     ("enabled", Support::Evaluated(Attribute::Enabled)),
-    ("monitor", Support::Later),
+    ("monitor", Support::Evaluated(Attribute::Monitor)),
     ("action", Support::Evaluated(Attribute::Action)),
     ("tls", Support::Evaluated(Attribute::Tls)),
     ("description", Support::Evaluated(Attribute::Description)),
@@ -89,8 +103,12 @@ impl Support {
             |key: &str| TABLE.iter().find(|(known, _)| *known == key).map(|(_, what)| *what);
         match (found(key), key.strip_prefix("except-")) {
             (Some(support), _) => support,
-            (None, Some(what)) if found(&format!("match-{what}")).is_some() => Self::Later,
-            (None, Some(_) | None) => Self::Unknown,
+            (None, Some("time-window")) => Self::Excepted(Attribute::TimeWindow),
+            (None, Some(what)) => match found(&format!("match-{what}")) {
+                Some(Self::Evaluated(attribute)) => Self::Excepted(attribute),
+                Some(Self::Excepted(_) | Self::Unknown) | None => Self::Unknown,
+            },
+            (None, None) => Self::Unknown,
         }
     }
 }
@@ -104,8 +122,13 @@ pub(super) fn is_match(key: &str) -> bool {
 pub(super) fn nearest_key(key: &str) -> Option<String> {
     let keys = || TABLE.iter().map(|(known, _)| *known);
     match key.strip_prefix("except-") {
-        Some(what) => nearest(&format!("match-{what}"), keys())
-            .map(|known| known.replacen("match-", "except-", 1)),
+        Some(what) if nearest(what, ["time-window"]).is_some() => {
+            Some("except-time-window".to_owned())
+        }
+        Some(what) => {
+            let near = nearest(&format!("match-{what}"), keys())?;
+            near.strip_prefix("match-").map(|what| format!("except-{what}"))
+        }
         None => nearest(key, keys()).map(str::to_owned),
     }
 }
@@ -125,12 +148,23 @@ mod tests {
         assert_eq!(Support::of("match-uri"), Support::Evaluated(Attribute::MatchUri));
         let regex = Support::Evaluated(Attribute::MatchRegex(Field::Uri));
         assert_eq!(Support::of("match-uri-regex"), regex);
-        assert_eq!(Support::of("match-method"), Support::Later);
-        assert_eq!(Support::of("except-uri-regex"), Support::Later);
-        assert_eq!(Support::of("except-domain-list"), Support::Later);
-        assert_eq!(Support::of("except-colour"), Support::Unknown);
+        assert_eq!(Support::of("match-method"), Support::Evaluated(Attribute::MatchMethod));
+        let regex = Support::Excepted(Attribute::MatchRegex(Field::Uri));
+        assert_eq!(Support::of("except-uri-regex"), regex);
+        let list = Support::Excepted(Attribute::MatchDomainList);
+        assert_eq!(Support::of("except-domain-list"), list);
+        assert_eq!(Support::of("except-time-window"), Support::Excepted(Attribute::TimeWindow));
+        for key in ["except-colour", "except-", "except-action", "except-match-uri", "except-tls"] {
+            assert_eq!(Support::of(key), Support::Unknown, "{key}");
+        }
+        for key in
+            ["except-application", "except-valid-from", "except-monitor", "match-time-window"]
+        {
+            assert_eq!(Support::of(key), Support::Unknown, "{key}");
+        }
         assert_eq!(Support::of("Match-Uri"), Support::Unknown);
         assert_eq!(nearest_key("Match-Uri").as_deref(), Some("match-uri"));
         assert_eq!(nearest_key("except-domian").as_deref(), Some("except-domain"));
+        assert_eq!(nearest_key("except-time-windw").as_deref(), Some("except-time-window"));
     }
 }

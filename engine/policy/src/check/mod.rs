@@ -8,17 +8,23 @@ mod attributes;
 mod files;
 mod policy;
 mod rule;
+mod terms;
 mod values;
+mod window;
 
 pub use address::{AddressFault, parse_range};
 pub use attributes::{Attribute, Support};
 pub use files::{check, check_with, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
-    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Scope, SniPattern, Trust,
+    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Mode, PortRange, Scope,
+    SniPattern, Trust, UserPattern, Validity,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
 pub(crate) use values::host_text;
+pub use window::{MINUTES_OF_WEEK, TimeWindow};
 
+#[cfg(test)]
+mod term_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::TimeWindow;
+use crate::moment::Moment;
 use crate::regex::RegexPattern;
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId, Tls};
@@ -50,6 +52,54 @@ pub struct CheckedRule {
     pub tls: Option<Tls>,
     /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
+    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing.
+    pub except: Conditions,
+    /// `valid-from` and `valid-until`
+    pub validity: Validity,
+    /// `monitor`
+    pub mode: Mode,
+}
+
+impl CheckedRule {
+    /// All that a rule asks of requests, its exceptions last.
+    #[must_use]
+    pub const fn asked(&self) -> [&Conditions; 2] {
+        [&self.conditions, &self.except]
+    }
+}
+
+/// When a rule counts: from the first moment on, and before the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Validity {
+    /// `valid-from`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Moment>,
+    /// `valid-until`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
+}
+
+impl Validity {
+    /// A rule that always counts.
+    pub const ALWAYS: Self = Self { from: None, until: None };
+
+    /// Whether the rule counts at `now`.
+    #[must_use]
+    pub fn covers(self, now: Moment) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// What a rule that holds does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It gives the verdict.
+    #[default]
+    Enforce,
+    /// It is recorded as what it would have given, and the next rule is looked at.
+    Monitor,
 }
 
 /// What a rule asks of a request.
@@ -87,6 +137,37 @@ pub struct Conditions {
     /// `match-anomaly`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anomalies: Vec<Anomaly>,
+    /// `match-user`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserPattern>,
+    /// `match-method`: tokens as written; how they are compared follows from the action
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// `match-port`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortRange>,
+    /// `time-window`: sorted, and none touches another
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<TimeWindow>,
+}
+
+/// Whom a rule means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserPattern {
+    /// A name, compared byte by byte with what the proxy sent.
+    Name(String),
+    /// A list file of names.
+    List(ListIndex),
+}
+
+/// Two ports and all between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortRange {
+    /// The lowest, from 1.
+    pub first: u16,
+    /// The highest, not below the lowest.
+    pub last: u16,
 }
 
 /// What of a connection does not fit together, or names nobody (SPEC 3).
@@ -246,4 +327,6 @@ pub enum ListKind {
     Domains,
     /// Addresses, CIDRs and ranges.
     Addresses,
+    /// Names of users.
+    Users,
 }

@@ -3,8 +3,10 @@
 use super::attributes::{Attribute, Support, is_match, nearest_key};
 use super::files::ListTable;
 use super::policy::{
-    AddressPattern, Anomaly, CheckedRule, Conditions, ListIndex, ListKind, SniPattern,
+    AddressPattern, Anomaly, CheckedRule, Conditions, ListIndex, ListKind, Mode, SniPattern,
+    Validity,
 };
+use super::terms;
 use super::values::{self, AddressValue, Breadth, DomainValue, Names, Refusal, Side};
 use crate::diagnostic::{Code, Faults, quote};
 use crate::regex::{Field, RegexPattern};
@@ -37,6 +39,9 @@ pub(super) fn check_block(
         category: None,
         tls: None,
         conditions: Conditions::default(),
+        except: Conditions::default(),
+        validity: Validity::ALWAYS,
+        mode: Mode::Enforce,
     };
     let mut reader = Reader {
         lines,
@@ -46,9 +51,11 @@ pub(super) fn check_block(
         breadth: Breadth::Narrow,
         enabled: Enabled::Yes,
         domains: Domains::Named,
+        part: Part::Match,
         seen: Vec::new(),
         values: 0,
-        if_permitting: Vec::new(),
+        until: None,
+        unfit: Vec::new(),
     };
     reader.name(&block.name);
     reader.switches(block);
@@ -70,26 +77,47 @@ enum Domains {
     Everything,
 }
 
-struct Reader<'r, 't, 'l> {
+/// What an attribute adds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// What must hold.
+    Match,
+    /// What must not.
+    Except,
+}
+
+pub(super) struct Reader<'r, 't, 'l> {
     lines: &'r Lines<'t>,
     faults: &'r mut Faults,
     lists: &'r mut ListTable<'l>,
-    rule: CheckedRule,
+    pub(super) rule: CheckedRule,
     breadth: Breadth,
     enabled: Enabled,
     domains: Domains,
+    part: Part,
     seen: Vec<Attribute>,
     values: usize,
-    /// Prefixes that would permit nothing; the action may stand behind them.
-    if_permitting: Vec<(Span, String, String)>,
+    /// Where `valid-until` stands.
+    pub(super) until: Option<Span>,
+    /// Prefixes that would let nothing through, by the part that they stand in; the action may stand
+    /// behind them.
+    unfit: Vec<(Part, Span, String, String)>,
 }
 
 impl Reader<'_, '_, '_> {
-    fn fault(&mut self, code: Code, span: Span, message: String, help: Option<String>) {
+    pub(super) fn fault(&mut self, code: Code, span: Span, message: String, help: Option<String>) {
         self.faults.report(self.lines, code, span, message, help);
     }
 
-    fn refuse(&mut self, span: Span, refusal: Refusal) {
+    /// The part of the rule that the attribute adds to.
+    pub(super) fn asked(&mut self) -> &mut Conditions {
+        match self.part {
+            Part::Match => &mut self.rule.conditions,
+            Part::Except => &mut self.rule.except,
+        }
+    }
+
+    pub(super) fn refuse(&mut self, span: Span, refusal: Refusal) {
         self.fault(refusal.code, span, refusal.message, refusal.help);
     }
 
@@ -115,9 +143,10 @@ impl Reader<'_, '_, '_> {
         let key = &written.key;
         match Support::of(&key.text) {
             Support::Evaluated(attribute) => self.evaluated(attribute, written),
-            Support::Later => {
-                let message = format!("{} is not in this version yet", quote(&key.text));
-                self.fault(Code::NotInThisVersion, key.span, message, None);
+            Support::Excepted(attribute) => {
+                self.part = Part::Except;
+                self.evaluated(attribute, written);
+                self.part = Part::Match;
             }
             Support::Unknown => {
                 let message = format!("unknown attribute {}", quote(&key.text));
@@ -143,7 +172,14 @@ impl Reader<'_, '_, '_> {
                 self.each(written, Self::match_user_agent_regex);
             }
             Attribute::MatchRegex(Field::Referer) => self.each(written, Self::match_referer_regex),
-            Attribute::Application
+            Attribute::MatchUser => self.each(written, Self::match_user),
+            Attribute::MatchMethod => self.each(written, Self::match_method),
+            Attribute::MatchPort => self.each(written, Self::match_port),
+            Attribute::TimeWindow => self.each(written, Self::time_window),
+            Attribute::ValidFrom
+            | Attribute::ValidUntil
+            | Attribute::Monitor
+            | Attribute::Application
             | Attribute::Action
             | Attribute::Tls
             | Attribute::Description
@@ -200,15 +236,19 @@ impl Reader<'_, '_, '_> {
         match values::uri(text, self.breadth) {
             Ok(prefix) => {
                 if let Some((part, above)) = prefix.unfit_for_every_view() {
+                    let does = match self.part {
+                        Part::Match => "permit",
+                        Part::Except => "except",
+                    };
                     let message = format!(
-                        "{} permits nothing: no fully decoded request holds {}",
+                        "{} {does}s nothing: no fully decoded request holds {}",
                         quote(text),
                         quote(part),
                     );
-                    let help = format!("permit the folder above, {}", quote(&above));
-                    self.if_permitting.push((span, message, help));
+                    let help = format!("{does} the folder above, {}", quote(&above));
+                    self.unfit.push((self.part, span, message, help));
                 }
-                self.rule.conditions.uri.push(prefix);
+                self.asked().uri.push(prefix);
             }
             Err(refusal) => self.refuse(span, refusal),
         }
@@ -221,7 +261,11 @@ impl Reader<'_, '_, '_> {
                     let message = format!("{} is read as the address `{address}`", quote(text));
                     self.fault(Code::OddAddress, span, message, None);
                 }
-                self.rule.conditions.domains.push(pattern);
+                self.asked().domains.push(pattern);
+            }
+            Ok(DomainValue::Everything) if self.part == Part::Except => {
+                let message = "an exception for every name, so that the rule never holds";
+                self.fault(Code::ExceptsEverything, span, message.to_owned(), None);
             }
             Ok(DomainValue::Everything) => self.domains = Domains::Everything,
             Err(refusal) => self.refuse(span, refusal),
@@ -231,28 +275,28 @@ impl Reader<'_, '_, '_> {
     fn match_sni(&mut self, text: &str, span: Span) {
         match values::domain(text, Names::Sni, self.breadth) {
             Ok(DomainValue::Pattern(pattern)) => {
-                self.rule.conditions.sni.push(SniPattern::Name(pattern));
+                self.asked().sni.push(SniPattern::Name(pattern));
             }
-            Ok(DomainValue::Everything) => self.rule.conditions.sni.push(SniPattern::Any),
+            Ok(DomainValue::Everything) => self.asked().sni.push(SniPattern::Any),
             Err(refusal) => self.refuse(span, refusal),
         }
     }
 
     fn match_domain_list(&mut self, text: &str, span: Span) {
         if let Some(list) = self.list(text, ListKind::Domains, span) {
-            self.rule.conditions.domain_lists.push(list);
+            self.asked().domain_lists.push(list);
         }
     }
 
     fn match_source(&mut self, text: &str, span: Span) {
         if let Some(pattern) = self.address(text, Side::Source, span) {
-            self.rule.conditions.sources.push(pattern);
+            self.asked().sources.push(pattern);
         }
     }
 
     fn match_destination(&mut self, text: &str, span: Span) {
         if let Some(pattern) = self.address(text, Side::Destination, span) {
-            self.rule.conditions.destinations.push(pattern);
+            self.asked().destinations.push(pattern);
         }
     }
 
@@ -270,7 +314,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn list(&mut self, text: &str, kind: ListKind, span: Span) -> Option<ListIndex> {
+    pub(super) fn list(&mut self, text: &str, kind: ListKind, span: Span) -> Option<ListIndex> {
         let path = match values::list_path(text, self.lines.file()) {
             Ok(path) => path,
             Err(refusal) => {
@@ -291,7 +335,7 @@ impl Reader<'_, '_, '_> {
 
     fn match_user_agent(&mut self, text: &str, span: Span) {
         match values::text(text) {
-            Ok(text) => self.rule.conditions.user_agents.push(text.to_ascii_lowercase()),
+            Ok(text) => self.asked().user_agents.push(text.to_ascii_lowercase()),
             Err(refusal) => self.refuse(span, refusal),
         }
     }
@@ -301,31 +345,31 @@ impl Reader<'_, '_, '_> {
             Ok(Anomaly::Ech) => {
                 let message = "no proxy tells of an encrypted `ClientHello`, so `ech` never holds";
                 self.fault(Code::NeverHolds, span, message.to_owned(), None);
-                self.rule.conditions.anomalies.push(Anomaly::Ech);
+                self.asked().anomalies.push(Anomaly::Ech);
             }
-            Ok(anomaly) => self.rule.conditions.anomalies.push(anomaly),
+            Ok(anomaly) => self.asked().anomalies.push(anomaly),
             Err(refusal) => self.refuse(span, refusal),
         }
     }
 
     fn match_uri_regex(&mut self, text: &str, span: Span) {
         let pattern = self.regex(Field::Uri, text, span);
-        self.rule.conditions.uri_regexes.extend(pattern);
+        self.asked().uri_regexes.extend(pattern);
     }
 
     fn match_sni_regex(&mut self, text: &str, span: Span) {
         let pattern = self.regex(Field::Sni, text, span);
-        self.rule.conditions.sni_regexes.extend(pattern);
+        self.asked().sni_regexes.extend(pattern);
     }
 
     fn match_user_agent_regex(&mut self, text: &str, span: Span) {
         let pattern = self.regex(Field::UserAgent, text, span);
-        self.rule.conditions.user_agent_regexes.extend(pattern);
+        self.asked().user_agent_regexes.extend(pattern);
     }
 
     fn match_referer_regex(&mut self, text: &str, span: Span) {
         let pattern = self.regex(Field::Referer, text, span);
-        self.rule.conditions.referer_regexes.extend(pattern);
+        self.asked().referer_regexes.extend(pattern);
     }
 
     fn regex(&mut self, field: Field, text: &str, span: Span) -> Option<RegexPattern> {
@@ -354,6 +398,9 @@ impl Reader<'_, '_, '_> {
         if !self.is_clean(word) {
             return;
         }
+        if attribute == Attribute::ValidUntil {
+            self.until = Some(word.span);
+        }
         if let Err(refusal) = self.set(attribute, &word.text) {
             self.refuse(word.span, refusal);
         }
@@ -367,6 +414,9 @@ impl Reader<'_, '_, '_> {
             Attribute::Description => self.rule.description = Some(values::text(text)?),
             Attribute::Category => self.rule.category = Some(values::category(text)?),
             Attribute::AllowBroad | Attribute::Enabled => drop(values::boolean(text)?),
+            Attribute::Monitor => self.rule.mode = terms::mode(text)?,
+            Attribute::ValidFrom => self.rule.validity.from = Some(terms::instant(text)?),
+            Attribute::ValidUntil => self.rule.validity.until = Some(terms::instant(text)?),
             Attribute::MatchUri
             | Attribute::MatchDomainList
             | Attribute::MatchDomain
@@ -375,7 +425,11 @@ impl Reader<'_, '_, '_> {
             | Attribute::MatchDestination
             | Attribute::MatchAnomaly
             | Attribute::MatchUserAgent
-            | Attribute::MatchRegex(_) => {}
+            | Attribute::MatchRegex(_)
+            | Attribute::MatchUser
+            | Attribute::MatchMethod
+            | Attribute::MatchPort
+            | Attribute::TimeWindow => {}
         }
         Ok(())
     }
@@ -385,11 +439,17 @@ impl Reader<'_, '_, '_> {
             let message = format!("the rule {} matches nothing", quote(&block.name.text));
             self.fault(Code::NoMatch, block.name.span, message, None);
         }
-        if self.rule.action == Action::Permit {
-            for (span, message, help) in std::mem::take(&mut self.if_permitting) {
+        // A rule that permits, and an exception of one that blocks, must fit every view.
+        let unfit = match self.rule.action {
+            Action::Permit => Part::Match,
+            Action::Deny | Action::Warn | Action::Aup => Part::Except,
+        };
+        for (part, span, message, help) in std::mem::take(&mut self.unfit) {
+            if part == unfit {
                 self.fault(Code::NeverPermits, span, message, Some(help));
             }
         }
+        self.finish_terms(block.name.span);
         if self.domains == Domains::Everything {
             self.rule.conditions.domains.clear();
             self.rule.conditions.domain_lists.clear();

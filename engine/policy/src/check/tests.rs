@@ -5,29 +5,29 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::sources::SourceFile;
 use crate::verdict::Tls;
 
-fn one(text: &str) -> (CheckedPolicy, Vec<Diagnostic>) {
+pub(super) fn one(text: &str) -> (CheckedPolicy, Vec<Diagnostic>) {
     check(&[(SourceFile::new("rules.d/10-test.policy", text), Trust::Operator)])
 }
 
-fn codes(faults: &[Diagnostic]) -> Vec<&'static str> {
+pub(super) fn codes(faults: &[Diagnostic]) -> Vec<&'static str> {
     faults.iter().map(|fault| fault.code.id()).collect()
 }
 
 /// The only rule of a block with these lines.
 #[track_caller]
-fn rule(lines: &str) -> CheckedRule {
+pub(super) fn rule(lines: &str) -> CheckedRule {
     let (policy, faults) = one(&format!("a: {{\n{lines}\n}}\n"));
     assert_eq!(codes(&faults), Vec::<&str>::new(), "{lines}");
     policy.rules.into_iter().next().unwrap()
 }
 
 #[track_caller]
-fn refused(lines: &str, expected: &[&str]) {
+pub(super) fn refused(lines: &str, expected: &[&str]) {
     let (_, faults) = one(&format!("a: {{\n{lines}\n}}\n"));
     assert_eq!(codes(&faults), expected, "{lines}");
 }
 
-fn tree(name: &str) -> DomainPattern {
+pub(super) fn tree(name: &str) -> DomainPattern {
     DomainPattern { name: name.to_owned(), scope: Scope::Tree }
 }
 
@@ -247,11 +247,12 @@ fn keys() {
     for (key, support) in attributes::table() {
         match support {
             Support::Evaluated(_) => {}
-            Support::Later => refused(&format!("match-domain: a.example\n{key}: x"), &["EGP021"]),
-            Support::Unknown => panic!("{key} is in the table and unknown"),
+            Support::Excepted(_) | Support::Unknown => panic!("{key} is in the table otherwise"),
         }
     }
-    refused("match-domain: a.example\nexcept-source: 10.0.0.0/8", &["EGP021"]);
+    for key in ["except-application", "except-action", "except-enabled", "match-time-window"] {
+        refused(&format!("match-domain: a.example\n{key}: x"), &["EGP020"]);
+    }
     refused("match-domain-list: x.txt as hosts", &["EGP021"]);
     refused("match-domain-list: x.txt as hots", &["EGP035"]);
 }
@@ -373,14 +374,23 @@ fn faults_are_drawn_with_their_line() {
       |
       = help: did you mean `match-domain`?
     "#);
-    insta::assert_snapshot!(block("match-method: GET"), @r#"
-    error[EGP021]: `match-method` is not in this version yet
-     --> rules.d/10-test.policy:2:5
+    insta::assert_snapshot!(block("match-method: G/T"), @r#"
+    error[EGP064]: `G/T` is no method
+     --> rules.d/10-test.policy:2:19
       |
-    2 |     match-method: GET
-      |     ^^^^^^^^^^^^
+    2 |     match-method: G/T
+      |                   ^^^
       |
-      = help: The language has this attribute, but this version cannot evaluate it, and a condition that is ignored would match too much. Remove the rule for now.
+      = help: A method is a token such as `GET`, `POST` or `CONNECT`.
+    "#);
+    insta::assert_snapshot!(block("match-port: 1\n    time-window: mon-fri 08:00-17:30, monday 8-9"), @r#"
+    error[EGP066]: `monday 8-9` is no time window: it has no times
+     --> rules.d/10-test.policy:3:39
+      |
+    3 |     time-window: mon-fri 08:00-17:30, monday 8-9
+      |                                       ^^^^^^^^^^
+      |
+      = help: write days and times, such as `mon-fri 08:00-17:30`; a whole day is `00:00-24:00`
     "#);
     insta::assert_snapshot!(block("match-uri-regex: /img/(?!new)"), @r#"
     error[EGP051]: `(?!` looks at text that it does not take: nothing here backtracks on what a client sends
@@ -389,7 +399,7 @@ fn faults_are_drawn_with_their_line() {
     2 |     match-uri-regex: /img/(?!new)
       |                      ^^^^^^^^^^^^
       |
-      = help: Look-around needs an engine that backtracks, and a client could make that run for ever. Write only what must match, and put what must not into a rule before this one; a later version takes it in an `except-` attribute, such as `except-uri-regex`.
+      = help: Look-around needs an engine that backtracks, and a client could make that run for ever. Write only what must match, and put what must not into an exception of the rule, such as `except-uri-regex`.
     "#);
     insta::assert_snapshot!(block("match-domain: a.example\n    action: dney"), @r#"
     warning[EGP027]: `dney` is no action; the rule denies

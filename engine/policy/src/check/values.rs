@@ -16,11 +16,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: Code, message: String) -> Self {
+    pub(super) fn new(code: Code, message: String) -> Self {
         Self { code, message, help: None }
     }
 
-    fn help(mut self, help: Option<String>) -> Self {
+    pub(super) fn help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
     }
@@ -54,7 +54,7 @@ pub(super) enum DomainValue {
 }
 
 /// `did you mean ...`
-fn meant(word: Option<&str>) -> Option<String> {
+pub(super) fn meant(word: Option<&str>) -> Option<String> {
     word.map(|word| format!("did you mean `{word}`?"))
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::lookup::{Anchored, Matcher, NamedRuns};
 use super::network::NetworkTable;
-use super::plan::{Networks, Plan, Sni};
+use super::plan::{Networks, Plan, Sni, Users};
 use super::prefix::Path;
 use super::runs::{Run, Runs};
 use super::scan::Found;
@@ -35,16 +35,25 @@ enum Anchor {
     Agents,
     /// `match-uri-regex` and the like
     Regex(Field),
+    /// `match-user`
+    Users,
+    /// `match-port`
+    Ports,
+    /// `match-method`
+    Methods,
 }
 
 impl Anchor {
     /// Every one; of two that are as good, the earlier is taken.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Uri,
         Self::Domains,
         Self::Destinations,
         Self::Sni,
         Self::Sources,
+        Self::Users,
+        Self::Ports,
+        Self::Methods,
         Self::Regex(Field::Uri),
         Self::Regex(Field::Sni),
         Self::Regex(Field::UserAgent),
@@ -58,7 +67,9 @@ impl Anchor {
             Self::Uri | Self::Domains | Self::Destinations => 1,
             // While the SNI is not known, every rule that it finds may be a candidate.
             Self::Sni => 2,
-            Self::Sources => 4,
+            Self::Sources | Self::Users | Self::Ports => 4,
+            // While the method inside a tunnel is not known, every rule that it finds may be a candidate.
+            Self::Methods => 8,
             // The scan of a field costs as much as some tens of candidates.
             Self::Regex(_) => 100,
             Self::Agents => 1000,
@@ -81,6 +92,10 @@ enum Space {
     DestinationList,
     Agent,
     Regex(Field),
+    User,
+    UserList,
+    Port,
+    Method,
 }
 
 /// A number in one of the tables.
@@ -99,7 +114,8 @@ struct Anchors<'b> {
 }
 
 impl Matcher {
-    /// Joins the tables with the rules that they find.
+    /// Joins the tables with the rules that they find. Behind the plans of the rules come those of
+    /// what they except, which nothing finds.
     pub(crate) fn new(
         tables: Tables,
         plans: Vec<Plan>,
@@ -124,6 +140,13 @@ impl Matcher {
             anchors.networks(&tables.destinations, Space::DestinationNode, Space::DestinationList);
         let by_agent = anchors.found(Space::Agent, tables.agents.len());
         let by_regex = Field::ALL.map(|field| anchors.regexes(field));
+        let by_user = Anchored {
+            by_node: anchors.found(Space::User, tables.users.len()),
+            by_list: anchors.found(Space::UserList, tables.set_of_list.len()),
+        };
+        let by_port = anchors.found(Space::Port, tables.ports.len());
+        let by_method = anchors.found(Space::Method, tables.methods.len());
+        let any_method = anchors.anchored(Some(Anchor::Methods));
         let any_sni = anchors.anchored(Some(Anchor::Sni));
         let any_agent = anchors.anchored(Some(Anchor::Agents));
         let always = anchors.anchored(None);
@@ -139,6 +162,10 @@ impl Matcher {
             by_destination,
             by_agent,
             by_regex,
+            by_user,
+            by_port,
+            by_method,
+            any_method,
             any_sni,
             any_agent,
             always,
@@ -150,13 +177,13 @@ impl Anchors<'_> {
     fn choose(&mut self) {
         let mut keys = Vec::new();
         let mut uses: HashMap<Key, u64> = HashMap::new();
-        for rule in 0..self.plans.len() {
+        for rule in 0..self.rules.len() {
             for anchor in Anchor::ALL.into_iter().filter(|anchor| self.has(rule, *anchor)) {
                 self.keys(rule, anchor, &mut keys);
                 keys.drain(..).for_each(|key| *uses.entry(key).or_default() += 1);
             }
         }
-        for rule in 0..self.plans.len() {
+        for rule in 0..self.rules.len() {
             let of_rule = Anchor::ALL.into_iter().filter(|anchor| self.has(rule, *anchor));
             let best = of_rule.min_by_key(|anchor| {
                 keys.clear();
@@ -185,6 +212,9 @@ impl Anchors<'_> {
             Anchor::Sources => plan.sources.is_some(),
             Anchor::Agents => plan.agents.is_some(),
             Anchor::Regex(field) => plan.regex(field).is_some(),
+            Anchor::Users => plan.rest.as_ref().is_some_and(|rest| rest.users.is_some()),
+            Anchor::Ports => plan.rest.as_ref().is_some_and(|rest| rest.ports.is_some()),
+            Anchor::Methods => plan.rest.as_ref().is_some_and(|rest| rest.methods.is_some()),
         })
     }
 
@@ -195,6 +225,7 @@ impl Anchors<'_> {
             let numbers = run.map(|run| self.runs.of(run)).unwrap_or_default();
             keys.extend(numbers.iter().map(|number| (space, *number)));
         };
+        let rest = plan.rest.as_deref();
         let nodes = |networks: Option<Networks>| networks.map(|networks| networks.nodes);
         let lists = |networks: Option<Networks>| networks.map(|networks| networks.lists);
         match anchor {
@@ -217,6 +248,13 @@ impl Anchors<'_> {
             }
             Anchor::Agents => add(Space::Agent, plan.agents),
             Anchor::Regex(field) => add(Space::Regex(field), plan.regex(field)),
+            Anchor::Users => {
+                let users: Option<Users> = rest.and_then(|rest| rest.users);
+                add(Space::User, users.map(|users| users.names));
+                add(Space::UserList, users.map(|users| users.lists));
+            }
+            Anchor::Ports => add(Space::Port, rest.and_then(|rest| rest.ports)),
+            Anchor::Methods => add(Space::Method, rest.and_then(|rest| rest.methods)),
         }
     }
 

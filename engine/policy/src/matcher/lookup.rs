@@ -12,6 +12,7 @@ use super::agent::AgentHits;
 use super::network::Holders;
 use super::places::Places;
 use super::plan::Plan;
+use super::rest::RestFindings;
 use super::runs::{Candidates, Run, Runs};
 use super::scan::{Found, RegexFindings};
 use super::table::{Hit, Reach, Suffix, walk};
@@ -61,6 +62,14 @@ pub(crate) struct Matcher {
     pub(super) by_agent: Vec<Run>,
     /// The rules that regular expressions of each field find.
     pub(super) by_regex: [Found; 4],
+    /// The rules that the user finds.
+    pub(super) by_user: Anchored,
+    /// The rules that a block of ports finds, by its number.
+    pub(super) by_port: Vec<Run>,
+    /// The rules that a method finds, by its number.
+    pub(super) by_method: Vec<Run>,
+    /// All rules that a method finds.
+    pub(super) any_method: Run,
     /// All rules that an SNI finds.
     pub(super) any_sni: Run,
     /// All rules that a user agent finds.
@@ -109,13 +118,15 @@ pub(crate) struct Findings {
     sources: (Looked, Holders),
     destinations: [(Looked, Holders); 2],
     agents: (Looked, AgentHits),
+    /// What few rules ask for.
+    pub(super) rest: RestFindings,
     /// The regular expressions of each field.
     pub(crate) regexes: RegexFindings,
 }
 
 /// Whether a table was asked about this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Looked {
+pub(super) enum Looked {
     /// Not yet.
     #[default]
     NotYet,
@@ -188,6 +199,7 @@ impl Findings {
         self.sources.1.reserve();
         self.destinations.iter_mut().for_each(|found| found.1.reserve());
         self.agents.1.fit(matcher.tables.agents.len());
+        self.rest.fit(&matcher.tables);
         self.regexes.fit(&matcher.tables.regexes);
     }
 
@@ -213,6 +225,7 @@ impl Findings {
         self.sources.0 = Looked::NotYet;
         self.destinations.iter_mut().for_each(|found| found.0 = Looked::NotYet);
         self.agents.0 = Looked::NotYet;
+        self.rest.clear();
         self.regexes.clear();
     }
 }
@@ -272,6 +285,7 @@ impl Matcher {
         if !self.any_agent.is_empty() {
             self.gather_agents(request, findings, candidates);
         }
+        self.gather_rest(request, findings, candidates);
         for (field, found) in Field::ALL.into_iter().zip(&self.by_regex) {
             let into = (&self.runs, &mut *candidates);
             findings.regexes.gather(&self.tables.regexes, found, request, field, into);
@@ -431,7 +445,7 @@ impl Matcher {
 
 impl Anchored {
     /// Whether an address can find any rule.
-    fn finds(&self) -> bool {
+    pub(super) fn finds(&self) -> bool {
         !self.by_node.is_empty() || !self.by_list.is_empty()
     }
 

@@ -5,13 +5,15 @@
 
 #[path = "naive_scan.rs"]
 mod scan;
+#[path = "naive_terms.rs"]
+mod terms;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use crate::check::{
-    AddressClass, AddressPattern, AddressRange, Anomaly, CheckedRule, DomainPattern, Scope,
-    SniPattern, host_text,
+    AddressClass, AddressPattern, AddressRange, Anomaly, CheckedRule, Conditions, DomainPattern,
+    Mode, Scope, SniPattern, host_text,
 };
 use crate::client::{Known, Phase, Request, Tunnel};
 
@@ -22,6 +24,7 @@ use crate::lists::{AddressList, NameList};
 use crate::moment::Moment;
 use crate::tunnel::TlsAnswer;
 use crate::uri::{Domain, Host, PathKnown, UriPrefix};
+use crate::users::UserList;
 use crate::verdict::{Action, Cause, Tls, Verdict};
 
 /// A compiled policy with its sets, in the plainest form.
@@ -29,6 +32,7 @@ use crate::verdict::{Action, Cause, Tls, Verdict};
 pub struct NaiveSets {
     names: BTreeMap<Digest, HashSet<(String, Scope)>>,
     addresses: BTreeMap<Digest, Vec<AddressRange>>,
+    users: BTreeMap<Digest, Vec<String>>,
 }
 
 /// A policy that is asked by walking it.
@@ -37,6 +41,35 @@ pub struct NaivePolicy {
     compiled: CompiledPolicy,
     sets: NaiveSets,
     patterns: scan::Patterns,
+    zone: jiff::tz::TimeZone,
+}
+
+/// How a rule looks at a request: what stops a client or looks closer asks for one reading that fits, what
+/// lets it pass for all of them; exceptions the other way round (SPEC 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Eyes {
+    AnyReading,
+    EveryReading,
+}
+
+impl Eyes {
+    const fn of(action: Action) -> Self {
+        if action.blocks() { Self::AnyReading } else { Self::EveryReading }
+    }
+
+    const fn turned(self) -> Self {
+        match self {
+            Self::AnyReading => Self::EveryReading,
+            Self::EveryReading => Self::AnyReading,
+        }
+    }
+}
+
+/// A request and when it comes.
+#[derive(Debug, Clone, Copy)]
+struct At<'a> {
+    request: &'a Request<'a>,
+    now: Moment,
 }
 
 /// Yes, no, or not known yet.
@@ -58,46 +91,83 @@ impl NaiveSets {
     pub fn add_addresses(&mut self, set: Digest, addresses: &AddressList) {
         self.addresses.insert(set, addresses.iter().collect());
     }
+
+    /// Adds the set of a list of users.
+    pub fn add_users(&mut self, set: Digest, users: &UserList) {
+        self.users.insert(set, users.iter().map(str::to_owned).collect());
+    }
 }
 
 impl NaivePolicy {
-    /// The policy over these sets.
+    /// The policy over these sets, in UTC.
     #[must_use]
     pub fn new(compiled: CompiledPolicy, sets: NaiveSets) -> Self {
         let patterns = scan::Patterns::new(&compiled.rules);
-        Self { compiled, sets, patterns }
+        Self { compiled, sets, patterns, zone: jiff::tz::TimeZone::UTC }
+    }
+
+    /// The same policy in a zone of the database.
+    #[must_use]
+    pub fn in_zone(self, name: &str) -> Self {
+        let zone = jiff::tz::TimeZoneDatabase::bundled().get(name);
+        Self { zone: zone.unwrap_or(jiff::tz::TimeZone::unknown()), ..self }
     }
 
     /// The verdict on `request` at `now`.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>, now: Moment) -> Verdict<'_> {
-        let _ = now;
+        let at = &At { request, now };
+        let waits = match (request.phase, request.tunnel) {
+            (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
+            (Phase::Hello, Tunnel::Peeked) => false,
+            (Phase::Connect, Tunnel::Peeked) => true,
+            (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
+        };
+        let mut monitored = None;
         for rule in &self.compiled.rules {
-            match self.rule(rule, request) {
-                Answer::Fits => {
-                    let list = self.reported_list(rule, request);
-                    return Verdict { action: rule.action, cause: Cause::Rule { rule, list } };
+            let answer = self.rule(rule, Eyes::of(rule.action), at);
+            let holds = match (answer, rule.mode) {
+                (Answer::Fits, _) => true,
+                (Answer::FitsNot, _) => false,
+                (Answer::NotKnown(_), Mode::Monitor) => !waits && self.for_good(rule, at),
+                (Answer::NotKnown(lack), Mode::Enforce) => {
+                    if self.asked_again(rule.action, lack, at) {
+                        let verdict = Verdict::new(Action::Permit, Cause::Deferred);
+                        return verdict.noting(monitored);
+                    }
+                    // Squid will ask for the name, and then it is settled.
+                    let comes = waits && lack == Lack::Name;
+                    !comes && self.for_good(rule, at)
                 }
-                Answer::NotKnown(lack) if self.asked_again(rule.action, request, lack) => {
-                    return Verdict { action: Action::Permit, cause: Cause::Deferred };
-                }
-                Answer::NotKnown(_) | Answer::FitsNot => (),
+            };
+            if holds && rule.mode == Mode::Monitor {
+                monitored = monitored.or(Some(rule));
+            } else if holds {
+                let list = self.reported_list(rule, request);
+                return Verdict::new(rule.action, Cause::Rule { rule, list }).noting(monitored);
             }
         }
-        Verdict { action: self.compiled.default_action, cause: Cause::Default }
+        Verdict::new(self.compiled.default_action, Cause::Default).noting(monitored)
+    }
+
+    /// Whether a rule that is not known to hold does so for good: one that blocks, if all that is not
+    /// known is whether an exception spares the client.
+    fn for_good(&self, rule: &CheckedRule, at: &At<'_>) -> bool {
+        let eyes = Eyes::of(rule.action);
+        rule.action.blocks() && self.all(rule, eyes, at) == Answer::Fits
     }
 
     /// Whether a later question about the tunnel tells what a rule lacks.
-    fn asked_again(&self, action: Action, request: &Request<'_>, lack: Lack) -> bool {
-        match (request.phase, request.tunnel) {
+    fn asked_again(&self, action: Action, lack: Lack, at: &At<'_>) -> bool {
+        match (at.request.phase, at.request.tunnel) {
             (Phase::Request, _) | (Phase::Connect | Phase::Hello, Tunnel::Opaque) => false,
             (Phase::Hello, Tunnel::Peeked) => false,
             (Phase::Connect | Phase::Hello, Tunnel::Decrypted) => true,
             (Phase::Connect, Tunnel::Peeked) if lack == Lack::Name => action != Action::Deny,
             (Phase::Connect, Tunnel::Peeked) => {
                 let words = self.compiled.rules.iter().filter_map(|rule| {
-                    let tls = rule.tls?;
-                    match self.word(rule, request) {
+                    let tls = rule.tls.filter(|_| rule.mode == Mode::Enforce)?;
+                    match self.word(rule, at) {
                         Answer::FitsNot => None,
                         Answer::Fits | Answer::NotKnown(Lack::Path) => Some(tls),
                         Answer::NotKnown(_) => (tls == Tls::Bump).then_some(tls),
@@ -110,57 +180,113 @@ impl NaivePolicy {
 
     /// What is to be done with the TLS connection of a request in the phase of the hello.
     #[must_use]
-    pub fn tls_for(&self, request: &Request<'_>) -> TlsAnswer<'_> {
-        let cause = |rule| Cause::Rule { rule, list: self.reported_list(rule, request) };
-        let answers = || self.compiled.rules.iter().map(|rule| (rule, self.rule(rule, request)));
-        let mut words = self.compiled.rules.iter().map(|rule| (rule, self.word(rule, request)));
-        let word = words.find_map(|(rule, answer)| match answer {
-            Answer::Fits | Answer::NotKnown(Lack::Path) => Some((rule, rule.tls?)),
-            Answer::NotKnown(_) | Answer::FitsNot => None,
+    pub fn tls_for(&self, request: &Request<'_>, now: Moment) -> TlsAnswer<'_> {
+        let at = &At { request, now };
+        let by = |rule, action| {
+            Verdict::new(action, Cause::Rule { rule, list: self.reported_list(rule, request) })
+        };
+        let enforced = || self.compiled.rules.iter().filter(|rule| rule.mode == Mode::Enforce);
+        let action = |rule: &CheckedRule| self.rule(rule, Eyes::of(rule.action), at);
+        let word = enforced().find_map(|rule| {
+            let tls = rule.tls?;
+            let says = match self.word(rule, at) {
+                Answer::Fits | Answer::NotKnown(Lack::Path) => true,
+                Answer::NotKnown(_) => {
+                    let eyes = word_eyes(rule);
+                    eyes == Eyes::AnyReading && self.all(rule, eyes, at) == Answer::Fits
+                }
+                Answer::FitsNot => false,
+            };
+            says.then_some((rule, tls))
         });
-        let first = answers().find(|(_, answer)| *answer == Answer::Fits).map(|(rule, _)| rule);
-        let unknown = answers()
-            .take_while(|(_, answer)| *answer != Answer::Fits)
-            .any(|(_, answer)| answer != Answer::FitsNot);
+        let unknown = enforced()
+            .map(action)
+            .take_while(|answer| *answer != Answer::Fits)
+            .any(|answer| answer != Answer::FitsNot);
+        // Should nobody ask again: the first rule that holds, or that holds for good.
+        let last = enforced().find(|rule| match action(rule) {
+            Answer::Fits => true,
+            Answer::NotKnown(_) => self.for_good(rule, at),
+            Answer::FitsNot => false,
+        });
+        // What was monitored before a rule.
+        let before = |end: Option<&CheckedRule>| {
+            let ids = |rule: &&CheckedRule| end.is_none_or(|end| rule.id < end.id);
+            let mut rules = self.compiled.rules.iter().take_while(ids);
+            rules.find(|rule| rule.mode == Mode::Monitor && action(rule) == Answer::Fits)
+        };
+        let monitored = before(last);
         let tls = match (word, request.tunnel) {
             (Some((_, tls)), _) => tls,
             (None, Tunnel::Decrypted) => Tls::Bump,
             (None, Tunnel::Opaque | Tunnel::Peeked) => Tls::Splice,
         };
         if tls == Tls::Bump && unknown {
-            let verdict = Verdict { action: Action::Permit, cause: Cause::Deferred };
+            let verdict = Verdict::new(Action::Permit, Cause::Deferred).noting(monitored);
             return TlsAnswer { tls, verdict };
         }
-        let verdict = match first {
-            Some(rule) => Verdict { action: rule.action, cause: cause(rule) },
-            None => Verdict { action: self.compiled.default_action, cause: Cause::Default },
+        let verdict = match last {
+            Some(rule) => by(rule, rule.action).noting(monitored),
+            None => Verdict::new(self.compiled.default_action, Cause::Default).noting(monitored),
         };
         if verdict.action != Action::Permit {
-            let tls = first.and_then(|rule| rule.tls).unwrap_or(Tls::Bump);
+            let tls = last.and_then(|rule| rule.tls).unwrap_or(Tls::Bump);
             return TlsAnswer { tls, verdict };
         }
         match (tls, word) {
             (Tls::Terminate, Some((rule, _))) => {
-                TlsAnswer { tls, verdict: Verdict { action: Action::Deny, cause: cause(rule) } }
+                let until = [Some(rule), last].into_iter().flatten().min_by_key(|rule| rule.id);
+                TlsAnswer { tls, verdict: by(rule, Action::Deny).noting(before(until)) }
             }
             (Tls::Terminate | Tls::Splice | Tls::Bump, _) => TlsAnswer { tls, verdict },
         }
     }
 
-    /// Whether a rule has its word in the matter: to look closer or to end counts as blocking.
-    fn word(&self, rule: &CheckedRule, request: &Request<'_>) -> Answer {
-        match rule.tls {
-            None | Some(Tls::Splice) => self.rule(rule, request),
-            Some(Tls::Bump | Tls::Terminate) => {
-                self.rule(&CheckedRule { action: Action::Deny, ..rule.clone() }, request)
-            }
+    /// Whether a rule has its word in the matter.
+    fn word(&self, rule: &CheckedRule, at: &At<'_>) -> Answer {
+        self.rule(rule, word_eyes(rule), at)
+    }
+
+    /// Whether a rule holds: all that it asks for does, and nothing that it excepts.
+    fn rule(&self, rule: &CheckedRule, eyes: Eyes, at: &At<'_>) -> Answer {
+        let own = self.all(rule, eyes, at);
+        let excepted = self.kinds(rule, &rule.except, eyes.turned(), at);
+        let lacks = || excepted.iter().copied().filter_map(lack_of);
+        let spared = match excepted.contains(&Answer::Fits) {
+            true => Answer::Fits,
+            false => lacks().min().map_or(Answer::FitsNot, Answer::NotKnown),
+        };
+        match (own, spared) {
+            (Answer::FitsNot, _) | (_, Answer::Fits) => Answer::FitsNot,
+            (own, Answer::FitsNot) => own,
+            (Answer::Fits, unknown @ Answer::NotKnown(_)) => unknown,
+            (Answer::NotKnown(own), Answer::NotKnown(other)) => Answer::NotKnown(own.max(other)),
         }
     }
 
-    fn rule(&self, rule: &CheckedRule, request: &Request<'_>) -> Answer {
-        let asked = &rule.conditions;
-        let mut answers =
-            vec![answer(asked.application.covers(request.uri.scheme(), request.uri.is_connect()))];
+    /// Whether all that a rule asks for holds.
+    fn all(&self, rule: &CheckedRule, eyes: Eyes, at: &At<'_>) -> Answer {
+        let Conditions { application, .. } = rule.conditions;
+        let uri = at.request.uri;
+        let mut answers = self.kinds(rule, &rule.conditions, eyes, at);
+        answers.push(answer(application.covers(uri.scheme(), uri.is_connect())));
+        answers.push(terms::counts(rule, at.now));
+        if answers.contains(&Answer::FitsNot) {
+            return Answer::FitsNot;
+        }
+        answers.into_iter().filter_map(lack_of).max().map_or(Answer::Fits, Answer::NotKnown)
+    }
+
+    /// What each kind of attribute says that is asked for.
+    fn kinds(
+        &self,
+        rule: &CheckedRule,
+        asked: &Conditions,
+        eyes: Eyes,
+        at: &At<'_>,
+    ) -> Vec<Answer> {
+        let request = at.request;
+        let mut answers = Vec::new();
         if !asked.domains.is_empty() || !asked.domain_lists.is_empty() {
             let hosts = hosts(request);
             let fits = |host: &Host<'_>, text: &String| {
@@ -168,10 +294,10 @@ impl NaivePolicy {
                     || asked.domain_lists.iter().any(|list| self.listed(list.0, *host, text))
             };
             let fits = hosts.iter().map(|(host, text, _)| fits(host, text));
-            answers.push(answer(in_views(rule.action, fits)));
+            answers.push(answer(in_views(eyes, fits)));
         }
         if !asked.uri.is_empty() {
-            answers.push(uri_fits(rule, request));
+            answers.push(uri_fits(&asked.uri, eyes, request));
         }
         if !asked.sni.is_empty() {
             answers.push(match known_sni(request) {
@@ -194,7 +320,7 @@ impl NaivePolicy {
                 Host::Name(_) => false,
                 Host::Address(address) => self.address_fits(&asked.destinations, address),
             });
-            answers.push(answer(in_views(rule.action, fits)));
+            answers.push(answer(in_views(eyes, fits)));
         }
         if !asked.user_agents.is_empty() {
             answers.push(agent_fits(&asked.user_agents, request));
@@ -202,23 +328,13 @@ impl NaivePolicy {
         if !asked.anomalies.is_empty() {
             let found: Vec<_> =
                 asked.anomalies.iter().map(|own| anomaly_fits(*own, request)).collect();
-            let lacks = found.iter().filter_map(|answer| match answer {
-                Answer::NotKnown(lack) => Some(*lack),
-                Answer::Fits | Answer::FitsNot => None,
-            });
+            let lacks = found.iter().copied().filter_map(lack_of);
             let rest = lacks.min().map_or(Answer::FitsNot, Answer::NotKnown);
             answers.push(if found.contains(&Answer::Fits) { Answer::Fits } else { rest });
         }
-        self.patterns.answer(rule, request, &mut answers);
-        if answers.contains(&Answer::FitsNot) {
-            Answer::FitsNot
-        } else {
-            let lacks = answers.iter().filter_map(|answer| match answer {
-                Answer::NotKnown(lack) => Some(*lack),
-                Answer::Fits | Answer::FitsNot => None,
-            });
-            lacks.max().map_or(Answer::Fits, Answer::NotKnown)
-        }
+        self.terms(asked, eyes, at, &mut answers);
+        self.patterns.answer(rule, asked, eyes, request, &mut answers);
+        answers
     }
 
     /// Whether a list holds the host or one of its parents.
@@ -264,9 +380,26 @@ const fn answer(fits: bool) -> Answer {
     if fits { Answer::Fits } else { Answer::FitsNot }
 }
 
-/// A rule that blocks holds in any view, one that permits only in every view.
-fn in_views(action: Action, mut fits: impl Iterator<Item = bool>) -> bool {
-    if action.blocks() { fits.any(|fits| fits) } else { fits.all(|fits| fits) }
+const fn lack_of(answer: Answer) -> Option<Lack> {
+    match answer {
+        Answer::NotKnown(lack) => Some(lack),
+        Answer::Fits | Answer::FitsNot => None,
+    }
+}
+
+/// To look closer or to end counts as blocking.
+const fn word_eyes(rule: &CheckedRule) -> Eyes {
+    match rule.tls {
+        None | Some(Tls::Splice) => Eyes::of(rule.action),
+        Some(Tls::Bump | Tls::Terminate) => Eyes::AnyReading,
+    }
+}
+
+fn in_views(eyes: Eyes, mut fits: impl Iterator<Item = bool>) -> bool {
+    match eyes {
+        Eyes::AnyReading => fits.any(|fits| fits),
+        Eyes::EveryReading => fits.all(|fits| fits),
+    }
 }
 
 fn known_sni<'a>(request: &Request<'a>) -> Known<Domain<'a>> {
@@ -317,16 +450,16 @@ fn pattern_fits(pattern: &DomainPattern, host: Host<'_>, text: &str) -> bool {
     text == pattern.name || below
 }
 
-fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
+fn uri_fits(prefixes: &[UriPrefix], eyes: Eyes, request: &Request<'_>) -> Answer {
     let answers: Vec<_> = hosts(request)
         .iter()
-        .map(|(_, text, port)| uri_fits_at(rule, request, text, *port))
+        .map(|(_, text, port)| uri_fits_at(prefixes, eyes, request, (text, *port)))
         .collect();
     let unknown = answers.iter().any(|answer| matches!(answer, Answer::NotKnown(_)));
     // The answer that settles it, and the one that is left where nothing does.
-    let (settles, rest) = match rule.action.blocks() {
-        true => (Answer::Fits, Answer::FitsNot),
-        false => (Answer::FitsNot, Answer::Fits),
+    let (settles, rest) = match eyes {
+        Eyes::AnyReading => (Answer::Fits, Answer::FitsNot),
+        Eyes::EveryReading => (Answer::FitsNot, Answer::Fits),
     };
     if answers.contains(&settles) {
         settles
@@ -337,14 +470,18 @@ fn uri_fits(rule: &CheckedRule, request: &Request<'_>) -> Answer {
     }
 }
 
-fn uri_fits_at(rule: &CheckedRule, request: &Request<'_>, host: &str, port: u16) -> Answer {
+fn uri_fits_at(
+    prefixes: &[UriPrefix],
+    eyes: Eyes,
+    request: &Request<'_>,
+    (host, port): (&str, u16),
+) -> Answer {
     let scheme = request.uri.scheme();
-    let prefixes = &rule.conditions.uri;
     match request.uri.path_known() {
         PathKnown::Known => {
             let fits =
                 |rest: &[u8]| prefixes.iter().any(|own| own.matches(scheme, host, port, rest));
-            answer(in_views(rule.action, request.uri.views().map(|view| fits(view.rest()))))
+            answer(in_views(eyes, request.uri.views().map(|view| fits(view.rest()))))
         }
         PathKnown::Unknown => {
             let authority =

@@ -6,8 +6,8 @@ use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
-use super::{Answer, answer, hosts, in_views, known_agent, known_sni};
-use crate::check::CheckedRule;
+use super::{Answer, Eyes, answer, hosts, in_views, known_agent, known_sni};
+use crate::check::{CheckedRule, Conditions};
 use crate::client::{Known, Phase, Request};
 use crate::decide::Lack;
 use crate::regex::{Field, RegexPattern};
@@ -19,7 +19,7 @@ pub(super) struct Patterns(HashMap<RegexPattern, Regex>);
 
 impl Patterns {
     pub(super) fn new(rules: &[CheckedRule]) -> Self {
-        let asked = rules.iter().map(|rule| &rule.conditions);
+        let asked = rules.iter().flat_map(|rule| [&rule.conditions, &rule.except]);
         let asked =
             asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.of(asked)));
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(true);
@@ -36,33 +36,38 @@ impl Patterns {
     pub(super) fn answer(
         &self,
         rule: &CheckedRule,
+        of: &Conditions,
+        eyes: Eyes,
         request: &Request<'_>,
         answers: &mut Vec<Answer>,
     ) {
         for field in Field::ALL {
-            let asked = field.of(&rule.conditions);
+            let asked = field.of(of);
             if !asked.is_empty() {
-                answers.push(self.field(rule, asked, field, request));
+                let named = names_hosts(&rule.conditions) || names_hosts(of);
+                answers.push(self.field(lack(named, field), asked, field, eyes, request));
             }
         }
     }
 
     fn field(
         &self,
-        rule: &CheckedRule,
+        lack: Lack,
         asked: &[RegexPattern],
         field: Field,
+        eyes: Eyes,
         request: &Request<'_>,
     ) -> Answer {
         let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
-        let lack = lack(rule, field);
         let one = |text: Known<&[u8]>| match text {
             Known::Unknown => Answer::NotKnown(lack),
             Known::Absent => Answer::FitsNot,
             Known::Is(text) => answer(any(text)),
         };
         match (field, request.phase) {
-            (Field::Uri, _) if !rule.action.blocks() && elsewhere(request).next().is_some() => {
+            (Field::Uri, _)
+                if eyes == Eyes::EveryReading && elsewhere(request).next().is_some() =>
+            {
                 Answer::FitsNot
             }
             (Field::Uri, _) => match request.uri.path_known() {
@@ -72,7 +77,7 @@ impl Patterns {
                         views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
                     };
                     let mut views = request.uri.views().map(|view| any(view.text()));
-                    let here = in_views(rule.action, &mut views);
+                    let here = in_views(eyes, &mut views);
                     answer(here || elsewhere(request).any(there))
                 }
                 PathKnown::Unknown => {
@@ -124,16 +129,18 @@ fn elsewhere(request: &Request<'_>) -> impl Iterator<Item = String> {
     })
 }
 
-/// What is missing where a pattern of this field is unknown.
-fn lack(rule: &CheckedRule, field: Field) -> Lack {
-    let asked = &rule.conditions;
-    let names_hosts = !(asked.domains.is_empty()
+const fn names_hosts(asked: &Conditions) -> bool {
+    !(asked.domains.is_empty()
         && asked.domain_lists.is_empty()
         && asked.uri.is_empty()
         && asked.destinations.is_empty()
-        && asked.sni.is_empty());
+        && asked.sni.is_empty())
+}
+
+/// What is missing where a pattern of this field is unknown.
+const fn lack(named: bool, field: Field) -> Lack {
     match field {
-        Field::Uri if names_hosts => Lack::Path,
+        Field::Uri if named => Lack::Path,
         Field::Uri | Field::UserAgent | Field::Referer => Lack::Inside,
         Field::Sni => Lack::Name,
     }

@@ -6,10 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::testing::{Ask, Sketch};
+use super::testing::{Ask, More, Sketch};
 use crate::check::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, Conditions, DomainPattern,
-    ListIndex, ListKind, Scope, SniPattern,
+    ListIndex, ListKind, MINUTES_OF_WEEK, Mode, PortRange, Scope, SniPattern, TimeWindow,
+    UserPattern, Validity,
 };
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
@@ -65,6 +66,10 @@ const PATHS: &[&str] = &[
     "/b#a",
 ];
 const LISTS: u32 = 3;
+const USERS: &[&str] = &["ada", "Ada", "eve", "DOMAIN\\eve"];
+const METHODS: &[&str] = &["GET", "get", "POST", "CONNECT", "connect", "FOO"];
+const ZONES: &[&str] =
+    &["UTC", "Europe/Zurich", "America/New_York", "Pacific/Auckland", "Australia/Lord_Howe"];
 
 fn conditions() -> impl Strategy<Value = Conditions> {
     let names = || vec((select(NAMES), select(&[Scope::Tree, Scope::Host][..])), 1..3);
@@ -85,7 +90,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
         rarely(vec(select(&["mozilla", "bot", "o", "curl/8"][..]).prop_map(str::to_owned), 1..3)),
-        (rarely(vec(select(&Anomaly::ALL[..]), 1..3)), regexes()),
+        (rarely(vec(select(&Anomaly::ALL[..]), 1..3)), regexes(), terms()),
         prop_oneof![
             4 => Just(Application::Any),
             1 => select(&[
@@ -98,7 +103,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
     );
     kinds.prop_map(
         |(uri, domains, domain_lists, sni, sources, destinations, agents, others, application)| {
-            let (anomalies, regexes) = others;
+            let (anomalies, regexes, (users, methods, ports, windows)) = others;
             let user_agents = agents;
             let [uri_regexes, sni_regexes, user_agent_regexes, referer_regexes] = regexes;
             Conditions {
@@ -115,9 +120,71 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 sni_regexes,
                 user_agent_regexes,
                 referer_regexes,
+                users,
+                methods,
+                ports,
+                windows,
             }
         },
     )
+}
+
+type Terms = (Vec<UserPattern>, Vec<String>, Vec<PortRange>, Vec<TimeWindow>);
+
+/// Users, methods, ports and times, close to what requests and moments have.
+fn terms() -> impl Strategy<Value = Terms> {
+    let user = prop_oneof![
+        3 => select(&USERS[..]).prop_map(|name| UserPattern::Name(name.to_owned())),
+        1 => Just(UserPattern::List(ListIndex(LISTS + 1))),
+    ];
+    let method = select(&METHODS[..]).prop_map(str::to_owned);
+    let ports = [(80, 80), (443, 443), (1, 1023), (8080, 8080), (8000, 9000), (444, 65535)];
+    let port = select(ports.to_vec()).prop_map(|(first, last)| PortRange { first, last });
+    let window = (0..MINUTES_OF_WEEK, prop_oneof![1_u16..180, 1_u16..MINUTES_OF_WEEK])
+        .prop_map(|(from, long)| TimeWindow { from, until: (from + long).min(MINUTES_OF_WEEK) });
+    // The night to Sunday, in which clocks are changed.
+    let night = (6 * 1440..6 * 1440 + 300_u16, 1_u16..90)
+        .prop_map(|(from, long)| TimeWindow { from, until: from + long });
+    let windows = vec(prop_oneof![window, night], 1..4);
+    (rarely(vec(user, 1..3)), rarely(vec(method, 1..3)), rarely(vec(port, 1..3)), rarely(windows))
+}
+
+/// What few rules say, on few rules.
+fn more() -> impl Strategy<Value = More> {
+    let moment = || prop_oneof![2 => Just(None), 1 => moment().prop_map(Some)];
+    let validity = (moment(), moment()).prop_map(|(from, until)| Validity { from, until });
+    let except =
+        conditions().prop_map(|asked| Conditions { application: Application::Any, ..asked });
+    let mode = prop_oneof![4 => Just(Mode::Enforce), 1 => Just(Mode::Monitor)];
+    (
+        prop_oneof![1 => Just(Conditions::default()), 2 => except],
+        prop_oneof![3 => Just(Validity::ALWAYS), 1 => validity],
+        mode,
+    )
+        .prop_map(|(except, validity, mode)| More { except, validity, mode })
+}
+
+/// Moments around the changes of clocks in the zones of [`ZONES`], and any others of these years.
+fn moment() -> impl Strategy<Value = Moment> {
+    let changes = [
+        // Europe, 2026: the last Sundays of March and October, 01:00 UTC
+        1_774_746_000,
+        1_792_890_000,
+        // New York, 2026: 07:00 and 06:00 UTC
+        1_772_953_200,
+        1_793_512_800,
+        // Auckland, 2026: 14:00 UTC
+        1_775_311_200,
+        1_790_431_200,
+        // Lord Howe, 2026: half an hour
+        1_775_314_800,
+        1_791_041_400,
+    ];
+    let near = (select(changes.to_vec()), -14_400_i64..14_400).prop_map(|(at, off)| at + off);
+    let any = 1_735_689_600_i64..1_830_297_600;
+    let seconds = prop_oneof![4 => near, 1 => any];
+    let micros = prop_oneof![3 => Just(0_i64), 1 => 0_i64..1_000_000];
+    (seconds, micros).prop_map(|(at, micros)| Moment::from_unix_micros(at * 1_000_000 + micros))
 }
 
 /// Patterns of each field, with ends, boundaries and cases that matter.
@@ -208,12 +275,18 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         3 => Just(None),
         1 => select(&[Tls::Splice, Tls::Bump, Tls::Terminate][..]).prop_map(Some),
     ];
-    (vec((actions(), conditions()), 1..10), lists, addresses, actions(), vec(tls, 10)).prop_map(
-        |(rules, names, addresses, default, tls)| {
+    let users = subsequence(vec!["ada\n", "eve\n", "DOMAIN\\eve\n"], 0..3);
+    let more = prop_oneof![1 => Just(Vec::new()), 2 => vec(more(), 1..10)];
+    let rules = vec((actions(), conditions()), 1..10);
+    let lists = (lists, addresses, users);
+    (rules, lists, actions(), vec(tls, 10), more, select(ZONES)).prop_map(
+        |(rules, (names, addresses, users), default, tls, more, zone)| {
             let mut lists: Vec<_> =
                 names.into_iter().map(|text| (ListKind::Domains, text)).collect();
             lists.push((ListKind::Addresses, addresses.concat()));
-            Sketch { rules, lists, default_action: Some(default), tls }
+            lists.push((ListKind::Users, users.concat()));
+            let more = more.into_iter().take(rules.len()).collect();
+            Sketch { rules, lists, default_action: Some(default), tls, more, zone: Some(zone) }
         },
     )
 }
@@ -256,8 +329,10 @@ fn ask() -> impl Strategy<Value = Ask> {
             .prop_map(|text| Known::Is(text.to_owned())),
     ];
     let uri = prop_oneof![absolute, connect];
-    (phase, tunnel, uri, client, sni(), agent(), referer, earlier).prop_map(
-        |(phase, tunnel, uri, client, sni, user_agent, referer, earlier)| Ask {
+    let user = prop_oneof![Just(None), select(USERS).prop_map(Some)];
+    let who = (client, user, select(METHODS));
+    (phase, tunnel, uri, who, sni(), agent(), referer, earlier).prop_map(
+        |(phase, tunnel, uri, (client, user, method), sni, user_agent, referer, earlier)| Ask {
             phase,
             tunnel,
             uri,
@@ -266,6 +341,8 @@ fn ask() -> impl Strategy<Value = Ask> {
             user_agent,
             earlier,
             referer,
+            method,
+            user,
         },
     )
 }
@@ -276,19 +353,18 @@ proptest! {
     #[test]
     fn tables_and_twin_agree(
         sketch in sketch(),
-        asks in vec(ask(), 1..30),
+        asks in vec((ask(), moment()), 1..30),
         backend in select(vec![Backend::built_in(), Backend::Regex]),
     ) {
         let twins = sketch.build_for(backend).unwrap();
         let mut scratch = Scratch::new(&twins.ruleset);
-        let now = Moment::from_unix_micros(0);
-        for ask in asks {
+        for (ask, now) in asks {
             ask.with(|request| {
                 let fast = decide(&twins.ruleset, &mut scratch, request, now);
                 prop_assert_eq!(fast, twins.naive.decide(request, now), "{:?}", request);
                 if request.phase == Phase::Hello {
                     let fast = tls_for(&twins.ruleset, &mut scratch, request, now);
-                    prop_assert_eq!(fast, twins.naive.tls_for(request), "{:?}", request);
+                    prop_assert_eq!(fast, twins.naive.tls_for(request, now), "{:?}", request);
                 }
                 Ok(())
             }).unwrap_or(Ok(()))?;

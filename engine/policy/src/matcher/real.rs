@@ -65,6 +65,9 @@ fn tier(folder: &Path) -> Tier {
                 domain_lists: vec![ListIndex(number)],
                 ..Conditions::default()
             },
+            except: Conditions::default(),
+            validity: Default::default(),
+            mode: Default::default(),
         });
     }
     sets.sort_by_key(|(set, _)| *set);
@@ -78,8 +81,17 @@ fn tier(folder: &Path) -> Tier {
     let index = Arc::new(DomainIndex::open(bytes).unwrap());
     let opened = start.elapsed().as_secs_f64();
     let policy = CompiledPolicy { rules, lists, default_action: Action::Permit };
-    let ruleset =
-        build(&policy, Loaded { index, addresses: Vec::new(), regexes: Vec::new() }).unwrap();
+    let ruleset = build(
+        &policy,
+        Loaded {
+            index,
+            addresses: Vec::new(),
+            regexes: Vec::new(),
+            users: Vec::new(),
+            zone: crate::zone::Zone::utc(),
+        },
+    )
+    .unwrap();
     let names = sets.iter().flat_map(|(_, names)| names.iter().map(|(name, _)| name.to_owned()));
     Tier { ruleset, names: names.collect(), lines, index_bytes, seconds: [read, written, opened] }
 }

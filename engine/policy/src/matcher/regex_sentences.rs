@@ -252,7 +252,13 @@ fn a_ruleset_without_its_shards_is_not_built() {
     let index =
         || std::sync::Arc::new(super::DomainIndex::open(super::write_index(&[], 1)).unwrap());
     for regexes in [Vec::new(), compile_all(&other.compiled, Backend::Regex).unwrap()] {
-        let loaded = crate::build::Loaded { index: index(), addresses: Vec::new(), regexes };
+        let loaded = crate::build::Loaded {
+            index: index(),
+            addresses: Vec::new(),
+            regexes,
+            users: Vec::new(),
+            zone: crate::zone::Zone::utc(),
+        };
         let fault = crate::build::build(&twins.compiled, loaded).unwrap_err();
         assert!(matches!(fault, BuildFault::NoSuchShard { patterns: 1, .. }), "{fault}");
         assert!(fault.to_string().contains("match-uri-regex"), "{fault}");

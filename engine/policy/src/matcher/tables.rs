@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::agent::AgentTable;
 use super::hashset::DomainIndex;
+use super::methods::MethodTable;
 use super::network::NetworkTable;
+use super::ports::PortTable;
 use super::prefix::PrefixTable;
 use super::scan::RegexTable;
 use super::table::NameTable;
+use super::users::UserTable;
+use crate::zone::Zone;
 
 /// What the rules and lists of a policy name, each thing once.
 #[derive(Debug)]
@@ -28,4 +32,12 @@ pub(crate) struct Tables {
     pub(crate) agents: AgentTable,
     /// Regular expressions.
     pub(crate) regexes: RegexTable,
+    /// Names of users.
+    pub(crate) users: UserTable,
+    /// Methods.
+    pub(crate) methods: MethodTable,
+    /// Ports.
+    pub(crate) ports: PortTable,
+    /// What clocks show when.
+    pub(crate) zone: Zone,
 }

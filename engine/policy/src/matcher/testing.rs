@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::naive::{NaivePolicy, NaiveSets};
 use super::{DomainIndex, write_index};
 use crate::build::{BuildFault, Loaded, build};
-use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Scope};
+use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Mode, Scope, Validity};
 use crate::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
@@ -14,7 +14,9 @@ use crate::lists::{AddressList, NameList, read_addresses, read_names};
 use crate::regex::{Backend, RegexPattern, compile_all};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, Host, UriBuffer, UriPrefix};
+use crate::users::{UserList, read_users};
 use crate::verdict::{Action, RuleId, Tls};
+use crate::zone::Zone;
 
 /// A policy on its way: rules, and lists as text.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,18 @@ pub(crate) struct Sketch {
     pub(crate) default_action: Option<Action>,
     /// What each rule says of TLS; nothing where this is shorter than the rules.
     pub(crate) tls: Vec<Option<Tls>>,
+    /// What else each rule says; nothing where this is shorter than the rules.
+    pub(crate) more: Vec<More>,
+    /// Where its clocks are; UTC where nothing is said.
+    pub(crate) zone: Option<&'static str>,
+}
+
+/// What few rules say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct More {
+    pub(crate) except: Conditions,
+    pub(crate) validity: Validity,
+    pub(crate) mode: Mode,
 }
 
 /// Both twins.
@@ -36,6 +50,13 @@ pub(crate) struct Twins {
 impl Sketch {
     pub(crate) fn rule(mut self, action: Action, conditions: Conditions) -> Self {
         self.rules.push((action, conditions));
+        self
+    }
+
+    /// Adds to the rule before.
+    pub(crate) fn with(mut self, more: More) -> Self {
+        self.more.resize_with(self.rules.len() - 1, More::default);
+        self.more.push(more);
         self
     }
 
@@ -63,13 +84,18 @@ impl Sketch {
             category: None,
             tls: self.tls.get(id as usize - 1).copied().flatten(),
             conditions: conditions.clone(),
+            except: self.more_of(id).except,
+            validity: self.more_of(id).validity,
+            mode: self.more_of(id).mode,
         });
         let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut users: Vec<(Digest, UserList)> = Vec::new();
         for (number, (kind, text)) in self.lists.iter().enumerate() {
             let set = Digest::of(format!("{kind:?} {text}").as_bytes());
             match kind {
                 ListKind::Domains => names.push((set, name_list(text))),
                 ListKind::Addresses => addresses.push((set, address_list(text))),
+                ListKind::Users => users.push((set, read_users(text.as_bytes()).unwrap().0)),
             }
             let path = format!("lists/list-{number}.txt");
             let source = Digest::of(text.as_bytes());
@@ -82,12 +108,21 @@ impl Sketch {
         let mut sets = NaiveSets::default();
         names.iter().for_each(|(set, names)| sets.add_names(*set, names));
         addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
+        users.iter().for_each(|(set, list)| sets.add_users(*set, list));
         let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
         let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
         let regexes = compile_all(&compiled, backend).unwrap();
-        let ruleset = build(&compiled, Loaded { index, addresses, regexes })?;
-        let naive = NaivePolicy::new(compiled.clone(), sets);
+        let name = self.zone.unwrap_or("UTC");
+        let zone = Zone::named(name).unwrap();
+        let ruleset = build(&compiled, Loaded { index, addresses, regexes, users, zone })?;
+        let naive = NaivePolicy::new(compiled.clone(), sets).in_zone(name);
         Ok(Twins { compiled, ruleset, naive })
+    }
+}
+
+impl Sketch {
+    fn more_of(&self, id: u32) -> More {
+        self.more.get(id as usize - 1).cloned().unwrap_or_default()
     }
 }
 
@@ -124,6 +159,8 @@ pub(crate) struct Ask {
     /// Host and port of the CONNECT, SNI and User-Agent, as a tag brings them back.
     pub(crate) earlier: Option<(String, u16, Known<String>, Known<String>)>,
     pub(crate) referer: Known<String>,
+    pub(crate) method: &'static str,
+    pub(crate) user: Option<&'static str>,
 }
 
 impl Ask {
@@ -138,6 +175,8 @@ impl Ask {
             user_agent: Known::Is("Mozilla/5.0 (X11)".into()),
             earlier: None,
             referer: Known::Absent,
+            method: "GET",
+            user: None,
         }
     }
 
@@ -169,8 +208,9 @@ impl Ask {
         };
         let user_agent = header(&self.user_agent);
         let referer = header(&self.referer);
-        let client = Client { address: self.client, user: None, sni, user_agent, referer };
-        let (phase, tunnel) = (self.phase, self.tunnel);
+        let user = self.user.map(str::as_bytes);
+        let client = Client { address: self.client, user, sni, user_agent, referer };
+        let (phase, tunnel, method) = (self.phase, self.tunnel, self.method.as_bytes());
         let (mut host, mut name) = (String::new(), String::new());
         let earlier = match &self.earlier {
             None => None,
@@ -189,7 +229,7 @@ impl Ask {
                 },
             }),
         };
-        Some(judge(&Request { phase, tunnel, method: b"GET", uri: &uri, client, earlier }))
+        Some(judge(&Request { phase, tunnel, method, uri: &uri, client, earlier }))
     }
 }
 

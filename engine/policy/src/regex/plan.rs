@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::dialect::RegexPattern;
 use super::library;
 use super::lower;
-use crate::check::Conditions;
+use crate::check::{CheckedRule, Conditions};
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 
@@ -176,7 +176,7 @@ impl CompiledPolicy {
 
     /// The patterns of a field, sorted, each once.
     fn patterns(&self, field: Field) -> BTreeSet<&RegexPattern> {
-        self.rules.iter().flat_map(|rule| field.of(&rule.conditions)).collect()
+        self.rules.iter().flat_map(CheckedRule::asked).flat_map(|asked| field.of(asked)).collect()
     }
 }
 

@@ -86,6 +86,9 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
             category: None,
             tls: None,
             conditions,
+            except: Conditions::default(),
+            validity: Default::default(),
+            mode: Default::default(),
         }
     });
     CompiledPolicy { rules: rules.collect(), lists: Vec::new(), default_action: Action::Permit }
@@ -94,7 +97,17 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
 fn ruleset(policy: &CompiledPolicy) -> Ruleset {
     let index = Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap());
     let regexes = compile_all(policy, Backend::built_in()).unwrap();
-    build(policy, Loaded { index, addresses: Vec::new(), regexes }).unwrap()
+    build(
+        policy,
+        Loaded {
+            index,
+            addresses: Vec::new(),
+            regexes,
+            users: Vec::new(),
+            zone: crate::zone::Zone::utc(),
+        },
+    )
+    .unwrap()
 }
 
 /// The patterns of one field that are taken, sorted and each once.

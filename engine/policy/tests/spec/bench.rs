@@ -3,7 +3,7 @@
 //! A request line is `phase URI | key=value | ...`. `connect` and `hello` take the `host:port` of a
 //! CONNECT. `\xNN` in URI and values is that byte; any other `\` is itself. Keys: `client` (default
 //! 192.0.2.10), `sni` (default: known to be absent; `?`: unknown), `ua` (absent), `tunnel=peeked` or `decrypted`
-//! (default opaque), `method` (default GET). `connect=host:port` is the tunnel that an inner request came through, as a tag tells
+//! (default opaque), `method` (default GET), `user` (default: nobody), `at` (an instant of RFC 3339, default 1970-01-01). `connect=host:port` is the tunnel that an inner request came through, as a tag tells
 //! it, and `told-sni`, `told-ua` (default: unknown) what else it tells.
 
 use std::fmt::Write as _;
@@ -26,7 +26,9 @@ use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::tunnel::{TlsAnswer, tls_for};
 use eg_policy::uri::{CanonicalUri, Domain, Form, Host, Malformed, UriBuffer};
+use eg_policy::users::read_users;
 use eg_policy::verdict::{Action, Cause, Verdict};
+use eg_policy::zone::Zone;
 
 /// The folder that the files of a test lie in.
 pub(crate) const FOLDER: &str = "/rules.d";
@@ -42,6 +44,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) default_action: Action,
     /// Where the portal is.
     pub(crate) portal: Option<&'a str>,
+    /// Where clocks are.
+    pub(crate) zone: &'a str,
 }
 
 /// One file of the operator, no lists, `default_action permit`.
@@ -51,6 +55,7 @@ pub(crate) fn one(text: &str) -> Setup<'_> {
         lists: Vec::new(),
         default_action: Action::Permit,
         portal: None,
+        zone: "UTC",
     }
 }
 
@@ -67,6 +72,11 @@ impl<'a> Setup<'a> {
 
     pub(crate) fn default(mut self, action: Action) -> Self {
         self.default_action = action;
+        self
+    }
+
+    pub(crate) fn zone(mut self, zone: &'a str) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -94,6 +104,7 @@ impl<'a> Setup<'a> {
             return (None, faults);
         }
         let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        let mut users = Vec::new();
         for list in &checked.lists {
             let bytes = self.bytes(&list.path).unwrap();
             let (set, entries) = match list.kind {
@@ -109,6 +120,12 @@ impl<'a> Setup<'a> {
                     addresses.push((set.digest(), set));
                     about
                 }
+                ListKind::Users => {
+                    let (set, _) = read_users(bytes).unwrap();
+                    let about = (set.digest(), set.len());
+                    users.push((set.digest(), set));
+                    about
+                }
             };
             let (path, kind, source) = (list.path.clone(), list.kind, Digest::of(bytes));
             lists.push(CompiledList { path, kind, source, set, entries });
@@ -119,7 +136,9 @@ impl<'a> Setup<'a> {
         let index = Arc::new(DomainIndex::open(write_index(&sets, 7)).unwrap());
         let compiled = compile(checked, self.default_action, lists);
         let regexes = compile_all(&compiled, Backend::built_in()).unwrap();
-        (Some(build(&compiled, Loaded { index, addresses, regexes }).unwrap()), faults)
+        let zone = Zone::named(self.zone).unwrap();
+        let loaded = Loaded { index, addresses, regexes, users, zone };
+        (Some(build(&compiled, loaded).unwrap()), faults)
     }
 
     /// The ruleset of a policy that must be free of errors.
@@ -155,10 +174,9 @@ impl<'a> Setup<'a> {
         let rules = self.ruleset();
         let mut wrong = String::new();
         for (line, expected) in cases {
-            let answer = judge(line, |read| match read {
+            let answer = judge(line, |read, now| match read {
                 Ok(request) => {
                     assert_eq!(request.phase, Phase::Hello, "{line}");
-                    let now = Moment::from_unix_micros(0);
                     let answer = tls_for(&rules, &mut Scratch::new(&rules), request, now);
                     format!("{} {}", answer.tls.word(), said(&answer.verdict))
                 }
@@ -231,18 +249,15 @@ fn ask_with<T>(
     line: &str,
     look: impl FnOnce(&Verdict<'_>) -> T,
 ) -> T {
-    judge(line, |read| match read {
+    judge(line, |read, now| match read {
         Ok(request) if guard.is_some_and(|guard| guard.covers(request)) => look(&Verdict::portal()),
-        Ok(request) => {
-            let now = Moment::from_unix_micros(0);
-            look(&decide(rules, &mut Scratch::new(rules), request, now))
-        }
+        Ok(request) => look(&decide(rules, &mut Scratch::new(rules), request, now)),
         Err(fault) => look(&Verdict::invalid_request(fault)),
     })
 }
 
 /// Reads a request line and hands over the request, or why there is none.
-fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T) -> T {
+fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>, Moment) -> T) -> T {
     let mut parts = line.split(" | ");
     let (phase, uri) = parts.next().unwrap().split_once(' ').unwrap();
     let (phase, form) = match phase {
@@ -255,7 +270,7 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     let mut sni = Known::Absent;
     let (mut connect, mut told_sni, mut told_agent) = (None, None, None);
     let (mut tunnel, mut method) = (Tunnel::Opaque, b"GET".to_vec());
-    let mut referer = None;
+    let (mut referer, mut user, mut now) = (None, None, Moment::from_unix_micros(0));
     for part in parts {
         match part.split_once('=').unwrap() {
             ("client", text) => client = text.parse::<IpAddr>().unwrap().to_canonical(),
@@ -263,6 +278,8 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
             ("sni", text) => sni = Known::Is(bytes(text)),
             ("ua", text) => agent = Some(bytes(text)),
             ("method", text) => method = bytes(text),
+            ("user", text) => user = Some(bytes(text)),
+            ("at", text) => now = instant(text),
             ("tunnel", "peeked") => tunnel = Tunnel::Peeked,
             ("referer", text) => referer = Some(bytes(text)),
             ("tunnel", "decrypted") => tunnel = Tunnel::Decrypted,
@@ -275,14 +292,14 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     let (raw, mut buffer, mut name) = (bytes(uri), UriBuffer::default(), String::new());
     let uri = match CanonicalUri::parse(&mut buffer, form, &raw) {
         Ok(uri) => uri,
-        Err(fault) => return judge(Err(fault)),
+        Err(fault) => return judge(Err(fault), now),
     };
     let sni = match &sni {
         Known::Unknown => Known::Unknown,
         Known::Absent => Known::Absent,
         Known::Is(raw) => match Domain::parse(&mut name, raw) {
             Ok(sni) => Known::Is(sni),
-            Err(fault) => return judge(Err(fault)),
+            Err(fault) => return judge(Err(fault), now),
         },
     };
     let (mut host, mut told_name) = (String::new(), String::new());
@@ -298,9 +315,15 @@ fn judge<T>(line: &str, judge: impl FnOnce(Result<&Request<'_>, Malformed>) -> T
     });
     let user_agent = agent.as_deref().map_or(Known::Absent, Known::Is);
     let referer = referer.as_deref().map_or(Known::Absent, Known::Is);
-    let client = Client { address: client, user: None, sni, user_agent, referer };
+    let user = user.as_deref();
+    let client = Client { address: client, user, sni, user_agent, referer };
     let request = Request { phase, tunnel, method: &method, uri: &uri, client, earlier };
-    judge(request.contradiction().map_or(Ok(&request), Err))
+    judge(request.contradiction().map_or(Ok(&request), Err), now)
+}
+
+/// An instant as RFC 3339 has it.
+fn instant(text: &str) -> Moment {
+    Moment::from_unix_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
 }
 
 /// Puts in the bytes that a line has as `\xNN`.

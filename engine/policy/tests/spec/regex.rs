@@ -206,6 +206,7 @@ fn what_is_no_pattern_is_refused_where_it_stands() {
         ("a: {\n match-sni-regex: \\.\n}", "EGP056@2"),
         ("a: {\n match-user-agent-regex: .+\n}", "EGP056@2"),
         ("a: {\n match-referer-regex: .\n}", "EGP056@2"),
-        ("a: {\n except-uri-regex: ads\n match-domain: h.example\n}", "EGP021@2"),
+        ("a: {\n except-uri-regex: ads\n match-domain: h.example\n}", ""),
+        ("a: {\n except-uri-regex: (?!ads)\n match-domain: h.example\n}", "EGP051@2"),
     ]);
 }

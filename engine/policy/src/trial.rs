@@ -1,0 +1,200 @@
+//! The further kinds of attributes on trial: users, methods, ports and times; and exceptions.
+//!
+//! An exception is looked at with the rule's own eyes turned: where a rule holds in any view or name, its
+//! exceptions count only in all of them, and the other way round (SPEC 4). So a request that can be read
+//! in two ways is not let off by the one reading that is excepted. Where nobody will ever tell whether an
+//! exception holds, a rule that blocks takes it that it does not (ADR 0021).
+
+use crate::client::InnerMethod;
+use crate::decide::{Lack, OnTrial, Outcome, Side, Trial};
+use crate::matcher::{Plan, Sni};
+use crate::regex::Field;
+use crate::verdict::Tls;
+
+/// A kind of attribute that can be excepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Windows,
+    Users,
+    Methods,
+    Ports,
+    Domains,
+    Uri,
+    Sni,
+    Destinations,
+    Sources,
+    Agents,
+    Anomalies,
+    Regex(Field),
+}
+
+impl Kind {
+    /// Every one, the cheap ones first.
+    const ALL: [Self; 15] = [
+        Self::Windows,
+        Self::Users,
+        Self::Methods,
+        Self::Ports,
+        Self::Domains,
+        Self::Uri,
+        Self::Sni,
+        Self::Destinations,
+        Self::Sources,
+        Self::Agents,
+        Self::Anomalies,
+        Self::Regex(Field::Uri),
+        Self::Regex(Field::Sni),
+        Self::Regex(Field::UserAgent),
+        Self::Regex(Field::Referer),
+    ];
+
+    /// Whether a plan asks for it.
+    fn is_asked(self, plan: &Plan) -> bool {
+        let rest = plan.rest.as_deref();
+        match self {
+            Self::Windows => rest.is_some_and(|rest| !rest.windows.is_empty()),
+            Self::Users => rest.is_some_and(|rest| rest.users.is_some()),
+            Self::Methods => rest.is_some_and(|rest| rest.methods.is_some()),
+            Self::Ports => rest.is_some_and(|rest| rest.ports.is_some()),
+            Self::Domains => plan.domains.is_some(),
+            Self::Uri => plan.uri.is_some(),
+            Self::Sni => plan.sni != Sni::NotAsked,
+            Self::Destinations => plan.destinations.is_some(),
+            Self::Sources => plan.sources.is_some(),
+            Self::Agents => plan.agents.is_some(),
+            Self::Anomalies => !plan.anomalies.is_empty(),
+            Self::Regex(field) => plan.regex(field).is_some(),
+        }
+    }
+}
+
+impl Trial<'_> {
+    /// Whether a rule stops a client or looks closer.
+    pub(crate) const fn stops(&self, plan: &Plan) -> bool {
+        let closer = match (self.of, plan.tls) {
+            (OnTrial::Word, Some(Tls::Bump | Tls::Terminate)) => true,
+            (OnTrial::Word, Some(Tls::Splice) | None) | (OnTrial::Action, _) => false,
+        };
+        closer || plan.action.blocks()
+    }
+
+    /// Whether a rule whose outcome is unknown holds where nobody will tell: it does where it stops the
+    /// client, and only its exceptions are not known.
+    pub(crate) fn holds_for_good(&mut self) -> bool {
+        self.stops(self.plan) && self.matches() == Outcome::Holds
+    }
+
+    /// Whether nothing that the rule excepts holds.
+    pub(crate) fn unexcepted(&mut self) -> Outcome {
+        let Some(number) = self.plan.except() else { return Outcome::Holds };
+        let Some(plan) = self.matcher.plan(number) else { return Outcome::Holds };
+        let mut exception = Trial {
+            matcher: self.matcher,
+            request: self.request,
+            now: self.now,
+            number,
+            plan,
+            of: self.of,
+            side: Side::Except { of: self.plan },
+            findings: &mut *self.findings,
+        };
+        let mut found = Outcome::Fails;
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(plan)) {
+            found = found.or(exception.kind(kind));
+            if found == Outcome::Holds {
+                break;
+            }
+        }
+        found.not()
+    }
+
+    fn kind(&mut self, kind: Kind) -> Outcome {
+        match kind {
+            Kind::Windows => self.windows(),
+            Kind::Users => self.users(),
+            Kind::Methods => self.methods(),
+            Kind::Ports => self.ports(),
+            Kind::Domains => self.domains(),
+            Kind::Uri => self.uri(),
+            Kind::Sni => self.sni(),
+            Kind::Destinations => self.destinations(),
+            Kind::Sources => self.sources(),
+            Kind::Agents => self.agents(),
+            Kind::Anomalies => self.anomalies(),
+            Kind::Regex(field) => self.regex(field),
+        }
+    }
+
+    /// All that few rules ask together: when they count, times, users, methods, ports.
+    pub(crate) fn rest(&mut self) -> Outcome {
+        let Some(rest) = self.plan.rest.as_deref() else { return Outcome::Holds };
+        Outcome::from(rest.validity.covers(self.now))
+            .and(|| self.windows())
+            .and(|| self.users())
+            .and(|| self.ports())
+            .and(|| self.methods())
+    }
+
+    /// `time-window`.
+    pub(crate) fn windows(&mut self) -> Outcome {
+        let Some(rest) = self.plan.rest.as_deref() else { return Outcome::Holds };
+        if rest.windows.is_empty() {
+            return Outcome::Holds;
+        }
+        let minute = self.matcher.minute(self.now, self.findings);
+        rest.windows.iter().any(|window| window.covers(minute)).into()
+    }
+
+    /// `match-user`.
+    pub(crate) fn users(&mut self) -> Outcome {
+        let Some(asked) = self.plan.rest.as_deref().and_then(|rest| rest.users) else {
+            return Outcome::Holds;
+        };
+        let Some(hit) = self.matcher.user(self.request, self.findings) else {
+            return Outcome::Fails;
+        };
+        let runs = self.matcher.runs();
+        let listed = runs.of(asked.lists);
+        let is_named = runs.of(asked.names).binary_search(&hit.number).is_ok();
+        let mut lists = runs.of(hit.lists).iter();
+        (is_named || lists.any(|list| listed.binary_search(list).is_ok())).into()
+    }
+
+    /// `match-method`: in any spelling for what stops the client, exactly for what lets it pass.
+    pub(crate) fn methods(&mut self) -> Outcome {
+        let Some(asked) = self.plan.rest.as_deref().and_then(|rest| rest.methods) else {
+            return Outcome::Holds;
+        };
+        let spelled = self.matcher.method(self.request, self.findings);
+        let runs = self.matcher.runs();
+        let asked = runs.of(asked);
+        let mut named =
+            runs.of(spelled).iter().filter(|number| asked.binary_search(number).is_ok());
+        let exactly = self.request.method();
+        let fits = match self.holds_in_any() {
+            true => named.next().is_some(),
+            false => named.any(|number| self.matcher.tables().methods.is_spelled(*number, exactly)),
+        };
+        match (fits, self.request.inner_method()) {
+            (true, _) => Outcome::Holds,
+            (false, InnerMethod::Known) => Outcome::Fails,
+            (false, InnerMethod::Unknown) => Outcome::Unknown(Lack::Inside),
+        }
+    }
+
+    /// `match-port`: the request's own, and that of the CONNECT.
+    pub(crate) fn ports(&mut self) -> Outcome {
+        let Some(asked) = self.plan.rest.as_deref().and_then(|rest| rest.ports) else {
+            return Outcome::Holds;
+        };
+        let any = self.holds_in_any();
+        let asked = self.matcher.runs().of(asked);
+        let in_asked =
+            |blocks: &Vec<u32>| blocks.iter().any(|block| asked.binary_search(block).is_ok());
+        let mut ports = self.matcher.ports(self.request, self.findings);
+        match any {
+            true => ports.any(in_asked).into(),
+            false => ports.all(in_asked).into(),
+        }
+    }
+}
