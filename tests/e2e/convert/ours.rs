@@ -18,7 +18,9 @@ use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::uri::{CanonicalUri, Form, UriBuffer};
+use eg_policy::users::read_users;
 use eg_policy::verdict::Action;
+use eg_policy::zone::Zone;
 
 use super::conf::Line;
 
@@ -55,6 +57,7 @@ impl Ours {
         let errors: Vec<_> = errors.take(5).map(Diagnostic::render).collect();
         ensure!(errors.is_empty(), "{}", errors.join("\n"));
         let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+        let mut users = Vec::new();
         for list in &checked.lists {
             let bytes = std::fs::read(&list.path).with_context(|| list.path.clone())?;
             let (set, entries) = match list.kind {
@@ -70,6 +73,12 @@ impl Ours {
                     addresses.push((set.digest(), set));
                     about
                 }
+                ListKind::Users => {
+                    let (set, _) = read_users(&bytes)?;
+                    let about = (set.digest(), set.len());
+                    users.push((set.digest(), set));
+                    about
+                }
             };
             let (path, kind, source) = (list.path.clone(), list.kind, Digest::of(&bytes));
             lists.push(CompiledList { path, kind, source, set, entries });
@@ -80,7 +89,8 @@ impl Ours {
         let index = Arc::new(DomainIndex::open(write_index(&sets, 7))?);
         let compiled = compile(checked, Action::Deny, lists);
         let regexes = compile_all(&compiled, Backend::built_in())?;
-        Ok(Self { rules: build(&compiled, Loaded { index, addresses, regexes })? })
+        let loaded = Loaded { index, addresses, regexes, users, zone: Zone::utc() };
+        Ok(Self { rules: build(&compiled, loaded)? })
     }
 
     pub(super) fn asked(&self, line: &Line, unix_seconds: i64) -> Result<Said> {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use eg_policy::regex::{Field, RegexPattern};
+use eg_policy::uri::UriPrefix;
 
 use super::draft::{Draft, DraftList, DraftRule, ListForm, State, Then, What, Who};
 use super::input::Input;
@@ -257,7 +258,9 @@ impl Reader<'_> {
             let entry = entry.strip_prefix("www.").unwrap_or(entry);
             if entry.starts_with('*') {
                 self.draft.report.add(Kind::Unsupported, place, entry);
-            } else if entries == Entries::Urls && !entry.contains('/') {
+            } else if entries == Entries::Urls
+                && (!entry.contains('/') || UriPrefix::parse(entry).is_err())
+            {
                 // By its documentation such an entry is no good there either.
                 self.draft.report.add(Kind::Entry, place, entry);
             } else {

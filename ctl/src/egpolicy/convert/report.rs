@@ -99,7 +99,7 @@ kinds! {
     ListGaps, "list-gaps", BothWays,
         "the list has entries below other entries, in which the old filter loses neighbours of the lower one; here every name below an entry is covered";
     UrlCase, "url-case", BothWays,
-        "the old filter compares paths in lower case; here the case of a path counts";
+        "the old filter compares paths in lower case; here their case counts, and an entry is listed as it is and in lower case";
     UrlHost, "url-host-prefix", BothWays,
         "the old filter drops `www`, `web` and `ftp` with digits before a host; here the entry and its `www.` form are listed";
     UrlText, "url-text", BothWays,

@@ -253,7 +253,10 @@ fn every_line_that_is_lost_is_in_the_report() {
     let lists: Vec<_> = converted.draft.lists.iter().map(|list| list.path.as_str()).collect();
     assert_eq!(lists, ["lists/bad/domains", "lists/bad/urls"]);
     let urls = String::from_utf8(converted.draft.lists[1].bytes.clone()).unwrap();
-    assert_eq!(urls, "u.test/a\nwww.u.test/a\nu2.test/\nwww.u2.test/\nu3.test/x\nwww.u3.test/x\n");
+    assert_eq!(
+        urls,
+        "u.test/A\nu.test/a\nwww.u.test/A\nwww.u.test/a\nu2.test/\nwww.u2.test/\nu3.test/x\nwww.u3.test/x\n"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use eg_policy::regex::{Field, RegexPattern};
+use eg_policy::uri::UriPrefix;
 
 use super::super::draft::{DraftList, ListForm, What};
 use super::super::ere::patterns;
@@ -77,6 +78,7 @@ impl Collector<'_> {
             first = first.or_else(|| Some(Place::new(&path, 0)));
             for (number, line) in numbered(&text) {
                 let Some((entry, redirect)) = entry_of(line) else { continue };
+                let entry = entry.to_ascii_lowercase();
                 let place = Place::new(&path, number);
                 if redirect {
                     self.report.add(Kind::EntryRedirect, &place, line.trim());
@@ -127,19 +129,25 @@ impl Collector<'_> {
                 if entry.contains("://") {
                     self.report.add(Kind::EntryNever, &place, entry.as_str());
                 }
-                let Some(url) = stripped(&entry) else {
-                    self.report.add(Kind::Entry, &place, entry);
-                    continue;
+                let url = match stripped(&entry) {
+                    Some(url) if UriPrefix::parse(&url).is_ok() => url,
+                    Some(_) | None => {
+                        self.report.add(Kind::Entry, &place, entry);
+                        continue;
+                    }
                 };
                 let (host, rest) = url.split_once('/').unwrap_or((&url, ""));
+                let host = host.to_ascii_lowercase();
                 entries += 1;
                 cased += u64::from(rest.contains(|c: char| c.is_ascii_alphabetic()));
                 bare += u64::from(!url.contains('/'));
-                for host in [Some(host.to_owned()), with_www(host)].into_iter().flatten() {
-                    bytes.extend_from_slice(host.as_bytes());
-                    bytes.push(b'/');
-                    bytes.extend_from_slice(rest.as_bytes());
-                    bytes.push(b'\n');
+                let lower = rest.to_ascii_lowercase();
+                let rests = [Some(rest), (lower != rest).then_some(lower.as_str())];
+                let www = with_www(&host);
+                for host in [Some(&host), www.as_ref()].into_iter().flatten() {
+                    for rest in rests.into_iter().flatten() {
+                        bytes.extend_from_slice(format!("{host}/{rest}\n").as_bytes());
+                    }
                 }
             }
             if entries > 0 {
@@ -195,14 +203,14 @@ fn checked_patterns(expression: &str) -> Result<Vec<String>, String> {
     Ok(found)
 }
 
-/// The entry of a line in lower case, and whether it has a page of its own.
+/// The entry of a line as it stands, and whether it has a page of its own.
 fn entry_of(line: &str) -> Option<(String, bool)> {
     if line.starts_with('#') {
         return None;
     }
     let line = line.strip_prefix(['+', '-']).unwrap_or(line);
     let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-    let entry = words.next()?.to_ascii_lowercase();
+    let entry = words.next()?.to_owned();
     Some((entry, words.next().is_some()))
 }
 
@@ -233,7 +241,7 @@ mod tests {
     #[test]
     fn entries_are_read_as_the_old_filter_reads_them() {
         let entry = |line| entry_of(line).map(|(entry, redirect)| format!("{entry} {redirect}"));
-        assert_eq!(entry("A.Example\thttp://x/ y").as_deref(), Some("a.example true"));
+        assert_eq!(entry("A.Example\thttp://x/ y").as_deref(), Some("A.Example true"));
         assert_eq!(entry("+a.example").as_deref(), Some("a.example false"));
         assert_eq!(entry("  a.example ").as_deref(), Some("a.example false"));
         assert_eq!(entry("#a"), None);
