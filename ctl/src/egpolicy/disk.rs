@@ -44,13 +44,19 @@ pub(super) fn read_list(path: &Path) -> io::Result<Vec<u8>> {
     read(path, UNPACKED_BYTES_MAX)
 }
 
-/// The names of what lies in a folder and is a file, in order.
+/// The names of the files in a folder, in order; a folder in it ends with a `/`.
 pub(super) fn folder_names(path: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        if fs::metadata(entry.path()).is_ok_and(|found| found.is_file()) {
-            names.push(entry.file_name().to_string_lossy().into_owned());
+        let mut name = entry.file_name().to_string_lossy().into_owned();
+        match fs::metadata(entry.path()) {
+            Ok(found) if found.is_file() => names.push(name),
+            Ok(found) if found.is_dir() => {
+                name.push('/');
+                names.push(name);
+            }
+            Ok(_) | Err(_) => {}
         }
     }
     names.sort();

@@ -40,7 +40,10 @@ pub(crate) fn run(bytes: &[u8]) {
     let parting = b"\n===\n";
     let at = bytes.windows(parting.len()).position(|part| part == parting);
     let (configuration, list) = match at {
-        Some(at) => (&bytes[..at], &bytes[at + parting.len()..]),
+        Some(at) => {
+            let (configuration, list) = bytes.split_at(at);
+            (configuration, list.strip_prefix(parting).unwrap_or_default())
+        }
         None => (bytes, bytes),
     };
     let files = Files { configuration, list };

@@ -7,9 +7,26 @@ use anyhow::Result;
 
 /// Twenty categories of UT1: lists of names, of URLs, and of expressions.
 pub(super) const CATEGORIES: [&str; 20] = [
-    "adult", "agressif", "audio-video", "bank", "blog", "dating", "download", "drogue", "filehosting",
-    "forums", "gambling", "games", "manga", "press", "publicite", "shopping", "social_networks", "special",
-    "sports", "webmail",
+    "adult",
+    "agressif",
+    "audio-video",
+    "bank",
+    "blog",
+    "dating",
+    "download",
+    "drogue",
+    "filehosting",
+    "forums",
+    "gambling",
+    "games",
+    "manga",
+    "press",
+    "publicite",
+    "shopping",
+    "social_networks",
+    "special",
+    "sports",
+    "webmail",
 ];
 
 /// The files that a category may have, and the words for them.
@@ -167,7 +184,8 @@ pub(super) fn requests(urls: &[String], wanted: usize) -> Vec<(When, Vec<Line>)>
         urls.iter().filter(|url| url.len() < 4_000 && url.is_ascii()).collect();
     let step = (usable.len() / wanted).max(1);
     let chosen = usable.iter().step_by(step).take(wanted);
-    let mut found: Vec<(When, Vec<Line>)> = MOMENTS.iter().map(|when| (*when, Vec::new())).collect();
+    let mut found: Vec<(When, Vec<Line>)> =
+        MOMENTS.iter().map(|when| (*when, Vec::new())).collect();
     for (index, url) in chosen.enumerate() {
         let (client, user) = ASKERS[index % ASKERS.len()];
         let moment = index / ASKERS.len() % MOMENTS.len();

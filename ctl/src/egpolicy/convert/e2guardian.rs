@@ -73,7 +73,7 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
         Ok(names) => names.into_iter().map(|name| (name.clone(), path.join(name))).collect(),
         Err(_) => {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            reader.root = path.parent().unwrap_or(Path::new("")).to_path_buf();
+            reader.root = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
             vec![(name.unwrap_or_default(), path.to_path_buf())]
         }
     };
@@ -83,7 +83,11 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
         }
     }
     for (name, file) in &files {
-        if !LISTS.iter().any(|(known, ..)| known == name) {
+        if let Some(folder) = name.strip_suffix('/') {
+            let place = Place::new(&file.display().to_string(), 0);
+            let what = format!("folder `{folder}`: its lists count where they are included alone");
+            reader.draft.report.add(Kind::Unsupported, &place, what);
+        } else if !LISTS.iter().any(|(known, ..)| known == name) {
             reader.foreign(name, file);
         }
     }

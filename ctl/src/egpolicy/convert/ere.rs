@@ -243,7 +243,7 @@ impl Reader {
     /// `[:alpha:]`, of which the `[` was read.
     fn class(&mut self) -> Result<String, EreFault> {
         let mut name = String::new();
-        while let Some(next) = self.rest.next() {
+        for next in self.rest.by_ref() {
             name.push(next);
             if name.len() > 2 && name.ends_with(":]") {
                 return Ok(format!("[{name}"));

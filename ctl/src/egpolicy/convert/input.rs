@@ -11,7 +11,7 @@ pub trait Input {
     /// A sentence that says why not.
     fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
 
-    /// The names of the files in a folder, in order.
+    /// The names of the files in a folder, in order; a folder in it ends with a `/`.
     ///
     /// # Errors
     ///

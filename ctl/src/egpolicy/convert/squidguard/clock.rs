@@ -29,7 +29,7 @@ impl Parser<'_> {
             match self.lexer.next() {
                 Some(Token::Close) => break,
                 Some(Token::Word(word)) if word.text == "weekly" => {
-                    self.weekly(&mut block, &word)?
+                    self.weekly(&mut block, &word)?;
                 }
                 Some(Token::Word(word)) if word.text == "date" => {
                     self.date(&mut block, &word, &mut dates)?;

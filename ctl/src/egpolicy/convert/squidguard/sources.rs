@@ -164,7 +164,7 @@ impl Collector<'_> {
         }
         for file in &source.user_files {
             let Some((path, text)) = self.text_of(file) else { continue };
-            first = first.or(Some(Place::new(&path, 1)));
+            first = first.or_else(|| Some(Place::new(&path, 1)));
             for (_, line) in numbered(&text) {
                 if line.starts_with('#') {
                     continue;

@@ -45,7 +45,7 @@ pub(crate) fn translate(
     }
     let home = conf.dbhome.as_deref().unwrap_or(DBHOME);
     // A relative home is below the folder of the configuration, where its lists were moved with it.
-    let home: PathBuf = Path::new(file).parent().unwrap_or(Path::new("")).join(home);
+    let home: PathBuf = Path::new(file).parent().unwrap_or_else(|| Path::new("")).join(home);
     let Draft { rules, lists, report } = &mut draft;
     let mut collector = Collector { file, home, input, report, faults: &mut faults, lists };
     let dests: HashMap<&str, (&Dest, lists::Asked)> = conf
@@ -267,18 +267,18 @@ impl<'b> Translator<'_, 'b> {
                 }
                 Branch::Else => (before.outside(), active.clone()),
             };
-            self.branch_within(&branching, acl, &left.and(&when), shown);
+            self.branch_within(&branching, acl, &left.and(&when), &shown);
             left = left.without(&when);
             before = when;
         }
-        self.branch_within(&branching, self.default, &left, active);
+        self.branch_within(&branching, self.default, &left, &active);
     }
 
     /// A branch that counts at `exact` times. Where the branches before it have an end each, nothing is
     /// left of the times in which they count, and the simpler `shown` says the same.
-    fn branch_within(&mut self, of: &Branching<'_>, acl: &'b Acl, exact: &Times, shown: Times) {
+    fn branch_within(&mut self, of: &Branching<'_>, acl: &'b Acl, exact: &Times, shown: &Times) {
         match of.search {
-            Search::Ends if !exact.is_never() => self.branch(of, acl, &shown),
+            Search::Ends if !exact.is_never() => self.branch(of, acl, shown),
             Search::Ends | Search::GoesOn => self.branch(of, acl, exact),
         }
     }
