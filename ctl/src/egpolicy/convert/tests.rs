@@ -376,8 +376,9 @@ fn hosts_and_adblock_lists_become_a_list_and_a_rule() {
 
 #[test]
 fn a_folder_is_written_whole_or_not_at_all_and_passes_the_check() {
-    let acl = "default {\n pass good !in-addr !bad any\n redirect http://x/\n}";
-    let text = format!("{HEAD}acl {{\n{acl}\n}}\n").replace("src b {\n user Bob\n}\n", "");
+    let acl = "a within work {\n pass !bad none\n}\ndefault {\n pass good !in-addr !bad any\n redirect \
+               http://x/\n}";
+    let text = format!("{HEAD}acl {{\n{acl}\n}}\n");
     let converted = squidguard(&text, lists().with("/db/bad/domains", "bad.test\nworse.test\n"));
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("new/policy");
@@ -386,7 +387,7 @@ fn a_folder_is_written_whole_or_not_at_all_and_passes_the_check() {
     let drawn: Vec<_> =
         found.diagnostics.iter().map(eg_policy::diagnostic::Diagnostic::render).collect();
     assert!(drawn.is_empty(), "{}", drawn.join("\n"));
-    assert_eq!((found.files, found.rules, found.lists.len()), (1, 8, 2));
+    assert_eq!((found.files, found.rules, found.lists.len()), (1, 14, 2));
     assert!(fs::read_to_string(out.join("LOSSES.md")).unwrap().contains("## canonical-request: 1"));
     assert!(matches!(write(&converted, &out, Format::Text), Err(WriteFault::NotEmpty(_))));
     let file = root.path().join("file");

@@ -224,7 +224,8 @@ mod tests {
 
     fn shown(times: &Times) -> Vec<String> {
         let shown = |stretch: Stretch| {
-            let date = |day: Option<Date>| day.map_or("*".to_owned(), |day| day.to_string());
+            let date =
+                |day: Option<Date>| day.map_or_else(|| "*".to_owned(), |day| day.to_string());
             let windows = stretch.windows.unwrap_or_else(|| "all".to_owned());
             format!("{windows} {}..{}", date(stretch.from), date(stretch.until))
         };

@@ -261,7 +261,7 @@ mod tests {
             parse("t", &format!("time x {{\n{text}\n}}\n"), Dialect::SquidGuard, 2026);
         assert_eq!(faults, []);
         let stretches = conf.times[0].times.stretches();
-        let shown = |day: Option<Date>| day.map_or("*".to_owned(), |day| day.to_string());
+        let shown = |day: Option<Date>| day.map_or_else(|| "*".to_owned(), |day| day.to_string());
         stretches
             .into_iter()
             .map(|s| {
