@@ -45,7 +45,7 @@ const SECURITY: &[&str] = &[
     "evaluate-or",
 ];
 
-/// Other settings of ufdbGuard, besides `ufdb-…`, `redirect-…`, `log…`, `https-…`, `allow-…`.
+/// Other settings of ufdbGuard, besides `ufdb-...`, `redirect-...`, `log...`, `https-...`, `allow-...`.
 const UFDB_SETTINGS: &[&str] = &[
     "pidfile",
     "port",
