@@ -26,6 +26,8 @@ pub struct Row {
     pub lost: usize,
     /// Answers that are not the policy's.
     pub wrong: usize,
+    /// The first of them, in words.
+    pub first_wrong: Option<String>,
     /// How often an engine was killed.
     pub kills: usize,
     /// Milliseconds from when a line was due to its answer.
@@ -81,6 +83,7 @@ fn measure(programs: &Programs, weather: Weather) -> Result<Row> {
         resident = resident_bytes(pid);
         Ok(())
     })?;
+    let wrong = pace::wrong(&received, &pair.openers()?);
     let mut took: Vec<Duration> = received.iter().map(|answered| answered.took).collect();
     took.sort_unstable();
     let row = Row {
@@ -92,7 +95,8 @@ fn measure(programs: &Programs, weather: Weather) -> Result<Row> {
         .to_owned(),
         lines: PACE.lines(),
         lost: lost(&received),
-        wrong: pace::wrong(&received, &pair.openers()?).len(),
+        wrong: wrong.len(),
+        first_wrong: wrong.into_iter().next(),
         kills,
         p50_ms: quantile(&took, 500),
         p99_ms: quantile(&took, 990),

@@ -1,7 +1,7 @@
 //! How long the engine takes to have the real regexes: compiled anew, taken from what was kept, and with
-//! one of them changed.
+//! one of them changed; and what a text costs with them, scanned for and looked up.
 //!
-//! The whole program does it, so the times hold everything between the signal and the live policy. The
+//! For the former the whole program does it, so the times hold everything between the signal and the live policy. The
 //! patterns that the policy refuses are left out and counted; what is left is one rule a pattern.
 
 use std::fs;
@@ -54,8 +54,35 @@ pub struct Report {
     pub kept_bytes: u64,
     /// How many files they are.
     pub kept_files: usize,
-    /// The measurements.
+    /// How long it takes to have them.
     pub loads: Vec<Load>,
+    /// What a text costs.
+    pub searches: Vec<Search>,
+}
+
+/// Real patterns in real texts, in one of several ways that take turns.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Search {
+    /// Which patterns, and in which texts.
+    pub what: String,
+    /// How: all scanned for, or some looked up.
+    pub way: String,
+    /// How many patterns there are.
+    pub patterns: usize,
+    /// How many of them are not scanned for.
+    pub looked_up: usize,
+    /// How many texts there are.
+    pub texts: usize,
+    /// How many patterns were found in all of them together.
+    pub found: usize,
+    /// Nanoseconds of the processor a text, in the best of several rounds.
+    pub ns_a_text: f64,
+    /// The same as a multiple of the first way's.
+    pub times: f64,
+    /// Seconds to compile the patterns, on one thread.
+    pub compile_s: f64,
+    /// Bytes of what was compiled.
+    pub bytes: u64,
 }
 
 /// Measures.
@@ -63,7 +90,8 @@ pub struct Report {
 /// # Errors
 ///
 /// If the large data is not there or a program fails.
-pub fn run(programs: &Programs, egpolicy: &Path) -> Result<Report> {
+pub fn run(programs: &Programs, egpolicy: &Path, searcher: &Path) -> Result<Report> {
+    let searches = searches(searcher)?;
     let plan = Plan { rules: None, verdicts: "none", threads: 1, inspect: "off", ..Plan::demo() };
     let mut engine = Installation::prepare(Folder::temporary()?, programs, &plan)?;
     let rules = engine.path("rules.d");
@@ -92,7 +120,18 @@ pub fn run(programs: &Programs, egpolicy: &Path) -> Result<Report> {
         kept_bytes,
         kept_files,
         loads,
+        searches,
     })
+}
+
+/// What the example `bench-regex` of the policy crate measures: it knows the patterns' insides.
+fn searches(searcher: &Path) -> Result<Vec<Search>> {
+    let folder = shared::data(".").context("`../shared/data`")?;
+    let output = Command::new(searcher).arg(folder).output();
+    let output = output.with_context(|| format!("cannot start `{}`", searcher.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "`{}` failed: {said}", searcher.display());
+    serde_json::from_slice(&output.stdout).context("what bench-regex says")
 }
 
 /// A rule for each pattern of the data, on a line of its own.

@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::lists::ListFormat;
+use eg_policy::regex::LoweredCounts;
 use serde_json::json;
 
 use crate::egpolicy::convert::{Converted, Fault, losses_json, losses_markdown};
-use crate::egpolicy::{Checked, FallbackRegex, RegexSummary};
+use crate::egpolicy::{Checked, FallbackRegex, ListSummary, RegexSummary};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,64 +32,22 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
         Format::Text => {
             diagnostics(out, &checked.diagnostics)?;
             for list in &checked.lists {
-                write!(out, "list {}: {} entries", list.path, list.entries)?;
-                for (count, what) in [
-                    (list.refused, "refused"),
-                    (list.duplicates, "repeated"),
-                    (list.public_suffixes, "public suffixes left out"),
-                ] {
-                    if count > 0 {
-                        write!(out, ", {count} {what}")?;
-                    }
-                }
-                writeln!(out)?;
+                writeln!(out, "{}", list_line(list))?;
             }
-            let RegexSummary { patterns, names, fallback } = &checked.regexes;
-            for slower in fallback {
-                let FallbackRegex { file, line, rule, attribute, pattern } = slower;
-                writeln!(
-                    out,
-                    "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
-                )?;
-            }
-            if *patterns > 0 {
-                let slower = fallback.len();
-                writeln!(
-                    out,
-                    "regexes: {patterns}, looked up as names: {names}, with the slower scanner: {slower}"
-                )?;
-            }
-            let (files, rules, lists) = (checked.files, checked.rules, checked.lists.len());
+            regexes(out, &checked.regexes)?;
+            let (files, rules, lists) = (checked.files, checked.rules, checked.list_count);
             writeln!(
                 out,
                 "files: {files}, rules: {rules}, lists: {lists}, errors: {errors}, warnings: {warnings}"
             )
         }
         Format::Json => {
-            let lists = checked.lists.iter().map(|list| {
-                json!({
-                    "path": list.path,
-                    "entries": list.entries,
-                    "refused": list.refused,
-                    "duplicates": list.duplicates,
-                    "public_suffixes": list.public_suffixes,
-                })
-            });
+            let lists = checked.lists.iter().map(list_document);
             let document = json!({
                 "files": checked.files,
                 "rules": checked.rules,
                 "lists": lists.collect::<Vec<_>>(),
-                "regexes": {
-                    "patterns": checked.regexes.patterns,
-                    "names": checked.regexes.names,
-                    "fallback": checked.regexes.fallback.iter().map(|slower| json!({
-                        "file": slower.file,
-                        "line": slower.line,
-                        "rule": slower.rule,
-                        "attribute": slower.attribute,
-                        "pattern": slower.pattern,
-                    })).collect::<Vec<_>>(),
-                },
+                "regexes": regex_document(&checked.regexes),
                 "errors": errors,
                 "warnings": warnings,
                 "diagnostics": checked.diagnostics.iter().map(document).collect::<Vec<_>>(),
@@ -95,6 +55,109 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
             writeln!(out, "{document:#}")
         }
     }
+}
+
+/// What became of a list, as a line.
+fn list_line(list: &ListSummary) -> String {
+    let ListSummary { path, report, covered } = list;
+    let mut line = format!("list {path}: {} entries", report.accepted);
+    if report.format != ListFormat::Plain {
+        line.push_str(&format!(", read as {}", report.format.word()));
+    }
+    for (count, what) in [
+        (report.refused_count, "refused"),
+        (report.duplicates, "repeated"),
+        (*covered, "covered by another"),
+        (report.folded, "respelt"),
+        (report.exceptions, "exceptions ignored"),
+        (report.local_names, "names of the machine passed over"),
+        (report.public_suffix_count, "public suffixes left out"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    line
+}
+
+/// The same for programs, with the lines that were refused.
+fn list_document(list: &ListSummary) -> serde_json::Value {
+    let ListSummary { path, report, covered } = list;
+    let refused_lines = report
+        .refused
+        .iter()
+        .map(|(line, reason)| json!({ "line": line, "reason": reason.to_string() }));
+    let reasons = report
+        .reasons
+        .iter()
+        .map(|(reason, count)| json!({ "reason": reason.to_string(), "lines": count }));
+    let suffixes = report.public_suffixes.iter();
+    let suffixes = suffixes.map(|(line, name)| json!({ "line": line, "name": name }));
+    json!({
+        "path": path,
+        "format": report.format.word(),
+        "lines": report.lines,
+        "entries": report.accepted,
+        "refused": report.refused_count,
+        "duplicates": report.duplicates,
+        "covered": covered,
+        "folded": report.folded,
+        "exceptions": report.exceptions,
+        "local_names": report.local_names,
+        "public_suffixes": report.public_suffix_count,
+        "reasons": reasons.collect::<Vec<_>>(),
+        "refused_lines": refused_lines.collect::<Vec<_>>(),
+        "public_suffix_lines": suffixes.collect::<Vec<_>>(),
+    })
+}
+
+/// Where the regexes of a policy would go.
+fn regexes(out: &mut impl Write, summary: &RegexSummary) -> io::Result<()> {
+    let RegexSummary { patterns, lowered, literals, scanned, fallback } = summary;
+    for slower in fallback {
+        let FallbackRegex { file, line, rule, attribute, pattern } = slower;
+        writeln!(
+            out,
+            "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
+        )?;
+    }
+    if *patterns == 0 {
+        return Ok(());
+    }
+    let LoweredCounts { domains, exact_hosts, uri_hosts, literals: anchored } = lowered;
+    let slower = fallback.len();
+    writeln!(
+        out,
+        "regexes: {patterns}, looked up: {domains} domains, {exact_hosts} exact hosts, {uri_hosts} URI \
+         hosts, {anchored} literals, scanned for: {scanned} with {literals} that are plain literals, \
+         with the slower scanner: {slower}"
+    )
+}
+
+/// The same for programs.
+fn regex_document(summary: &RegexSummary) -> serde_json::Value {
+    let LoweredCounts { domains, exact_hosts, uri_hosts, literals } = summary.lowered;
+    let fallback = summary.fallback.iter().map(|slower| {
+        json!({
+            "file": slower.file,
+            "line": slower.line,
+            "rule": slower.rule,
+            "attribute": slower.attribute,
+            "pattern": slower.pattern,
+        })
+    });
+    json!({
+        "patterns": summary.patterns,
+        "lowered": {
+            "domains": domains,
+            "exact_hosts": exact_hosts,
+            "uri_hosts": uri_hosts,
+            "literals": literals,
+        },
+        "scanned": summary.scanned,
+        "scanned_literals": summary.literals,
+        "fallback": fallback.collect::<Vec<_>>(),
+    })
 }
 
 /// A fault for programs, with what to do about it as the text has it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use eg_policy::check::Trust;
+use eg_policy::lists::{FoundFile, ListFiles};
 use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
 
 use crate::config::PolicyConfig;
@@ -47,6 +48,10 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // A pipe would wait for its writer at the open.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
         let file = fs::File::open(path)?;
         let facts = file.metadata()?;
         // A pipe or a device would never end.
@@ -59,6 +64,27 @@ impl Files for Disk {
         let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
         file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+impl ListFiles for Disk {
+    fn find(&self, path: &Path) -> io::Result<Option<FoundFile>> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(_) | Err(_) => {}
+        }
+        let real = fs::canonicalize(path)?;
+        let facts = fs::metadata(&real)?;
+        let kind = match (facts.is_dir(), facts.is_file()) {
+            (true, _) => EntryKind::Folder,
+            (false, true) => EntryKind::File,
+            (false, false) => EntryKind::Other,
+        };
+        Ok(Some(FoundFile { real, kind }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Files::read(self, path)
     }
 }
 

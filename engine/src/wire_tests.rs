@@ -34,6 +34,8 @@ mod client;
 
 use client::Client;
 
+#[path = "wire_term_tests.rs"]
+mod terms;
 #[path = "wire_tunnel_tests.rs"]
 mod tunnel;
 
@@ -53,7 +55,7 @@ fn rule(id: u32, name: &str, action: Asks, domain: &str) -> CheckedRule {
         category: None,
         tls: None,
         conditions: Conditions { domains, ..Conditions::default() },
-        except: Conditions::default(),
+        except: None,
         validity: Default::default(),
         mode: Default::default(),
     }

@@ -62,6 +62,11 @@ fn as_text(machine: &Machine, report: &Report) -> String {
             row.connector_resident_bytes as f64 / f64::from(1 << 20),
         ));
     }
+    for row in &report.rows {
+        if let Some(wrong) = &row.first_wrong {
+            text.push_str(&format!("\nThe first wrong answer where {}: {wrong}\n", row.what));
+        }
+    }
     text.push_str("\nThe connector's own words at its end:\n\n");
     for row in &report.rows {
         text.push_str(&format!("- {}\n", row.said));

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use eg_policy::lists::UNPACKED_BYTES_MAX;
+use eg_policy::lists::{FoundFile, ListFiles, UNPACKED_BYTES_MAX};
 use eg_policy::sources::{EntryKind, Files, FolderEntry};
 use eg_policy::syntax::FILE_BYTES_MAX;
 
@@ -39,9 +39,25 @@ impl Files for Disk {
     }
 }
 
-/// The bytes of a list file.
-pub(super) fn read_list(path: &Path) -> io::Result<Vec<u8>> {
-    read(path, UNPACKED_BYTES_MAX)
+impl ListFiles for Disk {
+    fn find(&self, path: &Path) -> io::Result<Option<FoundFile>> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(_) | Err(_) => {}
+        }
+        let real = fs::canonicalize(path)?;
+        let found = fs::metadata(&real)?;
+        let kind = match (found.is_dir(), found.is_file()) {
+            (true, _) => EntryKind::Folder,
+            (false, true) => EntryKind::File,
+            (false, false) => EntryKind::Other,
+        };
+        Ok(Some(FoundFile { real, kind }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read(path, UNPACKED_BYTES_MAX)
+    }
 }
 
 /// The names of the files in a folder, in order; a folder in it ends with a `/`.

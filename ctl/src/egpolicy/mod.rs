@@ -5,6 +5,8 @@ mod check;
 pub mod convert;
 mod disk;
 mod fmt;
+#[cfg(test)]
+mod real_lists;
 mod regexes;
 
 pub use args::{Args, run};

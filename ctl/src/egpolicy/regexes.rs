@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use eg_policy::check::CheckedPolicy;
 use eg_policy::compile::compile;
-use eg_policy::regex::{Backend, Field, Placed, RegexPattern, ShardFault, compile_all};
+use eg_policy::regex::{
+    Backend, Field, LoweredCounts, Placed, RegexPattern, ShardFault, compile_all,
+};
 use eg_policy::verdict::Action;
 
 /// The regexes of a policy.
@@ -12,8 +14,12 @@ use eg_policy::verdict::Action;
 pub struct RegexSummary {
     /// How many patterns there are, each counted once for each attribute.
     pub patterns: usize,
-    /// Those that are a name in disguise, for which nothing is scanned.
-    pub names: usize,
+    /// Those that are something simpler in disguise, for which nothing is scanned.
+    pub lowered: LoweredCounts,
+    /// Those of the others that are nothing but literals.
+    pub literals: usize,
+    /// Those with Hyperscan.
+    pub scanned: usize,
     /// Those with the slower scanner, where rules have them.
     pub fallback: Vec<FallbackRegex>,
 }
@@ -42,33 +48,43 @@ pub(super) fn regexes(policy: CheckedPolicy) -> Result<RegexSummary, ShardFault>
     // Neither the default action nor the entries of lists have a part in it.
     let policy = compile(policy, Action::Deny, Vec::new());
     let shards = compile_all(&policy, Backend::built_in())?;
-    let names = policy.lowered().len();
-    let mut summary = RegexSummary { patterns: names, names, fallback: Vec::new() };
+    let plan = policy.regexes();
+    let mut summary = RegexSummary {
+        patterns: plan.lowered.len(),
+        lowered: plan.counts(),
+        literals: plan.literals,
+        ..RegexSummary::default()
+    };
     let mut slower: HashSet<(Field, &RegexPattern)> = HashSet::new();
     for shard in &shards {
         for (pattern, placed) in shard.placed() {
             summary.patterns += 1;
             match placed {
-                Placed::Hyperscan => {}
+                Placed::Hyperscan => summary.scanned += 1,
                 Placed::Fallback => drop(slower.insert((shard.field(), pattern))),
             }
         }
     }
     for rule in &policy.rules {
-        for field in Field::ALL {
-            for (asked, attribute) in
-                rule.asked().into_iter().zip([field.attribute(), exception(field)])
-            {
-                let own = field.of(asked).iter();
-                let own = own.filter(|pattern| slower.contains(&(field, *pattern)));
-                summary.fallback.extend(own.map(|pattern| FallbackRegex {
-                    file: rule.file.clone(),
-                    line: rule.line,
-                    rule: rule.name.clone(),
-                    attribute,
-                    pattern: pattern.as_str().to_owned(),
-                }));
-            }
+        for (asked, listed) in rule.asked().zip(["match-domain-list", "except-domain-list"]) {
+            let own = Field::ALL.into_iter().flat_map(|field| {
+                let attribute = match listed {
+                    "match-domain-list" => field.attribute(),
+                    _ => exception(field),
+                };
+                field.of(asked).iter().map(move |pattern| (field, attribute, pattern))
+            });
+            let expressions = asked.list_expressions.iter();
+            let expressions = expressions.map(|own| (Field::Uri, listed, &own.pattern));
+            let slow = own.chain(expressions);
+            let slow = slow.filter(|(field, _, pattern)| slower.contains(&(*field, *pattern)));
+            summary.fallback.extend(slow.map(|(_, attribute, pattern)| FallbackRegex {
+                file: rule.file.clone(),
+                line: rule.line,
+                rule: rule.name.clone(),
+                attribute,
+                pattern: pattern.as_str().to_owned(),
+            }));
         }
     }
     Ok(summary)

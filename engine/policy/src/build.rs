@@ -16,11 +16,11 @@ use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
 use crate::lists::AddressList;
 use crate::matcher::{
-    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Matcher, MethodTable, NameTable,
-    NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs, Sni, Tables,
-    UserTable, Users, cidrs, class,
+    AgentTable, Cidr, DomainIndex, Entry, FieldTable, Item, Listed, Matcher, MethodTable,
+    NameTable, NetworkTable, Networks, Plan, PortTable, PrefixTable, RegexTable, Rest, Run, Runs,
+    Sni, Tables, UserTable, Users, cidrs, class,
 };
-use crate::regex::{Field, RegexPattern, Shard, ShardPlan};
+use crate::regex::{Field, Lowering, RegexPattern, Shard, ShardPlan};
 use crate::ruleset::Ruleset;
 use crate::users::UserList;
 use crate::zone::Zone;
@@ -97,6 +97,25 @@ pub enum BuildFault {
 ///
 /// [`BuildFault`], where policy and sets do not fit together.
 pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::On)
+}
+
+/// The same ruleset with every pattern scanned for, over the shards of
+/// [`CompiledPolicy::regexes_unlowered`].
+///
+/// # Errors
+///
+/// [`BuildFault`], where policy and sets do not fit together.
+#[cfg(any(test, feature = "naive"))]
+pub fn build_unlowered(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFault> {
+    build_with(policy, loaded, Lowering::Off)
+}
+
+fn build_with(
+    policy: &CompiledPolicy,
+    loaded: Loaded,
+    lowering: Lowering,
+) -> Result<Ruleset, BuildFault> {
     let rules = policy.rules.as_slice();
     let units = units(rules);
     if units.len() > RULES_MAX {
@@ -107,15 +126,16 @@ pub fn build(policy: &CompiledPolicy, loaded: Loaded) -> Result<Ruleset, BuildFa
     }
     let digest = digest(policy, &loaded.zone);
     let Loaded { index, addresses, regexes, users, zone } = loaded;
-    let regexes = RegexTable::new(shards(policy, &regexes)?, policy.lowered());
-    let builder = Builder::new(policy, &units, &index, (&addresses, &users))?;
+    let plan = policy.regexes_with(lowering);
+    let regexes = RegexTable::new(shards(plan.shards, &regexes)?, &plan.lowered);
+    let builder = Builder::new(policy, &units, &index, &addresses, &users)?;
     let mut runs = Runs::default();
     let tables = builder.tables(Arc::clone(&index), regexes, zone, &mut runs)?;
     let mut plans = Vec::with_capacity(units.len());
     let mut exceptions = number(rules.len())..;
     for unit in &units {
         let except = match unit.is {
-            Is::Rule if unit.rule.except != Conditions::default() => exceptions.next(),
+            Is::Rule if unit.rule.except.is_some() => exceptions.next(),
             Is::Rule | Is::Exception => None,
         };
         plans.push(builder.plan(unit, except, &tables, &mut runs)?);
@@ -151,8 +171,9 @@ enum Is {
 /// All rules, and behind them what those of them except that except anything, in the same order.
 fn units(rules: &[CheckedRule]) -> Vec<Unit<'_>> {
     let all = rules.iter().map(|rule| Unit { rule, asked: &rule.conditions, is: Is::Rule });
-    let excepting = rules.iter().filter(|rule| rule.except != Conditions::default());
-    let excepted = excepting.map(|rule| Unit { rule, asked: &rule.except, is: Is::Exception });
+    let excepted = rules
+        .iter()
+        .filter_map(|rule| Some(Unit { rule, asked: rule.except.as_deref()?, is: Is::Exception }));
     all.chain(excepted).collect()
 }
 
@@ -163,13 +184,13 @@ fn digest(policy: &CompiledPolicy, zone: &Zone) -> Digest {
         true => {
             let (policy, zone) = (policy.digest(), zone.digest());
             let parts: [&[u8]; 3] = [b"enforcegate-zoned", policy.as_bytes(), zone.as_bytes()];
-            Digest::of_parts(parts.into_iter())
+            Digest::of_parts(parts)
         }
     }
 }
 
-/// The compiled shards of a policy, in the order of their plans.
-fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
+/// The compiled shards of these plans, in their order.
+fn shards(plans: Vec<ShardPlan>, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shard>>, BuildFault> {
     let loaded: HashMap<&ShardPlan, &Arc<Shard>> =
         loaded.iter().map(|shard| (shard.plan(), shard)).collect();
     let find = |plan: ShardPlan| {
@@ -179,7 +200,7 @@ fn shards(policy: &CompiledPolicy, loaded: &[Arc<Shard>]) -> Result<Vec<Arc<Shar
             patterns: plan.patterns().len(),
         })
     };
-    policy.shards().into_iter().map(find).collect()
+    plans.into_iter().map(find).collect()
 }
 
 /// A policy, and where its lists are.
@@ -187,6 +208,8 @@ struct Builder<'p> {
     units: &'p [Unit<'p>],
     /// By list: the number of its set in the index, where it has names.
     set_of_list: Vec<Option<u32>>,
+    /// By list: the number of its set of URLs in the index, where it has such.
+    urls_of_list: Vec<Option<u32>>,
     /// By list: its ranges, where it has addresses.
     addresses: Vec<Option<&'p AddressList>>,
     /// By list: its names, where it has users.
@@ -198,26 +221,33 @@ impl<'p> Builder<'p> {
         policy: &CompiledPolicy,
         units: &'p [Unit<'p>],
         index: &DomainIndex,
-        (addresses, users): (&'p [(Digest, AddressList)], &'p [(Digest, UserList)]),
+        addresses: &'p [(Digest, AddressList)],
+        users: &'p [(Digest, UserList)],
     ) -> Result<Self, BuildFault> {
         let numbers: HashMap<Digest, u32> = index.sets().iter().copied().zip(0..).collect();
         let ranges: HashMap<Digest, &AddressList> =
             addresses.iter().map(|(set, list)| (*set, list)).collect();
         let people: HashMap<Digest, &UserList> =
             users.iter().map(|(set, list)| (*set, list)).collect();
-        let (set_of_list, addresses, users) = (Vec::new(), Vec::new(), Vec::new());
-        let mut builder = Self { units, set_of_list, addresses, users };
+        let url_numbers: HashMap<Digest, u32> = index.url_sets().iter().copied().zip(0..).collect();
+        let (set_of_list, urls_of_list) = (Vec::new(), Vec::new());
+        let (addresses, users) = (Vec::new(), Vec::new());
+        let mut builder = Self { units, set_of_list, urls_of_list, addresses, users };
         for list in &policy.lists {
             let missing = || BuildFault::NoSuchSet { path: list.path.clone(), set: list.set };
-            let (mut set, mut addresses, mut users) = (None, None, None);
+            let (mut set, mut urls, mut addresses, mut users) = (None, None, None, None);
             match list.kind {
                 ListKind::Domains => set = Some(*numbers.get(&list.set).ok_or_else(missing)?),
+                ListKind::Urls => urls = Some(*url_numbers.get(&list.set).ok_or_else(missing)?),
                 ListKind::Addresses => {
                     addresses = Some(*ranges.get(&list.set).ok_or_else(missing)?);
                 }
                 ListKind::Users => users = Some(*people.get(&list.set).ok_or_else(missing)?),
+                // The rules have them.
+                ListKind::Expressions => {}
             }
             builder.set_of_list.push(set);
+            builder.urls_of_list.push(urls);
             builder.addresses.push(addresses);
             builder.users.push(users);
         }
@@ -243,6 +273,7 @@ impl<'p> Builder<'p> {
             named: self.named(index.table().seed(), &prefixes),
             index,
             set_of_list: self.set_of_list.clone(),
+            urls_of_list: self.urls_of_list.clone(),
             sources: self.networks(|asked| &asked.sources, runs),
             destinations: self.networks(|asked| &asked.destinations, runs),
             prefixes,
@@ -338,11 +369,23 @@ impl<'p> Builder<'p> {
         let Unit { rule, asked, .. } = *unit;
         let absent =
             |list: &ListIndex| BuildFault::NoSuchList { rule: rule.name.clone(), index: list.0 };
-        let mut sets = Vec::new();
+        let (mut sets, mut urls) = (Vec::new(), Vec::new());
         for list in &asked.domain_lists {
-            let set = self.set_of_list.get(list.0 as usize).copied().flatten();
-            sets.push(set.ok_or_else(|| absent(list))?);
+            let of = |numbers: &[Option<u32>]| numbers.get(list.0 as usize).copied().flatten();
+            match (of(&self.set_of_list), of(&self.urls_of_list)) {
+                (Some(set), _) => sets.push(set),
+                (None, Some(set)) => urls.push(set),
+                (None, None) => return Err(absent(list)),
+            }
         }
+        let expressions = asked
+            .list_expressions
+            .iter()
+            .filter_map(|expression| tables.regexes.of(Field::Uri).find(&expression.pattern));
+        let listed = Listed { urls: runs.add(urls), expressions: runs.add(expressions.collect()) };
+        let has_domains = !asked.domains.is_empty()
+            || !asked.domain_lists.is_empty()
+            || !asked.list_expressions.is_empty();
         let mut networks = |patterns: &[AddressPattern], table: &NetworkTable| {
             let (mut found, mut lists) = (Vec::new(), Vec::new());
             for pattern in patterns {
@@ -371,7 +414,8 @@ impl<'p> Builder<'p> {
             tls: rule.tls.filter(|_| rule.mode == Mode::Enforce),
             application: asked.application,
             uri: (!asked.uri.is_empty()).then(|| runs.add(uri)),
-            domains: (!asked.domains.is_empty() || !sets.is_empty()).then(|| runs.add(sets)),
+            domains: has_domains.then(|| runs.add(sets)),
+            listed,
             sni: sni(&asked.sni),
             sources,
             destinations,

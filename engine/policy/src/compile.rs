@@ -61,24 +61,12 @@ struct DecidingRule<'a> {
     tls: Option<Tls>,
     conditions: &'a Conditions,
     // What a rule does not say is not written, so that older policies keep their digests.
-    #[serde(skip_serializing_if = "is_empty")]
-    except: &'a Conditions,
-    #[serde(skip_serializing_if = "always")]
-    validity: Validity,
-    #[serde(skip_serializing_if = "enforces")]
-    mode: Mode,
-}
-
-fn is_empty(conditions: &Conditions) -> bool {
-    *conditions == Conditions::default()
-}
-
-fn always(validity: &Validity) -> bool {
-    *validity == Validity::ALWAYS
-}
-
-fn enforces(mode: &Mode) -> bool {
-    *mode == Mode::Enforce
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except: Option<&'a Conditions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validity: Option<Validity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
 }
 
 /// What of a list decides, or is part of a verdict: its set, and the path that verdicts report.
@@ -103,9 +91,9 @@ impl CompiledPolicy {
                 category: rule.category.as_deref(),
                 tls: rule.tls,
                 conditions: &rule.conditions,
-                except: &rule.except,
-                validity: rule.validity,
-                mode: rule.mode,
+                except: rule.except.as_deref(),
+                validity: Some(rule.validity).filter(|validity| *validity != Validity::ALWAYS),
+                mode: Some(rule.mode).filter(|mode| *mode != Mode::Enforce),
             })
         });
         let lists = self.lists.iter().map(|list| {
@@ -130,22 +118,43 @@ impl CompiledPolicy {
     /// The sets of all lists of names, sorted, each once: what the index is made of.
     #[must_use]
     pub fn domain_sets(&self) -> Vec<Digest> {
-        let domains = self.lists.iter().filter(|list| list.kind == ListKind::Domains);
-        let mut sets: Vec<Digest> = domains.map(|list| list.set).collect();
+        self.sets(ListKind::Domains)
+    }
+
+    /// The sets of all lists of URLs, sorted, each once; they are in the index too.
+    #[must_use]
+    pub fn url_sets(&self) -> Vec<Digest> {
+        self.sets(ListKind::Urls)
+    }
+
+    fn sets(&self, kind: ListKind) -> Vec<Digest> {
+        let of_kind = self.lists.iter().filter(|list| list.kind == kind);
+        let mut sets: Vec<Digest> = of_kind.map(|list| list.set).collect();
         sets.sort_unstable();
         sets.dedup();
         sets
     }
 
-    /// The name of the index over [`Self::domain_sets`]: it changes with the sets and with the form of
-    /// the file, not with its seed.
+    /// How many list files and folders rules name; a list may have several parts.
+    #[must_use]
+    pub fn list_count(&self) -> usize {
+        self.lists.iter().filter(|list| list.kind.is_whole()).count()
+    }
+
+    /// The name of the index over [`Self::domain_sets`] and [`Self::url_sets`]: it changes with the sets
+    /// and with the form of the file, not with its seed.
     #[must_use]
     pub fn index_digest(&self) -> Digest {
         let version = crate::matcher::INDEX_VERSION.to_be_bytes();
-        let sets = self.domain_sets();
-        let sets = sets.iter().map(|set| set.as_bytes().as_slice());
+        let (names, urls) = (self.domain_sets(), self.url_sets());
+        let bytes = |set: &'_ Digest| *set.as_bytes();
+        let names: Vec<[u8; 32]> = names.iter().map(bytes).collect();
+        let urls: Vec<[u8; 32]> = urls.iter().map(bytes).collect();
         let front: [&[u8]; 2] = [b"enforcegate-index", &version];
-        Digest::of_parts(front.into_iter().chain(sets))
+        let names = names.iter().map(<[u8; 32]>::as_slice);
+        let urls = urls.iter().map(<[u8; 32]>::as_slice);
+        // No digest has four bytes, so that names and URLs cannot be taken for each other.
+        Digest::of_parts(front.into_iter().chain(names).chain([b"urls".as_slice()]).chain(urls))
     }
 }
 

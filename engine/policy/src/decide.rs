@@ -11,14 +11,14 @@
 //! INVARIANT: `decide` is total. It does not allocate once its [`Scratch`] has seen requests like
 //! these, takes no lock and does no I/O.
 
-use crate::check::Mode;
+use crate::check::{ListIndex, Mode};
 use crate::client::{Known, Request, Unknown};
 use crate::matcher::{
-    Candidates, Findings, Fit, Fits, Heard, Hit, Item, Matcher, NameTable, Names, Networks, Place,
-    Plan, Run, Second, Sni, Whose, connect_host, heard, origin,
+    Agree, Candidates, Findings, Fit, Fits, Heard, Hit, Item, Listed, Matcher, NameTable, Names,
+    Networks, Place, Plan, Run, Second, Sni, UrlFit, Whose, connect_host, heard, origin,
 };
 use crate::moment::Moment;
-use crate::regex::{Field, Reading};
+use crate::regex::{Field, Reading, RegexPattern};
 use crate::ruleset::Ruleset;
 use crate::tunnel::{self, Later};
 use crate::uri::PathKnown;
@@ -240,18 +240,57 @@ impl Trial<'_> {
     }
 
     /// `match-domain` and `match-domain-list`: the URI's host, an SNI and a CONNECT host that are others.
-    pub(crate) fn domains(&self) -> Outcome {
+    pub(crate) fn domains(&mut self) -> Outcome {
         let Some(lists) = self.plan.domains else { return Outcome::Holds };
         let own = Matcher::own_domains(self.number);
+        let matcher = self.matcher;
         let fits = |names: &Names| {
-            holds(self.matcher.tables().index.table(), &names.listed, self.matcher.runs().of(lists))
-                || holds(&self.matcher.tables().named, &names.named, &[own])
+            holds(matcher.tables().index.table(), &names.listed, matcher.runs().of(lists))
+                || holds(&matcher.tables().named, &names.named, &[own])
         };
+        if !self.plan.listed.urls.is_empty() || !self.plan.listed.expressions.is_empty() {
+            return self.listed(fits);
+        }
         let mut names = self.findings.names();
         match self.holds_in_any() {
             true => names.any(fits).into(),
             false => names.all(fits).into(),
         }
+    }
+
+    /// The same for lists that have URLs or expressions: a name, a URL at that name, or an expression.
+    fn listed(&mut self, by_name: impl Fn(&Names) -> bool) -> Outcome {
+        let Listed { urls, expressions } = self.plan.listed;
+        let table = self.matcher.tables().index.urls();
+        let urls = self.matcher.runs().of(urls);
+        let any = self.holds_in_any();
+        let agree = if any { Agree::Any } else { Agree::Every };
+        let fits = self.findings.names().map(|names| match by_name(names) {
+            true => Outcome::Holds,
+            false => match names.urls.fit(table, urls, agree) {
+                UrlFit::Listed => Outcome::Holds,
+                UrlFit::Open => Outcome::Unknown(Lack::Path),
+                UrlFit::Not => Outcome::Fails,
+            },
+        });
+        let fits = match any {
+            true => fits.fold(Outcome::Fails, Outcome::or),
+            false => fits.fold(Outcome::Holds, |all, fits| all.and(|| fits)),
+        };
+        if fits == Outcome::Holds || expressions.is_empty() {
+            return fits;
+        }
+        let plan = self.plan;
+        let of_rule = match self.side {
+            Side::Match => false,
+            Side::Except { of } => of.names_hosts(),
+        };
+        let named = of_rule
+            || plan.uri.is_some()
+            || plan.destinations.is_some()
+            || !matches!(plan.sni, Sni::NotAsked);
+        let lack = if named { Lack::Path } else { Lack::Inside };
+        fits.or(self.patterns(Field::Uri, expressions, lack))
     }
 
     /// `match-uri`, in the views of the request and at each of its hosts.
@@ -355,9 +394,14 @@ impl Trial<'_> {
     /// `match-uri-regex`, in the views of the request, and those of the other fields.
     pub(crate) fn regex(&mut self, field: Field) -> Outcome {
         let Some(asked) = self.plan.regex(field) else { return Outcome::Holds };
+        self.patterns(field, asked, self.lack(field))
+    }
+
+    /// Patterns of a field, of which one has to fit; `lack` is what is missing where none can tell.
+    fn patterns(&mut self, field: Field, asked: Run, lack: Lack) -> Outcome {
         let reading = match heard(self.request, field) {
             Heard::Nothing => return Outcome::Fails,
-            Heard::NotKnown => return Outcome::Unknown(self.lack(field)),
+            Heard::NotKnown => return Outcome::Unknown(lack),
             Heard::Texts(reading) => reading,
         };
         let blocks = self.holds_in_any();
@@ -377,7 +421,7 @@ impl Trial<'_> {
         match (fits, reading) {
             (true, Reading::Whole | Reading::Open) => Outcome::Holds,
             (false, Reading::Whole) => Outcome::Fails,
-            (false, Reading::Open) => Outcome::Unknown(self.lack(field)),
+            (false, Reading::Open) => Outcome::Unknown(lack),
         }
     }
 
@@ -395,21 +439,48 @@ impl Trial<'_> {
         }
     }
 
-    /// The list that named the host, or else the SNI, or else the host of the CONNECT: the first one in
-    /// the rule's own order.
-    pub(crate) fn list<'r>(&self, rules: &'r Ruleset) -> Option<&'r str> {
-        let asked = &rules.rules.get(self.number as usize)?.conditions.domain_lists;
+    /// The list that named the host or the URL there, or else at the SNI, or else at the host of the
+    /// CONNECT: the first one in the rule's own order; else the first whose expression fits.
+    pub(crate) fn list<'r>(&mut self, rules: &'r Ruleset) -> Option<&'r str> {
+        let asked = &rules.rules.get(self.number as usize)?.conditions;
+        let path = |list: ListIndex| Some(rules.lists.get(list.0 as usize)?.path.as_str());
+        let tables = self.matcher.tables();
+        let of = |numbers: &[Option<u32>], list: &ListIndex| {
+            numbers.get(list.0 as usize).copied().flatten()
+        };
         let named = |names: &Names| {
-            asked.iter().find_map(|list| {
-                let set = self.matcher.tables().set_of_list.get(list.0 as usize)?;
-                holds(self.matcher.tables().index.table(), &names.listed, &[(*set)?])
-                    .then(|| rules.lists.get(list.0 as usize).map(|list| list.path.as_str()))?
+            asked.domain_lists.iter().find(|list| {
+                let set = of(&tables.set_of_list, list);
+                let urls = of(&tables.urls_of_list, list);
+                set.is_some_and(|set| holds(tables.index.table(), &names.listed, &[set]))
+                    || urls.is_some_and(|set| {
+                        let fit = names.urls.fit(tables.index.urls(), &[set], Agree::Any);
+                        fit == UrlFit::Listed
+                    })
             })
         };
-        if asked.is_empty() {
+        if asked.domain_lists.is_empty() && asked.list_expressions.is_empty() {
             return None;
         }
-        self.findings.names().find_map(named)
+        if let Some(list) = self.findings.names().find_map(named) {
+            return path(*list);
+        }
+        let expression = asked.list_expressions.iter().find(|own| self.finds(&own.pattern));
+        expression.and_then(|own| path(own.list))
+    }
+
+    /// Whether a pattern of a list fits the URI in any reading.
+    fn finds(&mut self, pattern: &RegexPattern) -> bool {
+        let table = &self.matcher.tables().regexes;
+        let reading = heard(self.request, Field::Uri);
+        let (Some(number), Heard::Texts(reading)) = (table.of(Field::Uri).find(pattern), reading)
+        else {
+            return false;
+        };
+        match self.findings.regexes.fits(table, self.request, Field::Uri, reading, &[number]) {
+            Fits::Broken => false,
+            Fits::Views { fitting, elsewhere, .. } => fitting > 0 || elsewhere,
+        }
     }
 }
 

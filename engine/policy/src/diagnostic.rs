@@ -202,6 +202,10 @@ codes! {
         "The rule would never hold. Say what is excepted, or set `enabled: false` where the rule is to rest."
     MonitorsTls "EGP070" Warning "a `tls` word in a rule that only monitors"
         "A rule with `monitor: true` changes nothing, so its `tls` word is not heard. Remove the one or the other."
+    ListExceptions "EGP080" Warning "a list has exceptions, which permit nothing"
+        "What a list of another program permits, `@@||name^` or `rpz-passthru`, is passed over: only a rule permits. Where the exceptions are meant, put their names into a rule before this one that permits."
+    TwoListFormats "EGP081" Error "two formats for one list"
+        "A list has one format. Say the same in each rule that names it, or leave it to its content in all."
 }
 
 impl fmt::Display for Code {

@@ -229,7 +229,8 @@ mod tests {
         let page = std::fs::read_to_string(path("evasions.md")).unwrap();
         for row in [
             "A13", "A14", "B11", "C16", "C17", "D01", "D11", "D12", "D19", "D20", "D23", "D24",
-            "D27", "D29", "D31", "D33", "D35", "E08", "G17", "G20", "G21", "G23", "G24",
+            "D27", "D29", "D31", "D33", "D35", "E01", "E08", "G17", "G20", "G21", "G23", "G24",
+            "I01", "I02", "I03",
         ] {
             let said = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
             let is_there = said.flat_map(|rows| rows.split(", ")).any(|own| own == row);

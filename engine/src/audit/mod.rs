@@ -10,6 +10,7 @@ mod entry;
 mod recent;
 mod recorder;
 mod redact;
+mod syncer;
 mod trail;
 mod writer;
 

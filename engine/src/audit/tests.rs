@@ -12,6 +12,7 @@ use eg_policy::ruleset::Rule;
 use eg_policy::uri::Malformed;
 use eg_policy::verdict::{Action, Cause, RuleId, Verdict};
 
+use super::syncer::Handle;
 use super::writer::Sink;
 use super::{Asked, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
@@ -30,6 +31,8 @@ enum Mood {
     Stuck,
     /// Takes them, and cannot bring them to the disk.
     Unsynced,
+    /// Takes them, and needs until it is well again to bring them to the disk.
+    Busy,
 }
 
 /// A file in memory, with moods.
@@ -72,8 +75,17 @@ impl Sink for Memory {
         Ok(count)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        if self.is(Mood::Unsynced) { Err(io::Error::other("the disk is dying")) } else { Ok(()) }
+    fn handle(&self) -> io::Result<Handle> {
+        let memory = self.clone();
+        Ok(Box::new(move || {
+            while memory.is(Mood::Busy) {
+                std::thread::yield_now();
+            }
+            match memory.is(Mood::Unsynced) {
+                true => Err(io::Error::other("the disk is dying")),
+                false => Ok(()),
+            }
+        }))
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -146,7 +158,7 @@ fn monitored(action: Action) -> &'static Rule {
         category: None,
         tls: None,
         conditions: Conditions::default(),
-        except: Conditions::default(),
+        except: None,
         validity: Validity::ALWAYS,
         mode: Mode::Monitor,
     }))
@@ -318,6 +330,36 @@ fn a_sync_that_fails_is_a_failure_and_is_tried_again() {
         Cause::Default,
         "without another entry to write, the sync was tried again"
     );
+    thread.finish();
+}
+
+#[test]
+fn a_busy_disk_denies_nobody_until_it_takes_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    let config = AuditConfig { sync: Duration::ZERO, ..config(Verdicts::All, OnFailure::Deny) };
+    let (audit, thread) = Audit::start_with(&config, memory.clone(), folder.path()).unwrap();
+    let mut recorder = audit.recorder(RedirectStatus::Found);
+    memory.feel(Mood::Busy);
+    // Far more than a worker has buffers, each of them in the file before the next.
+    for query in 0..100 {
+        let recorded = ask(&mut recorder, PERMIT, query, Asked::First);
+        assert_eq!(recorded.verdict().action, Action::Permit, "{query}");
+        recorder.commit();
+        until(|| memory.lines().len() as u64 == query + 1);
+    }
+    let mut query = 100;
+    until(|| {
+        query += 1;
+        let recorded = ask(&mut recorder, PERMIT, query, Asked::First);
+        recorder.commit();
+        recorded.verdict().cause == Cause::AuditUnavailable
+    });
+    assert!(!audit.is_writing());
+    memory.feel(Mood::Well);
+    until(|| audit.is_writing());
+    let fine = ask(&mut recorder, PERMIT, 0, Asked::First);
+    assert_eq!(fine.verdict().action, Action::Permit);
     thread.finish();
 }
 

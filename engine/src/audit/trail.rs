@@ -15,7 +15,8 @@ use super::entry::{self, Event};
 use super::recent::Recent;
 use super::recorder::{BUFFERS, Recorder};
 use super::redact::QueryKey;
-use super::writer::{Disk, FileSink, Message, Shared, Sink, Writer};
+use super::syncer::Syncer;
+use super::writer::{FileSink, Message, Shared, Sink, Writer};
 use crate::config::{AuditConfig, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 /// The trail's file in the folder `[audit] path`.
@@ -135,14 +136,8 @@ impl Audit {
         };
         let (outbox, inbox) = sync_channel(RECORDERS_MAX * BUFFERS + EVENTS_MAX + 1);
         let shared = Arc::new(Shared::default());
-        let writer = Writer {
-            sink,
-            inbox,
-            shared: Arc::clone(&shared),
-            sync: config.sync,
-            dirty_since: None,
-            disk: Disk::Fine,
-        };
+        let syncer = Syncer::start(config.sync, &shared).map_err(AuditFault::Thread)?;
+        let writer = Writer { sink, inbox, shared: Arc::clone(&shared), syncer, is_new: true };
         let thread = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run())

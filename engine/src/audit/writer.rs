@@ -1,7 +1,8 @@
 //! The writer thread: takes blocks of finished lines and appends them to the trail's file.
 //!
 //! A block that cannot be written is kept and tried again until it can, so that a full disk loses
-//! nothing that was accepted; meanwhile a flag tells the workers to accept no more.
+//! nothing that was accepted; meanwhile a flag tells the workers to accept no more. Another thread
+//! brings to the disk what was appended (`syncer`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,13 +10,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread;
-use std::time::{Duration, Instant};
 
-/// How long the writer waits before it tries a failed write again: soon enough that an operator who
-/// frees a disk sees the gate recover at once, rare enough to cost nothing.
-const RETRY: Duration = Duration::from_millis(100);
+use super::syncer::{Handle, RETRY, Syncer};
 
 /// The trail's file: its group may read it, nobody else.
 const FILE_MODE: u32 = 0o640;
@@ -24,8 +22,8 @@ const FILE_MODE: u32 = 0o640;
 pub(super) trait Sink: Send {
     /// Appends some of `bytes` and says how many.
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    /// Brings what was appended to the disk.
-    fn sync(&mut self) -> io::Result<()>;
+    /// What brings to the disk all that was appended to the file that is open now.
+    fn handle(&self) -> io::Result<Handle>;
     /// Closes the file and opens it by its name again, after a rotation.
     fn reopen(&mut self) -> io::Result<()>;
 }
@@ -49,8 +47,9 @@ impl Sink for FileSink {
         self.file.write(bytes)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+    fn handle(&self) -> io::Result<Handle> {
+        let file = self.file.try_clone()?;
+        Ok(Box::new(move || file.sync_data()))
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -110,21 +109,9 @@ pub(super) struct Writer<S> {
     pub(super) sink: S,
     pub(super) inbox: Receiver<Message>,
     pub(super) shared: Arc<Shared>,
-    /// The loss window: how long appended lines may stay in the system's cache.
-    pub(super) sync: Duration,
-    /// When the oldest unsynced line was appended.
-    pub(super) dirty_since: Option<Instant>,
-    /// What became of the last attempt to bring lines to the disk.
-    pub(super) disk: Disk,
-}
-
-/// Whether the disk takes what was appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Disk {
-    /// It does, as far as is known.
-    Fine,
-    /// It did not, at this moment; nothing more is accepted until it does.
-    Refused(Instant),
+    pub(super) syncer: Syncer,
+    /// Whether nothing was appended yet to the file that is open.
+    pub(super) is_new: bool,
 }
 
 /// Whether a block reached the file.
@@ -141,27 +128,16 @@ impl<S: Sink> Writer<S> {
             if self.shared.reopen.swap(false, Ordering::AcqRel) {
                 self.reopen();
             }
-            let finishing = self.shared.finish.load(Ordering::Acquire);
-            let message =
-                if finishing { self.inbox.try_recv().map_err(ended) } else { self.wait() };
+            let message = match self.shared.finish.load(Ordering::Acquire) {
+                true => self.inbox.try_recv().ok(),
+                false => self.inbox.recv().ok(),
+            };
             match message {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.sync_when_due();
-        }
-        self.sync_now();
-    }
-
-    fn wait(&self) -> Result<Message, RecvTimeoutError> {
-        match (self.disk, self.dirty_since) {
-            (Disk::Refused(at), _) => self.inbox.recv_timeout(RETRY.saturating_sub(at.elapsed())),
-            (Disk::Fine, None) => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            (Disk::Fine, Some(since)) => {
-                self.inbox.recv_timeout(self.sync.saturating_sub(since.elapsed()))
+                Some(message) => self.take(message),
+                None => break,
             }
         }
+        self.syncer.finish();
     }
 
     fn take(&mut self, message: Message) {
@@ -191,7 +167,8 @@ impl<S: Sink> Writer<S> {
             match self.sink.append(rest) {
                 Ok(count) if count > 0 => {
                     done += count;
-                    self.recovered();
+                    let Self { sink, syncer, .. } = self;
+                    syncer.appended(std::mem::take(&mut self.is_new), || sink.handle());
                 }
                 Ok(_) => {
                     if self.failed(&io::ErrorKind::WriteZero.into(), rest) == Written::GivenUp {
@@ -211,19 +188,12 @@ impl<S: Sink> Writer<S> {
                 done = line_start(bytes, done);
             }
         }
-        self.dirty_since.get_or_insert_with(Instant::now);
-    }
-
-    fn recovered(&self) {
-        // That the cache takes bytes says nothing about a disk that has just refused them.
-        if self.disk == Disk::Fine && self.shared.failing.swap(false, Ordering::AcqRel) {
-            let missed = self.shared.missed.swap(0, Ordering::AcqRel);
-            tracing::warn!(missed, "the audit trail can be written again");
-        }
     }
 
     fn failed(&self, fault: &io::Error, rest: &[u8]) -> Written {
-        if !self.shared.failing.swap(true, Ordering::AcqRel) {
+        let was_failing = self.shared.failing.load(Ordering::Acquire);
+        self.syncer.cannot_append();
+        if !was_failing {
             tracing::error!(
                 %fault,
                 "the audit trail cannot be written; verdicts follow `[audit] on_failure` until it can"
@@ -238,53 +208,15 @@ impl<S: Sink> Writer<S> {
         Written::Whole
     }
 
+    /// What is in the old file is due as before.
     fn reopen(&mut self) {
-        self.sync_now();
-        // Where the disk refuses, another file is what an operator tries; its sync then decides.
-        if let Err(fault) = self.sink.reopen() {
-            tracing::error!(%fault, "the audit file cannot be opened again; the old one stays");
-        }
-    }
-
-    fn sync_when_due(&mut self) {
-        let due = match self.disk {
-            Disk::Fine => self.dirty_since.is_some_and(|since| since.elapsed() >= self.sync),
-            Disk::Refused(at) => at.elapsed() >= RETRY,
-        };
-        if due {
-            self.sync_now();
-        }
-    }
-
-    /// Brings what was appended to the disk. What it refuses stays due and is tried again; until
-    /// then nothing more is accepted.
-    fn sync_now(&mut self) {
-        if self.dirty_since.is_none() {
-            return;
-        }
-        match self.sink.sync() {
-            Ok(()) => {
-                self.dirty_since = None;
-                self.disk = Disk::Fine;
-                self.recovered();
-            }
+        match self.sink.reopen() {
+            Ok(()) => self.is_new = true,
             Err(fault) => {
-                if self.disk == Disk::Fine {
-                    tracing::error!(
-                        %fault,
-                        "the audit file cannot be brought to the disk, and its last lines may be \
-                         lost; verdicts follow `[audit] on_failure` until it can"
-                    );
-                }
-                self.disk = Disk::Refused(Instant::now());
-                self.shared.failing.store(true, Ordering::Release);
+                tracing::error!(%fault, "the audit file cannot be opened again; the old one stays");
             }
         }
     }
-}
-
-const fn ended(_: TryRecvError) -> RecvTimeoutError {
-    RecvTimeoutError::Disconnected
 }
 
 /// Where the line that holds the byte before `done` begins; `done` itself after a whole line.

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use eg_policy::check::CheckedRule;
 use eg_policy::compile::CompiledPolicy;
 use eg_policy::digest::Digest;
-use eg_policy::regex::{Backend, Placed, RegexPattern, Shard, ShardFault, ShardPlan};
+use eg_policy::regex::{
+    Backend, LoweredCounts, Placed, RegexPattern, Shard, ShardFault, ShardPlan,
+};
 
 use super::{Ending, ReloadFault};
 use crate::store::{SetFiles, SetKind, StoreFault};
@@ -26,8 +28,10 @@ const COMPILERS_MAX: usize = 16;
 pub struct RegexCounts {
     /// Patterns, each counted once for each attribute that uses it.
     pub patterns: usize,
-    /// Those that are a name in disguise, which is looked up; no shard has them.
-    pub names: usize,
+    /// Those that are something simpler in disguise, which is looked up; no shard has them.
+    pub lowered: LoweredCounts,
+    /// Those of the others that are nothing but literals.
+    pub literals: usize,
     /// Those that Hyperscan does not take, which the slower scanner has.
     pub fallback: usize,
     /// The shards that they were cut into.
@@ -36,6 +40,14 @@ pub struct RegexCounts {
     pub compiled: usize,
     /// Shards that were read from their files.
     pub read: usize,
+}
+
+impl RegexCounts {
+    /// Patterns that Hyperscan has.
+    #[must_use]
+    pub const fn scanned(&self) -> usize {
+        self.patterns - self.lowered.all() - self.fallback
+    }
 }
 
 /// How a shard was had.
@@ -117,13 +129,15 @@ impl Bank {
         policy: &CompiledPolicy,
         keeping: Keeping<'_>,
     ) -> Result<Banked, ReloadFault> {
-        let plans = policy.shards();
+        let plan = policy.regexes();
+        let plans = &plan.shards;
         let jobs: Vec<Job<'_>> =
             plans.iter().map(|plan| Job { plan, key: plan.key(self.backend) }).collect();
         let mut banked =
             Banked { keyed: Vec::new(), counts: RegexCounts::default(), notes: Vec::new() };
-        banked.counts.names = policy.lowered().len();
-        banked.counts.patterns = banked.counts.names;
+        banked.counts.lowered = plan.counts();
+        banked.counts.literals = plan.literals;
+        banked.counts.patterns = plan.lowered.len();
         for (job, made) in jobs.iter().zip(in_parallel(&jobs, |job| self.make(job, keeping))) {
             let Made { shard, origin, note } =
                 made.map_err(|fault| fault.of_rule(policy, job.plan))?;
@@ -232,10 +246,11 @@ impl MakeFault {
             Self::Shard(fault) => fault,
         };
         let has_it = |rule: &&CheckedRule| {
-            let mut asked = rule.asked().into_iter();
+            let mut asked = rule.asked();
             let field = plan.field();
             asked.any(|asked| {
-                pattern_of(&source).is_some_and(|pattern| field.of(asked).contains(pattern))
+                pattern_of(&source)
+                    .is_some_and(|pattern| field.all_of(asked).any(|own| own == pattern))
             })
         };
         match policy.rules.iter().find(has_it) {
@@ -325,7 +340,7 @@ mod tests {
             category: None,
             tls: None,
             conditions: Conditions { uri_regexes, ..Conditions::default() },
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }

@@ -104,9 +104,12 @@ fn lost_names(file: &str, taken: &[(&str, String)]) -> Option<String> {
 /// A rule of another policy with its lists as positions in `lists`, which grows where needed.
 fn moved(rule: &CheckedRule, from: &CompiledPolicy, lists: &mut Vec<CompiledList>) -> CheckedRule {
     let mut rule = rule.clone();
-    for asked in [&mut rule.conditions, &mut rule.except] {
+    for asked in [Some(&mut rule.conditions), rule.except.as_deref_mut()].into_iter().flatten() {
         for index in &mut asked.domain_lists {
             *index = position(*index, from, lists);
+        }
+        for expression in &mut asked.list_expressions {
+            expression.list = position(expression.list, from, lists);
         }
         for pattern in asked.sources.iter_mut().chain(&mut asked.destinations) {
             match pattern {

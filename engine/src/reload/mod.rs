@@ -20,10 +20,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use eg_policy::check::{CheckedRule, Trust, check_with};
+use eg_policy::check::{CheckedRule, Trust, check_with_lists};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::diagnostic::{Code, Diagnostic, Severity};
 use eg_policy::digest::Digest;
+use eg_policy::lists::part_files;
 use eg_policy::moment::Moment;
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
@@ -100,13 +101,14 @@ fn has_error(diagnostics: &[Diagnostic]) -> bool {
 pub fn check_only(config: &PolicyConfig) -> Result<Checked, ReloadFault> {
     let sources = sources::read(config)?;
     let mut loader = ListLoader::new(&[], None, config.shrink_guard_percent);
-    let (checked, diagnostics) = check_with(&sources.files, |list| loader.load(list));
+    let (checked, diagnostics) = check_with_lists(&sources.files, |list| loader.load(list));
     let mut notes = loader.notes;
     match &sources.shared {
         SharedFolder::Off | SharedFolder::Read | SharedFolder::Missing => {}
         SharedFolder::Unwalkable(fault) => notes.push(eg_settings::log::chain(fault)),
     }
-    let (rules, lists) = (checked.rules.len(), checked.lists.len());
+    let lists = checked.lists.iter().filter(|list| list.kind.is_whole()).count();
+    let rules = checked.rules.len();
     let mut regexes = RegexCounts::default();
     if !has_error(&diagnostics) {
         let policy = compile(checked, config.default_action, Vec::new());
@@ -248,7 +250,7 @@ impl Reloader {
             self.live.as_ref().map_or(&[], |live| live.policy.lists.as_slice());
         let guard = self.config.shrink_guard_percent;
         let mut loader = ListLoader::new(before, Some(self.store.sets()), guard);
-        let (mut checked, diagnostics) = check_with(&sources.files, |list| {
+        let (mut checked, diagnostics) = check_with_lists(&sources.files, |list| {
             self.ending.check().map_err(|fault| fault.to_string())?;
             loader.load(list)
         });
@@ -281,7 +283,7 @@ impl Reloader {
             revision,
             digest: ruleset.digest(),
             rules: policy.rules.len(),
-            lists: policy.lists.len(),
+            lists: policy.list_count(),
             entries: policy.lists.iter().map(|list| list.entries).sum(),
             parsed,
             regexes: banked.counts,
@@ -342,13 +344,18 @@ impl Reloader {
 
     /// What to say where a policy or list file is newer than the stored policy.
     fn newer_files(&self, stored: &StoredPolicy) -> Option<String> {
+        let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
+        // A file that was written anew does not change its folder.
+        let parts = lists.clone().filter(|list| Path::new(list).is_dir()).flat_map(part_files);
+        let parts: Vec<String> = parts.collect();
+        let parts = parts.iter().map(String::as_str);
         let rules = stored.policy.rules.iter().map(|rule| rule.file.as_str());
         // A file that came or went changes its folder.
         let folders = rules.clone().filter_map(|file| Path::new(file).parent()?.to_str());
         let roots = [Some(self.config.path.as_path()), self.config.shared_path.as_deref()];
         let roots = roots.into_iter().flatten().filter_map(Path::to_str);
-        let lists = stored.policy.lists.iter().map(|list| list.path.as_str());
-        let all: BTreeSet<&str> = rules.chain(folders).chain(lists).chain(roots).collect();
+        let all = rules.chain(folders).chain(lists).chain(parts).chain(roots);
+        let all: BTreeSet<&str> = all.collect();
         let (changed, path) = sources::newest(all.into_iter())?;
         let since = changed.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
         let changed = Moment::from_unix_micros(i64::try_from(since.as_micros()).ok()?);

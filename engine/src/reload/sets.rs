@@ -4,23 +4,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use eg_policy::build::{Loaded, build};
-use eg_policy::check::ListKind;
-use eg_policy::compile::{CompiledList, CompiledPolicy};
-use eg_policy::digest::Digest;
-use eg_policy::lists::{AddressList, NameList};
-use eg_policy::matcher::{DomainIndex, write_index};
-use eg_policy::regex::Shard;
-use eg_policy::ruleset::Ruleset;
-use eg_policy::sources::Files;
-use eg_policy::users::UserList;
-
 use super::ReloadFault;
 use super::lists::{ListLoader, Parsed, set_kind};
 use super::zone;
 use crate::config::TimeZoneChoice;
 use crate::sources::Disk;
 use crate::store::{SetFiles, SetKind};
+use eg_policy::build::{Loaded, build};
+use eg_policy::check::ListKind;
+use eg_policy::compile::{CompiledList, CompiledPolicy};
+use eg_policy::digest::Digest;
+use eg_policy::lists::{AddressList, ExpressionList, NameList, UrlList, read_raw};
+use eg_policy::matcher::{DomainIndex, write_index_with};
+use eg_policy::regex::Shard;
+use eg_policy::ruleset::Ruleset;
+use eg_policy::users::UserList;
 
 /// Brings a policy's sets together.
 pub(super) struct SetBuilder<'s> {
@@ -90,11 +88,9 @@ impl<'s> SetBuilder<'s> {
         let kind = set_kind(list.kind);
         let set = self.files.path(kind, list.set);
         let lost = || ReloadFault::LostSet { set: set.clone(), list: list.path.clone() };
-        let bytes = Disk.read(Path::new(&list.path)).map_err(|_| lost())?;
-        if Digest::of(&bytes) != list.source {
-            return Err(lost());
-        }
-        let (parsed, _) = Parsed::read(list.kind, &bytes)
+        let raw = read_raw(&Disk, Path::new(&list.path)).map_err(|_| lost())?;
+        let format = raw.format_of(list.source).map_err(|_| lost())?;
+        let parsed = Parsed::read(list.kind, format, &raw)
             .map_err(|source| ReloadFault::Set { path: list.path.clone().into(), source })?;
         let file = parsed.to_file();
         // Another version may read the same file otherwise.
@@ -126,6 +122,8 @@ impl<'s> SetBuilder<'s> {
             ListKind::Domains => NameList::from_file(&bytes).map(Parsed::Names),
             ListKind::Addresses => AddressList::from_file(&bytes).map(Parsed::Addresses),
             ListKind::Users => UserList::from_file(&bytes).map(Parsed::Users),
+            ListKind::Urls => UrlList::from_file(&bytes).map(Parsed::Urls),
+            ListKind::Expressions => ExpressionList::from_file(&bytes).map(Parsed::Expressions),
         };
         let entries = entries.map_err(|source| ReloadFault::Set { path, source })?;
         self.read.insert(list.set, entries);
@@ -144,25 +142,30 @@ impl<'s> SetBuilder<'s> {
         if self.files.has(SetKind::Index, digest) {
             let bytes = self.files.read(SetKind::Index, digest)?;
             let why = match DomainIndex::open(bytes) {
-                Ok(index) if index.sets() == policy.domain_sets() => return Ok(index),
+                Ok(index)
+                    if index.sets() == policy.domain_sets()
+                        && index.url_sets() == policy.url_sets() =>
+                {
+                    return Ok(index);
+                }
                 Ok(_) => "it is of other lists".to_owned(),
                 Err(fault) => fault.to_string(),
             };
             self.notes.push(format!("the index `{}` is made again: {why}", path.display()));
         }
-        for list in policy.lists.iter().filter(|list| list.kind == ListKind::Domains) {
+        let indexed = [ListKind::Domains, ListKind::Urls];
+        for list in policy.lists.iter().filter(|list| indexed.contains(&list.kind)) {
             self.read(list)?;
         }
-        let sets = policy.domain_sets();
-        let names: Vec<(Digest, &NameList)> = sets
-            .iter()
-            .filter_map(|set| match self.entries(*set) {
-                Some(Parsed::Names(names)) => Some((*set, names)),
-                Some(Parsed::Addresses(_) | Parsed::Users(_)) | None => None,
-            })
-            .collect();
+        let (sets, url_sets) = (policy.domain_sets(), policy.url_sets());
+        let names =
+            sets.iter().filter_map(|set| self.entries(*set)?.names().map(|own| (*set, own)));
+        let names: Vec<(Digest, &NameList)> = names.collect();
+        let urls =
+            url_sets.iter().filter_map(|set| self.entries(*set)?.urls().map(|own| (*set, own)));
+        let urls: Vec<(Digest, &UrlList)> = urls.collect();
         let seed = getrandom::u64().map_err(ReloadFault::Random)?;
-        let bytes = write_index(&names, seed);
+        let bytes = write_index_with(&names, &urls, seed);
         self.files.write(SetKind::Index, digest, &bytes)?;
         DomainIndex::open(bytes).map_err(|source| ReloadFault::Index { path, source })
     }

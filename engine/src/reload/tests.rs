@@ -3,10 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
+use eg_policy::check::ListKind;
+use eg_policy::regex::LoweredCounts;
 use eg_settings::Overrides;
 
 use super::*;
-use crate::config::load_text;
+use crate::config::{TimeZoneChoice, load_text};
+
+#[path = "tests_lists.rs"]
+mod lists;
 
 /// A policy below one folder, and the reloader on it.
 struct Site {
@@ -348,7 +353,7 @@ fn a_start_without_its_sets_keeps_every_guard() {
 fn site_with_regexes() -> Site {
     let site = Site::new();
     site.write("own/a.policy", "a: {\n  match-uri-regex: /ads[0-9]+/\n}\n");
-    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/\n  action: deny\n}\n");
+    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/[0-9]\n  action: deny\n}\n");
     site
 }
 
@@ -365,7 +370,7 @@ fn kept_shards(site: &Site) -> Vec<PathBuf> {
 fn only_a_shard_whose_patterns_changed_is_compiled() {
     let mut site = site_with_regexes();
     let Start::FromFiles(first) = site.reloader.start().unwrap() else { panic!() };
-    let all = RegexCounts { patterns: 2, names: 0, fallback: 0, shards: 2, compiled: 2, read: 0 };
+    let all = RegexCounts { patterns: 2, shards: 2, compiled: 2, ..RegexCounts::default() };
     assert_eq!(first.receipt.regexes, all);
     assert_eq!(kept_shards(&site).len(), 2);
     // What is live is taken over.
@@ -383,9 +388,10 @@ fn only_a_shard_whose_patterns_changed_is_compiled() {
     // A name in disguise is no work for a scanner.
     let name = r"(^|\.)b\.example$";
     site.write("own/b.policy", &format!("b: {{\n  match-sni-regex: {name}\n}}\n"));
-    let lowered =
-        RegexCounts { patterns: 2, names: 1, fallback: 0, shards: 1, compiled: 0, read: 0 };
+    let lowered = LoweredCounts { domains: 1, ..LoweredCounts::default() };
+    let lowered = RegexCounts { patterns: 2, lowered, shards: 1, ..RegexCounts::default() };
     assert_eq!(site.reloader.reload().unwrap().receipt.regexes, lowered);
+    assert_eq!(lowered.scanned(), 1);
     // Without a regex there is nothing to keep.
     site.write("own/a.policy", "a: {\n  match-domain: a.example\n}\n");
     site.write("own/b.policy", "b: {\n  match-domain: b.example\n}\n");
@@ -435,11 +441,10 @@ fn a_start_takes_kept_shards_and_makes_broken_ones_again() {
         };
         let expected = RegexCounts {
             patterns: 2,
-            names: 0,
-            fallback: 0,
             shards: 2,
             compiled,
             read: 2 - compiled,
+            ..RegexCounts::default()
         };
         assert_eq!(regexes, expected, "{what}");
         assert_eq!(notes.len(), noted, "{what}: {notes:?}");
@@ -463,4 +468,90 @@ fn another_scanner_has_shards_of_its_own() {
     let after = kept_shards(&Site { folder, reloader });
     assert_eq!(after.len(), 2);
     assert!(after.iter().all(|path| !before.contains(path)));
+}
+
+#[test]
+fn lists_of_users_are_kept_and_read_again_like_others() {
+    let mut site = Site::new();
+    site.write("lists/staff", "ada\nbob\n");
+    site.list("ads", 3);
+    let rule = "staff: {\n match-user: @../lists/staff\n except-domain-list: ../lists/ads\n}\n";
+    site.write("own/10.policy", rule);
+    let Start::FromFiles(prepared) = site.reloader.start().unwrap() else {
+        panic!("no first fill")
+    };
+    assert_eq!((prepared.receipt.lists, prepared.receipt.entries), (2, 5));
+    let digest = prepared.ruleset.digest();
+    // Unchanged, neither is parsed again.
+    assert_eq!(site.reloader.reload().unwrap().receipt.parsed, 0);
+    site.reloader.clean_up();
+    // A start takes the set file, and makes a lost one again.
+    let policy = site.stored().policy;
+    let list = policy.lists.iter().find(|list| list.kind == ListKind::Users).unwrap();
+    let set = site.reloader.store.sets().path(SetKind::Users, list.set);
+    for lost in [false, true] {
+        if lost {
+            fs::remove_file(&set).unwrap();
+        }
+        let Site { folder, reloader: old } = site;
+        drop(old);
+        let reloader = reloader(folder.path());
+        site = Site { folder, reloader };
+        let Start::FromStore { ruleset, notes, .. } = site.reloader.start().unwrap() else {
+            panic!("the store was not used")
+        };
+        assert_eq!(ruleset.digest(), digest);
+        assert_eq!(notes.iter().any(|note| note.contains("made again")), lost, "{notes:?}");
+        assert!(set.is_file());
+    }
+    // A list that lost its users by a slip keeps them.
+    site.write("lists/staff", "ada\n");
+    let notes = site.reloader.reload().unwrap().receipt.notes;
+    assert!(notes.iter().any(|note| note.contains("shrank from 2 to 1")), "{notes:?}");
+}
+
+#[test]
+fn kept_rules_keep_the_lists_of_their_exceptions() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 3);
+    site.list("ok", 2);
+    site.write("lists/staff", "ada\n");
+    let rule = "feed: {\n match-user: @../lists/staff\n except-domain-list: ../lists/ok\n}\n";
+    site.write("shared/feed.policy", rule);
+    site.reloader.start().unwrap();
+    site.write("shared/feed.policy", "feed: {\n match-user\n");
+    site.reloader.reload().unwrap();
+    assert_eq!(site.names(), ["ads", "feed"]);
+    let policy = site.stored().policy;
+    let kept = &policy.rules[1];
+    let path = |index: eg_policy::check::ListIndex| policy.lists[index.0 as usize].path.clone();
+    assert!(path(kept.except.as_ref().unwrap().domain_lists[0]).ends_with("lists/ok"));
+    let [eg_policy::check::UserPattern::List(staff)] = kept.conditions.users[..] else {
+        panic!("{kept:?}")
+    };
+    assert!(path(staff).ends_with("lists/staff"));
+}
+
+#[test]
+fn the_zone_of_the_settings_is_that_of_the_ruleset() {
+    let mut site = Site::new();
+    site.write("own/10.policy", "a: {\n match-port: 80\n time-window: 08:00-09:00\n}\n");
+    site.reloader.config.time_window_tz = TimeZoneChoice::Named("Europe/Zurich".to_owned());
+    let Start::FromFiles(prepared) = site.reloader.start().unwrap() else {
+        panic!("no first fill")
+    };
+    assert_eq!(prepared.ruleset.zone().name(), "Europe/Zurich");
+    let zurich = prepared.ruleset.digest();
+    site.reloader.config.time_window_tz = TimeZoneChoice::Utc;
+    let utc = site.reloader.reload().unwrap().ruleset;
+    assert_ne!(utc.digest(), zurich);
+    // Where no rule asks the clock, nobody looks for one.
+    site.write("own/10.policy", "a: {\n match-port: 80\n}\n");
+    let broken = TimeZoneChoice::Named("Mars/Olympus".to_owned());
+    site.reloader.config.time_window_tz = broken;
+    assert_eq!(site.reloader.reload().unwrap().ruleset.zone().name(), "UTC");
+    site.write("own/10.policy", "a: {\n match-port: 80\n except-time-window: 08:00-09:00\n}\n");
+    assert!(matches!(site.reloader.reload(), Err(ReloadFault::Zone(_))));
+    assert_eq!(site.names(), ["a"]);
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use duckdb::{Appender, Row, params};
-use eg_policy::check::{CheckedRule, Conditions, Mode, Validity};
+use eg_policy::check::{CheckedRule, Mode, Validity};
 use eg_policy::compile::{CompiledList, CompiledPolicy};
 use eg_policy::digest::Digest;
 use eg_policy::verdict::{RuleId, Tls};
@@ -169,9 +169,7 @@ impl Store {
                     category,
                     tls: tls.as_deref().map(from_word).transpose()?,
                     conditions: from_json(&conditions)?,
-                    except: except
-                        .as_deref()
-                        .map_or_else(|| Ok(Conditions::default()), from_json)?,
+                    except: except.as_deref().map(from_json).transpose()?,
                     validity: validity.as_deref().map_or(Ok(Validity::ALWAYS), from_json)?,
                     mode: mode.as_deref().map_or(Ok(Mode::Enforce), from_word)?,
                 })
@@ -232,8 +230,7 @@ fn append_rule(rows: &mut Appender<'_>, rule: &CheckedRule) -> Result<(), StoreF
     let fault =
         |source| StoreFault::Database { path: PathBuf::new(), action: "keep a rule", source };
     let conditions = to_json(&rule.conditions)?;
-    let excepts = rule.except != Conditions::default();
-    let except = excepts.then(|| to_json(&rule.except)).transpose()?;
+    let except = rule.except.as_ref().map(to_json).transpose()?;
     let always = rule.validity == Validity::ALWAYS;
     let validity = (!always).then(|| to_json(&rule.validity)).transpose()?;
     let enforces = rule.mode == Mode::Enforce;
@@ -304,7 +301,7 @@ fn digest(text: &str) -> Result<Digest, StoreFault> {
 
 #[cfg(test)]
 mod tests {
-    use eg_policy::check::{ListIndex, ListKind, PortRange, TimeWindow, UserPattern};
+    use eg_policy::check::{Conditions, ListIndex, ListKind, PortRange, TimeWindow, UserPattern};
     use eg_policy::moment::Moment;
     use eg_policy::verdict::Action;
 
@@ -330,15 +327,15 @@ mod tests {
                         ..Conditions::default()
                     },
                     except: match id % 2 {
-                        0 => Conditions::default(),
-                        _ => Conditions {
+                        0 => None,
+                        _ => Some(Box::new(Conditions {
                             users: vec![
                                 UserPattern::Name("ada".to_owned()),
                                 UserPattern::List(ListIndex(1)),
                             ],
                             methods: vec!["GET".to_owned()],
                             ..Conditions::default()
-                        },
+                        })),
                     },
                     validity: match id % 3 {
                         0 => Validity::ALWAYS,
@@ -377,7 +374,7 @@ mod tests {
         let path = folder.path().join("engine.db");
         let mut store = Store::open(&path).unwrap();
         let mut before = policy(1);
-        before.rules[0].except = Conditions::default();
+        before.rules[0].except = None;
         before.rules[0].validity = Validity::ALWAYS;
         store.save_policy(&before, 5).unwrap();
         let back = "ALTER TABLE rule DROP COLUMN exceptions; ALTER TABLE rule DROP COLUMN validity; \

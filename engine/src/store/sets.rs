@@ -27,6 +27,10 @@ pub enum SetKind {
     Addresses,
     /// The users of one list.
     Users,
+    /// The URLs of one list.
+    Urls,
+    /// The regular expressions of one list, as text.
+    Expressions,
     /// The index of all names.
     Index,
     /// One shard of compiled regexes; its name is not of its bytes but of what it was made from.
@@ -39,6 +43,8 @@ impl SetKind {
             Self::Names => "names",
             Self::Addresses => "addr",
             Self::Users => "user",
+            Self::Urls => "urls",
+            Self::Expressions => "exprs",
             Self::Index => "idx",
             Self::Regexes => "rex",
         }
@@ -127,8 +133,15 @@ impl SetFiles {
 fn is_ours(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let kinds =
-        [SetKind::Names, SetKind::Addresses, SetKind::Users, SetKind::Index, SetKind::Regexes];
+    let kinds = [
+        SetKind::Names,
+        SetKind::Addresses,
+        SetKind::Users,
+        SetKind::Urls,
+        SetKind::Expressions,
+        SetKind::Index,
+        SetKind::Regexes,
+    ];
     match stem.split_once('.') {
         None => stem.parse::<Digest>().is_ok() && kinds.iter().any(|kind| kind.ending() == ending),
         Some((digest, _)) => digest.parse::<Digest>().is_ok() && ending == UNFINISHED,

@@ -59,7 +59,8 @@ impl Drop for Daemon {
 fn the_caller_returns_once_the_daemon_can_answer() {
     let home = Home::new();
     let daemon = Daemon::start(&home);
-    assert!(home.log().contains("ready listening="), "{}", home.log());
+    // The log has a thread of its own, which may be a moment behind.
+    home.wait_for_log(|log| log.contains("ready listening="));
     assert!(std::net::TcpStream::connect(("127.0.0.1", home.port)).is_ok());
     let entry = |name: &str| fs::read_link(format!("/proc/{}/{name}", daemon.pid)).unwrap();
     for number in 0..3 {

@@ -7,7 +7,8 @@
 //! wire handshake           Defendr's frames and messages
 //! payload tag              the portal's token, and what the engine tells itself through Squid
 //! line                     what Squid writes to its helper
-//! policy uri list stored   what the engine reads: rules, requests, lists, files beside the store
+//! policy uri stored        what the engine reads: rules, requests, files beside the store
+//! list formats             lists of ours, and of other programs
 //! regex                    patterns, and what a shard of them says
 //! twins                    the matcher beside its slow twin
 //! convert                  the configuration and lists of other filters
@@ -16,6 +17,7 @@
 
 mod convert;
 mod feed;
+mod formats;
 mod handshake;
 mod line;
 mod list;
@@ -43,7 +45,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "wire", run: wire::run, bytes_max: 4_096 },
     Target { name: "handshake", run: handshake::run, bytes_max: 2_048 },
     Target { name: "payload", run: payload::run, bytes_max: 4_096 },
@@ -53,6 +55,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "regex", run: regex::run, bytes_max: 512 },
     Target { name: "uri", run: uri::run, bytes_max: 512 },
     Target { name: "list", run: list::run, bytes_max: 2_048 },
+    Target { name: "formats", run: formats::run, bytes_max: 2_048 },
     Target { name: "stored", run: stored::run, bytes_max: 4_096 },
     Target { name: "convert", run: convert::run, bytes_max: 2_048 },
     Target { name: "twins", run: twins::run, bytes_max: 1_024 },

@@ -4,6 +4,7 @@
 use eg_policy::check::Scope;
 use eg_policy::lists::{AddressList, NameList, read_addresses, read_names};
 use eg_policy::uri::{Domain, parse_address};
+use eg_policy::users::{UserList, read_users};
 
 pub(crate) fn run(bytes: &[u8]) {
     if let Ok((names, report)) = read_names(bytes) {
@@ -25,6 +26,14 @@ pub(crate) fn run(bytes: &[u8]) {
         assert_eq!(again.as_ref(), Some(&names), "{text}");
         assert!(names.covered() <= names.len());
         assert!(report.accepted >= names.len(), "{report:?}");
+    }
+    if let Ok((users, _)) = read_users(bytes) {
+        assert_eq!(UserList::from_file(&users.to_file()).ok().as_ref(), Some(&users));
+        // A first line without a name: a mark of byte order may begin one.
+        let text: String =
+            ["#"].into_iter().chain(users.iter()).flat_map(|user| [user, "\n"]).collect();
+        let again = read_users(text.as_bytes()).map(|(again, _)| again).ok();
+        assert_eq!(again.as_ref(), Some(&users), "{text}");
     }
     if let Ok((ranges, _)) = read_addresses(bytes) {
         assert_eq!(AddressList::from_file(&ranges.to_file()).ok().as_ref(), Some(&ranges));

@@ -18,7 +18,7 @@ pub(crate) fn policy(conditions: Conditions, lists: Vec<CompiledList>) -> Compil
         category: None,
         tls: None,
         conditions,
-        except: Conditions::default(),
+        except: None,
         validity: Default::default(),
         mode: Default::default(),
     };

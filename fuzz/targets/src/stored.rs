@@ -8,10 +8,11 @@ use eg_policy::check::{Conditions, ListIndex, ListKind};
 use eg_policy::compile::CompiledList;
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::digest::Digest;
-use eg_policy::lists::{AddressList, NameList};
+use eg_policy::lists::{AddressList, ExpressionList, NameList, UrlList};
 use eg_policy::matcher::DomainIndex;
 use eg_policy::moment::Moment;
 use eg_policy::regex::{Backend, RegexPattern, Shard};
+use eg_policy::users::UserList;
 use eg_policy::verdict::Action;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,7 +26,7 @@ const HOSTS: [&[u8]; 4] =
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
-    match feed.byte() % 5 {
+    match feed.byte() % 7 {
         0 => {
             if let Ok(names) = NameList::from_file(feed.rest()) {
                 assert_eq!(names.to_file(), feed.rest());
@@ -35,6 +36,9 @@ pub(crate) fn run(bytes: &[u8]) {
             if let Ok(ranges) = AddressList::from_file(feed.rest()) {
                 assert_eq!(ranges.to_file(), feed.rest());
             }
+            if let Ok(users) = UserList::from_file(feed.rest()) {
+                assert_eq!(users.to_file(), feed.rest());
+            }
         }
         2 => {
             if let Ok(index) = DomainIndex::open(feed.rest().to_vec()) {
@@ -42,6 +46,16 @@ pub(crate) fn run(bytes: &[u8]) {
             }
         }
         3 => shard(feed.rest()),
+        5 => {
+            if let Ok(urls) = UrlList::from_file(feed.rest()) {
+                assert_eq!(urls.to_file(), feed.rest());
+            }
+        }
+        6 => {
+            if let Ok(expressions) = ExpressionList::from_file(feed.rest()) {
+                assert_eq!(expressions.to_file(), feed.rest());
+            }
+        }
         _ => {
             let mut forged = feed.rest().to_vec();
             forged.extend_from_slice(&xxh3_64(feed.rest()).to_le_bytes());
@@ -53,10 +67,12 @@ pub(crate) fn run(bytes: &[u8]) {
 }
 
 fn look_into(index: DomainIndex) {
-    let sets: Vec<Digest> = index.sets().iter().copied().take(SETS_MAX).collect();
-    let list = |set| CompiledList {
+    let names = index.sets().iter().take(SETS_MAX).map(|set| (*set, ListKind::Domains));
+    let urls = index.url_sets().iter().take(SETS_MAX).map(|set| (*set, ListKind::Urls));
+    let sets: Vec<(Digest, ListKind)> = names.chain(urls).collect();
+    let list = |(set, kind)| CompiledList {
         path: "list".to_owned(),
-        kind: ListKind::Domains,
+        kind,
         source: Digest::of(b""),
         set,
         entries: 0,

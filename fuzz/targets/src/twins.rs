@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use eg_policy::build::{Loaded, build};
-use eg_policy::check::{CheckedPolicy, ListKind, Trust, check};
+use eg_policy::check::{CheckedPolicy, HasUrls, ListContents, ListKind, Trust, check_with_lists};
 use eg_policy::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use eg_policy::compile::{CompiledList, CompiledPolicy, compile};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::digest::Digest;
-use eg_policy::lists::{AddressList, NameList, read_addresses, read_names};
+use eg_policy::lists::{
+    AddressList, ListFormat, NameList, RawList, UrlList, read_addresses, read_list, read_names,
+};
 use eg_policy::matcher::naive::{NaivePolicy, NaiveSets};
-use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::matcher::{DomainIndex, write_index_with};
 use eg_policy::moment::Moment;
-use eg_policy::regex::{Backend, compile_all};
+use eg_policy::regex::{Backend, RegexPattern, compile_all};
 use eg_policy::ruleset::Ruleset;
 use eg_policy::sources::SourceFile;
 use eg_policy::tunnel::tls_for;
@@ -51,6 +53,16 @@ const PREFIXES: [&str; 10] = [
     "www.example.com/ab",
     "ftp://other.net/",
     "example.com/a/b?x",
+];
+const URLS: [&str; 8] = [
+    "example.com/a\n",
+    "example.com/a/b\n",
+    "www.example.com/\n",
+    "other.net/a/b?x\n",
+    "cdn.other.net/ab\n",
+    "192.0.2.1/a\n",
+    "[2001:db8::1]/\n",
+    "example.com/a/b?x\n",
 ];
 const CLIENTS: [&str; 6] =
     ["10.1.2.3", "10.0.0.0/8", "2001:db8::/32", "10.1.2.1-10.1.3.9", "list:0", "::/0"];
@@ -133,8 +145,15 @@ const ADDRESSES: [&str; 6] =
 pub(crate) fn run(bytes: &[u8]) {
     let mut feed = Feed::new(bytes);
     let text = policy_text(&mut feed);
-    let (checked, faults) =
-        check(&[(SourceFile::new("fuzz.policy", text.as_str()), Trust::Operator)]);
+    let files = [(SourceFile::new("fuzz.policy", text.as_str()), Trust::Operator)];
+    // One list has URLs, the other expressions too.
+    let (checked, faults) = check_with_lists(&files, |list| {
+        let pattern = (list.path == "/l/two").then(|| RegexPattern::parse("/a/b"));
+        Ok(ListContents {
+            urls: HasUrls::Present,
+            expressions: pattern.and_then(Result::ok).into_iter().collect(),
+        })
+    });
     let default_action = if feed.byte() & 1 == 0 { Action::Permit } else { Action::Deny };
     let Some((ruleset, naive)) = twins(&mut feed, checked, default_action) else {
         return;
@@ -268,12 +287,16 @@ fn twins(
 ) -> Option<(Ruleset, NaivePolicy)> {
     let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     let mut users: Vec<(Digest, UserList)> = Vec::new();
+    let mut urls: Vec<(Digest, UrlList)> = Vec::new();
     for used in &checked.lists {
         let chosen = feed.byte();
         let all: &[&str] = match used.kind {
             ListKind::Domains => &LINES,
             ListKind::Addresses => &RANGES,
             ListKind::Users => &USERS,
+            ListKind::Urls => &URLS,
+            // The rules have them.
+            ListKind::Expressions => &[],
         };
         let chosen = (0..8).zip(all).filter(|(bit, _)| chosen & (1 << bit) != 0);
         let text: String = chosen.map(|(_, line)| *line).collect();
@@ -282,11 +305,16 @@ fn twins(
             ListKind::Domains => names.push((set, read_names(text.as_bytes()).ok()?.0)),
             ListKind::Addresses => addresses.push((set, read_addresses(text.as_bytes()).ok()?.0)),
             ListKind::Users => users.push((set, read_users(text.as_bytes()).ok()?.0)),
+            ListKind::Urls => {
+                let list = RawList::file(text.into_bytes());
+                urls.push((set, read_list(&list, Some(ListFormat::Urls)).ok()?.0.urls));
+            }
+            ListKind::Expressions => {}
         }
         lists.push(CompiledList {
             path: used.path.clone(),
             kind: used.kind,
-            source: Digest::of(text.as_bytes()),
+            source: set,
             set,
             entries: 0,
         });
@@ -297,8 +325,12 @@ fn twins(
     names.iter().for_each(|(set, names)| sets.add_names(*set, names));
     addresses.iter().for_each(|(set, list): &(Digest, AddressList)| sets.add_addresses(*set, list));
     users.iter().for_each(|(set, list)| sets.add_users(*set, list));
+    urls.sort_by_key(|(set, _)| *set);
+    urls.dedup_by_key(|(set, _)| *set);
+    urls.iter().for_each(|(set, urls)| sets.add_urls(*set, urls));
+    let urls: Vec<_> = urls.iter().map(|(set, urls)| (*set, urls)).collect();
     let borrowed: Vec<_> = names.iter().map(|(set, names)| (*set, names)).collect();
-    let index = DomainIndex::open(write_index(&borrowed, 11));
+    let index = DomainIndex::open(write_index_with(&borrowed, &urls, 11));
     assert!(index.is_ok(), "an index of ours does not open: {index:?}");
     let compiled: CompiledPolicy = compile(checked, default_action, lists);
     let regexes = compile_all(&compiled, Backend::Regex);

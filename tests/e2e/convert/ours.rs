@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use eg_policy::build::{Loaded, build};
-use eg_policy::check::{ListKind, Trust, check_with};
+use eg_policy::check::{HasUrls, ListContents, ListKind, Trust, check_with_lists};
 use eg_policy::client::{Client, Known, Phase, Request, Tunnel};
 use eg_policy::compile::{CompiledList, compile};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::digest::Digest;
-use eg_policy::lists::{read_addresses, read_names};
-use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::lists::{ListFormat, ListSets, RawList, read_addresses, read_list};
+use eg_policy::matcher::{DomainIndex, write_index_with};
 use eg_policy::moment::Moment;
 use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
@@ -48,24 +48,37 @@ impl Ours {
         let path = folder.join("50-squidguard.policy");
         let text = std::fs::read_to_string(&path)?;
         let file = SourceFile::new(path.display().to_string(), text);
-        let (checked, faults) =
-            check_with(&[(file, Trust::Operator)], |list| match Path::new(&list.path).is_file() {
-                true => Ok(()),
-                false => Err("no such file".to_owned()),
-            });
+        let (checked, faults) = check_with_lists(&[(file, Trust::Operator)], |list| {
+            if list.kind == ListKind::Addresses || list.kind == ListKind::Users {
+                return Ok(ListContents::default());
+            }
+            let sets = read(&list.path, list.format).map_err(|fault| format!("{fault:#}"))?;
+            let urls = if sets.urls.is_empty() { HasUrls::Absent } else { HasUrls::Present };
+            Ok(ListContents { urls, expressions: sets.expressions.patterns().to_vec() })
+        });
         let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
         let errors: Vec<_> = errors.take(5).map(Diagnostic::render).collect();
         ensure!(errors.is_empty(), "{}", errors.join("\n"));
         let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
-        let mut users = Vec::new();
+        let (mut users, mut urls) = (Vec::new(), Vec::new());
         for list in &checked.lists {
             let bytes = std::fs::read(&list.path).with_context(|| list.path.clone())?;
             let (set, entries) = match list.kind {
                 ListKind::Domains => {
-                    let (set, _) = read_names(&bytes)?;
+                    let set = read(&list.path, list.format)?.names;
                     let about = (set.digest(), set.len());
                     names.push((set.digest(), set));
                     about
+                }
+                ListKind::Urls => {
+                    let set = read(&list.path, list.format)?.urls;
+                    let about = (set.digest(), set.len());
+                    urls.push((set.digest(), set));
+                    about
+                }
+                ListKind::Expressions => {
+                    let set = read(&list.path, list.format)?.expressions;
+                    (set.digest(), set.len())
                 }
                 ListKind::Addresses => {
                     let (set, _) = read_addresses(&bytes)?;
@@ -86,7 +99,10 @@ impl Ours {
         names.sort_by_key(|(digest, _)| *digest);
         names.dedup_by_key(|(digest, _)| *digest);
         let sets: Vec<_> = names.iter().map(|(digest, set)| (*digest, set)).collect();
-        let index = Arc::new(DomainIndex::open(write_index(&sets, 7))?);
+        urls.sort_by_key(|(digest, _)| *digest);
+        urls.dedup_by_key(|(digest, _)| *digest);
+        let urls: Vec<_> = urls.iter().map(|(digest, set)| (*digest, set)).collect();
+        let index = Arc::new(DomainIndex::open(write_index_with(&sets, &urls, 7))?);
         let compiled = compile(checked, Action::Deny, lists);
         let regexes = compile_all(&compiled, Backend::built_in())?;
         let loaded = Loaded { index, addresses, regexes, users, zone: Zone::utc() };
@@ -116,4 +132,10 @@ impl Ours {
             Action::Deny | Action::Warn | Action::Aup => Said::Deny(rule),
         })
     }
+}
+
+/// A list of names or URLs, as its rule says it is written.
+fn read(path: &str, format: Option<ListFormat>) -> Result<ListSets> {
+    let bytes = std::fs::read(path).with_context(|| path.to_owned())?;
+    Ok(read_list(&RawList::file(bytes), format)?.0)
 }

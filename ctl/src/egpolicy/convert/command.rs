@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use eg_policy::lists::ListFiles;
 
 use super::input::Input;
 use super::run::{From, Setting, convert, is_lossless, write};
-use crate::egpolicy::disk::{folder_names, read_list};
+use crate::egpolicy::disk::{Disk, folder_names};
 use crate::exit::Exit;
 use crate::render::{self, Format};
 
@@ -47,7 +48,7 @@ struct Files;
 
 impl Input for Files {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        read_list(path).map_err(|why| why.to_string())
+        ListFiles::read(&Disk, path).map_err(|why| why.to_string())
     }
 
     fn folder(&self, path: &Path) -> Result<Vec<String>, String> {

@@ -121,7 +121,7 @@ fn plans(patterns: Vec<RegexPattern>) -> Vec<ShardPlan> {
         category: None,
         tls: None,
         conditions: Conditions { uri_regexes: patterns, ..Conditions::default() },
-        except: Conditions::default(),
+        except: None,
         validity: Default::default(),
         mode: Default::default(),
     };

@@ -5,10 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::policy::{CheckedPolicy, CheckedRule, ListIndex, ListKind, ListUse, Trust};
+use super::policy::{
+    CheckedPolicy, CheckedRule, HasUrls, ListContents, ListIndex, ListKind, ListUse, Trust,
+};
 use super::rule::{RULES_MAX, check_block};
 use crate::diagnostic::{Code, Diagnostic, Faults, Place, quote};
-use crate::lists::ListReport;
+use crate::lists::{ListFormat, ListReport};
+use crate::regex::RegexPattern;
 use crate::sources::SourceFile;
 use crate::syntax::ast::Ast;
 use crate::syntax::parse_into;
@@ -30,6 +33,15 @@ pub fn check_with(
     files: &[(SourceFile, Trust)],
     mut readable: impl FnMut(&ListUse) -> Result<(), String>,
 ) -> (CheckedPolicy, Vec<Diagnostic>) {
+    check_with_lists(files, |list| readable(list).map(|()| ListContents::default()))
+}
+
+/// Like [`check_with`], for lists that have more than names: `readable` says what.
+#[must_use]
+pub fn check_with_lists(
+    files: &[(SourceFile, Trust)],
+    mut readable: impl FnMut(&ListUse) -> Result<ListContents, String>,
+) -> (CheckedPolicy, Vec<Diagnostic>) {
     let mut checker = Checker {
         rules: Vec::new(),
         names: HashMap::new(),
@@ -50,23 +62,32 @@ pub fn list_remarks(list: &ListUse, text: &str, report: &ListReport) -> Vec<Diag
     let lines = Lines::new(&list.mention.file, text);
     let span = Span::new(list.mention.span.start, list.mention.span.end);
     let mut faults = Faults::default();
+    let path = report.part.path(&list.path);
     if let Some((line, reason)) = report.refused.first() {
         let message = format!(
             "{} of {} lines of the list {} cannot be used; the first is line {line}: {reason}",
             report.refused_count,
             report.lines,
-            quote(&list.path),
+            quote(&path),
         );
         faults.report(&lines, Code::ListLines, span, message, None);
     }
     if let Some((line, name)) = report.public_suffixes.first() {
         let message = format!(
             "the list {} names {} whole public suffixes; the first is {} in line {line}",
-            quote(&list.path),
+            quote(&path),
             report.public_suffix_count,
             quote(name),
         );
         faults.report(&lines, Code::ListSuffixes, span, message, None);
+    }
+    if let Some(line) = report.first_exception {
+        let message = format!(
+            "the list {} has {} exceptions; the first is in line {line}",
+            quote(&path),
+            report.exceptions,
+        );
+        faults.report(&lines, Code::ListExceptions, span, message, None);
     }
     faults.into_diagnostics()
 }
@@ -146,42 +167,84 @@ pub(super) struct ListTable<'l> {
     positions: HashMap<(String, ListKind), ListIndex>,
     /// How many belong to files that are taken.
     kept: usize,
-    readable: &'l mut dyn FnMut(&ListUse) -> Result<(), String>,
-    answers: HashMap<(String, ListKind), Result<(), String>>,
+    readable: &'l mut dyn FnMut(&ListUse) -> Result<ListContents, String>,
+    answers: HashMap<(String, ListKind, Option<ListFormat>), Result<ListContents, String>>,
+    /// How the rules before say that each file is written, and where the first one says it.
+    formats: HashMap<String, (Option<ListFormat>, Place)>,
+}
+
+/// A list that a rule names.
+pub(super) struct Mentioned {
+    /// Its names or addresses.
+    pub(super) list: ListIndex,
+    /// Its URLs, where it has any.
+    pub(super) urls: Option<ListIndex>,
+    /// Its expressions, where it has any.
+    pub(super) expressions: Option<(ListIndex, Vec<RegexPattern>)>,
+    /// Why it cannot be read.
+    pub(super) fault: Option<String>,
 }
 
 impl<'l> ListTable<'l> {
-    fn new(readable: &'l mut dyn FnMut(&ListUse) -> Result<(), String>) -> Self {
+    fn new(readable: &'l mut dyn FnMut(&ListUse) -> Result<ListContents, String>) -> Self {
         Self {
             uses: Vec::new(),
             positions: HashMap::new(),
             kept: 0,
             readable,
             answers: HashMap::new(),
+            formats: HashMap::new(),
         }
     }
 
-    /// The position of a list, and whether it can be read, which is asked once.
+    /// Where another rule says another format of the same file; one file has one format.
+    pub(super) fn other_format(
+        &mut self,
+        path: &str,
+        format: Option<ListFormat>,
+        place: impl FnOnce() -> Place,
+    ) -> Option<&Place> {
+        let known = self.formats.entry(path.to_owned()).or_insert_with(|| (format, place()));
+        (known.0 != format).then_some(&known.1)
+    }
+
+    /// The positions of a list and of its parts, and whether it can be read, which is asked once.
     pub(super) fn mention(
         &mut self,
         path: &str,
-        kind: ListKind,
-        place: impl FnOnce() -> Place,
-    ) -> (ListIndex, Result<(), String>) {
-        let key = (path.to_owned(), kind);
-        let index = match self.positions.get(&key) {
-            Some(index) => *index,
-            None => {
-                let index = ListIndex(u32::try_from(self.uses.len()).unwrap_or(u32::MAX));
-                let list = ListUse { path: path.to_owned(), kind, mention: place() };
-                let readable = &mut *self.readable;
-                self.answers.entry(key.clone()).or_insert_with(|| readable(&list));
-                self.uses.push(list);
-                self.positions.insert(key.clone(), index);
-                index
-            }
+        (kind, format): (ListKind, Option<ListFormat>),
+        place: impl Fn() -> Place,
+    ) -> Mentioned {
+        let list = ListUse { path: path.to_owned(), kind, format, mention: place() };
+        let readable = &mut *self.readable;
+        let answer = self.answers.entry((path.to_owned(), kind, format));
+        let answer = answer.or_insert_with(|| readable(&list)).clone();
+        let part = |kind| ListUse { kind, ..list.clone() };
+        let index = self.position(list.clone());
+        let (contents, fault) = match answer {
+            Ok(contents) => (contents, None),
+            Err(fault) => (ListContents::default(), Some(fault)),
         };
-        (index, self.answers.get(&key).cloned().unwrap_or(Ok(())))
+        let urls = match contents.urls {
+            HasUrls::Present => Some(self.position(part(ListKind::Urls))),
+            HasUrls::Absent => None,
+        };
+        let expressions = match contents.expressions.is_empty() {
+            true => None,
+            false => Some((self.position(part(ListKind::Expressions)), contents.expressions)),
+        };
+        Mentioned { list: index, urls, expressions, fault }
+    }
+
+    /// The position of a list, or of a part of one, in the table.
+    fn position(&mut self, list: ListUse) -> ListIndex {
+        let key = (list.path.clone(), list.kind);
+        let next = ListIndex(u32::try_from(self.uses.len()).unwrap_or(u32::MAX));
+        let index = *self.positions.entry(key).or_insert(next);
+        if index == next {
+            self.uses.push(list);
+        }
+        index
     }
 
     fn keep(&mut self) {
@@ -192,5 +255,7 @@ impl<'l> ListTable<'l> {
         for list in self.uses.drain(self.kept..) {
             self.positions.remove(&(list.path, list.kind));
         }
+        let Self { positions, formats, .. } = self;
+        formats.retain(|path, _| positions.contains_key(&(path.clone(), ListKind::Domains)));
     }
 }

@@ -14,11 +14,11 @@ mod window;
 
 pub use address::{AddressFault, parse_range};
 pub use attributes::{Attribute, Support};
-pub use files::{check, check_with, list_remarks};
+pub use files::{check, check_with, check_with_lists, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
-    Conditions, DomainPattern, IsConnect, ListIndex, ListKind, ListUse, Mode, PortRange, Scope,
-    SniPattern, Trust, UserPattern, Validity,
+    Conditions, DomainPattern, HasUrls, IsConnect, ListContents, ListExpression, ListIndex,
+    ListKind, ListUse, Mode, PortRange, Scope, SniPattern, Trust, UserPattern, Validity,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
 pub(crate) use values::host_text;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::window::TimeWindow;
+use crate::lists::ListFormat;
 use crate::moment::Moment;
 use crate::regex::RegexPattern;
 use crate::uri::{Scheme, UriPrefix};
@@ -52,8 +53,9 @@ pub struct CheckedRule {
     pub tls: Option<Tls>,
     /// What must hold. All kinds must hold, and of one kind one value; an empty kind always holds.
     pub conditions: Conditions,
-    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing.
-    pub except: Conditions,
+    /// `except-`: where one of these kinds holds, the rule does not; an empty kind excepts nothing. `None`
+    /// where the rule has none, as most have.
+    pub except: Option<Box<Conditions>>,
     /// `valid-from` and `valid-until`
     pub validity: Validity,
     /// `monitor`
@@ -62,9 +64,8 @@ pub struct CheckedRule {
 
 impl CheckedRule {
     /// All that a rule asks of requests, its exceptions last.
-    #[must_use]
-    pub const fn asked(&self) -> [&Conditions; 2] {
-        [&self.conditions, &self.except]
+    pub fn asked(&self) -> impl Iterator<Item = &Conditions> {
+        [Some(&self.conditions), self.except.as_deref()].into_iter().flatten()
     }
 }
 
@@ -110,8 +111,11 @@ pub struct Conditions {
     pub uri: Vec<UriPrefix>,
     /// `match-domain`; together with `domain_lists` one kind
     pub domains: Vec<DomainPattern>,
-    /// `match-domain-list`, as positions in the policy's table of lists
+    /// `match-domain-list`, as positions in the policy's table of lists: their names and their URLs
     pub domain_lists: Vec<ListIndex>,
+    /// The regular expressions of these lists; one kind with `domain_lists`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub list_expressions: Vec<ListExpression>,
     /// `match-sni`
     pub sni: Vec<SniPattern>,
     /// `match-source`
@@ -304,6 +308,15 @@ pub enum IsConnect {
     Other,
 }
 
+/// A regular expression for the URI that a list has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListExpression {
+    /// The list, by its expressions.
+    pub list: ListIndex,
+    /// What it is searched for.
+    pub pattern: RegexPattern,
+}
+
 /// A position in the policy's table of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ListIndex(pub u32);
@@ -315,6 +328,8 @@ pub struct ListUse {
     pub path: String,
     /// What its lines are.
     pub kind: ListKind,
+    /// The format that the rule says; else the content does.
+    pub format: Option<ListFormat>,
     /// Where it is first named, for the fault when it cannot be read.
     pub mention: crate::diagnostic::Place,
 }
@@ -329,4 +344,38 @@ pub enum ListKind {
     Addresses,
     /// Names of users.
     Users,
+    /// URLs, beside the names of the same list.
+    Urls,
+    /// Regular expressions for the URI, beside the names of the same list.
+    Expressions,
+}
+
+impl ListKind {
+    /// Whether it is a list that a rule names, and not a part of one.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        match self {
+            Self::Domains | Self::Addresses | Self::Users => true,
+            Self::Urls | Self::Expressions => false,
+        }
+    }
+}
+
+/// What a list of names has beside its names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListContents {
+    /// Whether it has URLs.
+    pub urls: HasUrls,
+    /// Its regular expressions.
+    pub expressions: Vec<RegexPattern>,
+}
+
+/// Whether a list has URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HasUrls {
+    /// It does.
+    Present,
+    /// It does not.
+    #[default]
+    Absent,
 }

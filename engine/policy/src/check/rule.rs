@@ -1,9 +1,9 @@
 //! One block to one rule.
 
 use super::attributes::{Attribute, Support, is_match, nearest_key};
-use super::files::ListTable;
+use super::files::{ListTable, Mentioned};
 use super::policy::{
-    AddressPattern, Anomaly, CheckedRule, Conditions, ListIndex, ListKind, Mode, SniPattern,
+    AddressPattern, Anomaly, CheckedRule, Conditions, ListExpression, ListKind, Mode, SniPattern,
     Validity,
 };
 use super::terms;
@@ -39,7 +39,7 @@ pub(super) fn check_block(
         category: None,
         tls: None,
         conditions: Conditions::default(),
-        except: Conditions::default(),
+        except: None,
         validity: Validity::ALWAYS,
         mode: Mode::Enforce,
     };
@@ -113,7 +113,7 @@ impl Reader<'_, '_, '_> {
     pub(super) fn asked(&mut self) -> &mut Conditions {
         match self.part {
             Part::Match => &mut self.rule.conditions,
-            Part::Except => &mut self.rule.except,
+            Part::Except => self.rule.except.get_or_insert_default(),
         }
     }
 
@@ -283,8 +283,13 @@ impl Reader<'_, '_, '_> {
     }
 
     fn match_domain_list(&mut self, text: &str, span: Span) {
-        if let Some(list) = self.list(text, ListKind::Domains, span) {
-            self.asked().domain_lists.push(list);
+        let Some(found) = self.list(text, ListKind::Domains, span) else { return };
+        let asked = self.asked();
+        asked.domain_lists.push(found.list);
+        asked.domain_lists.extend(found.urls);
+        if let Some((list, patterns)) = found.expressions {
+            let expression = |pattern| ListExpression { list, pattern };
+            asked.list_expressions.extend(patterns.into_iter().map(expression));
         }
     }
 
@@ -305,7 +310,8 @@ impl Reader<'_, '_, '_> {
             Ok(AddressValue::Range(range)) => Some(AddressPattern::Range(range)),
             Ok(AddressValue::Class(class)) => Some(AddressPattern::Class(class)),
             Ok(AddressValue::Path) => {
-                self.list(text, ListKind::Addresses, span).map(AddressPattern::List)
+                let found = self.list(text, ListKind::Addresses, span);
+                found.map(|found| AddressPattern::List(found.list))
             }
             Err(refusal) => {
                 self.refuse(span, refusal);
@@ -314,9 +320,9 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    pub(super) fn list(&mut self, text: &str, kind: ListKind, span: Span) -> Option<ListIndex> {
-        let path = match values::list_path(text, self.lines.file()) {
-            Ok(path) => path,
+    pub(super) fn list(&mut self, text: &str, kind: ListKind, span: Span) -> Option<Mentioned> {
+        let (path, format) = match values::list_path(text, kind, self.lines.file()) {
+            Ok(found) => found,
             Err(refusal) => {
                 self.refuse(span, refusal);
                 return None;
@@ -325,12 +331,24 @@ impl Reader<'_, '_, '_> {
         if self.enabled == Enabled::No {
             return None;
         }
-        let (index, answer) = self.lists.mention(&path, kind, || self.lines.place(span));
-        if let Err(reason) = answer {
+        let lines = self.lines;
+        if kind == ListKind::Domains
+            && let Some(other) = self.lists.other_format(&path, format, || lines.place(span))
+        {
+            let message = format!("another rule says another format of the list {}", quote(&path));
+            let help = format!(
+                "that is in `{}`, line {}; say the same in both, or in neither",
+                other.file, other.line
+            );
+            self.fault(Code::TwoListFormats, span, message, Some(help));
+            return None;
+        }
+        let found = self.lists.mention(&path, (kind, format), || lines.place(span));
+        if let Some(reason) = &found.fault {
             let message = format!("the list {} cannot be read: {reason}", quote(&path));
             self.fault(Code::UnreadableList, span, message, None);
         }
-        Some(index)
+        Some(found)
     }
 
     fn match_user_agent(&mut self, text: &str, span: Span) {
@@ -453,6 +471,7 @@ impl Reader<'_, '_, '_> {
         if self.domains == Domains::Everything {
             self.rule.conditions.domains.clear();
             self.rule.conditions.domain_lists.clear();
+            self.rule.conditions.list_expressions.clear();
         }
         match self.enabled {
             Enabled::Yes => Some(self.rule),

@@ -71,6 +71,7 @@ fn exceptions_take_what_the_attributes_take() {
         uri,
         domains,
         domain_lists,
+        list_expressions,
         sni,
         sources,
         destinations,
@@ -85,7 +86,7 @@ fn exceptions_take_what_the_attributes_take() {
         methods,
         ports,
         windows,
-    } = rule.except;
+    } = *rule.except.unwrap();
     let lengths = [
         uri.len(),
         domains.len(),
@@ -104,7 +105,7 @@ fn exceptions_take_what_the_attributes_take() {
         ports.len(),
         windows.len(),
     ];
-    assert_eq!(lengths, [1; 16]);
+    assert_eq!((lengths, list_expressions.len()), ([1; 16], 0));
     for (lines, expected) in [
         ("except-domain: *\nallow-broad: true", "EGP069"),
         ("except-domain: *", "EGP034"),

@@ -18,7 +18,7 @@ impl Reader<'_, '_, '_> {
     pub(super) fn match_user(&mut self, text: &str, span: Span) {
         if let Some(path) = text.strip_prefix('@') {
             let list = self.list(path, ListKind::Users, span);
-            self.asked().users.extend(list.map(UserPattern::List));
+            self.asked().users.extend(list.map(|found| UserPattern::List(found.list)));
             return;
         }
         match user(text) {
@@ -51,7 +51,9 @@ impl Reader<'_, '_, '_> {
     /// What can be said of the times and the mode of a rule once it is known whole.
     pub(super) fn finish_terms(&mut self, name: Span) {
         window::merge(&mut self.rule.conditions.windows);
-        window::merge(&mut self.rule.except.windows);
+        if let Some(except) = &mut self.rule.except {
+            window::merge(&mut except.windows);
+        }
         let span = self.until.unwrap_or(name);
         if let Validity { from: Some(from), until: Some(until) } = self.rule.validity
             && until <= from
@@ -60,7 +62,8 @@ impl Reader<'_, '_, '_> {
             self.fault(Code::EmptyValidity, span, message.to_owned(), None);
         }
         let whole = |window: &super::TimeWindow| window.until - window.from == MINUTES_OF_WEEK;
-        if self.rule.except.windows.first().is_some_and(whole) {
+        let except = self.rule.except.as_ref();
+        if except.and_then(|except| except.windows.first()).is_some_and(whole) {
             let message =
                 "`except-time-window` covers the whole week, so that the rule never holds";
             self.fault(Code::ExceptsEverything, name, message.to_owned(), None);

@@ -253,7 +253,7 @@ fn keys() {
     for key in ["except-application", "except-action", "except-enabled", "match-time-window"] {
         refused(&format!("match-domain: a.example\n{key}: x"), &["EGP020"]);
     }
-    refused("match-domain-list: x.txt as hosts", &["EGP021"]);
+    refused("match-source: ./x.txt as hosts", &["EGP035"]);
     refused("match-domain-list: x.txt as hots", &["EGP035"]);
 }
 
@@ -352,7 +352,9 @@ fn list_paths_start_at_the_policy_file() {
     assert_eq!(path("../x/a.txt").as_deref(), Some("rules.d/../x/a.txt"));
     assert_eq!(path("/srv/a, b.txt").as_deref(), Some("/srv/a, b.txt"));
     assert_eq!(path("/srv/a.txt as plain").as_deref(), Some("/srv/a.txt"));
-    assert_eq!(path("/srv/"), None);
+    assert_eq!(path("/srv/a.txt as hosts").as_deref(), Some("/srv/a.txt"));
+    assert_eq!(path("/srv/ads/").as_deref(), Some("/srv/ads"));
+    assert_eq!(path("/ as plain"), None);
 }
 
 #[track_caller]

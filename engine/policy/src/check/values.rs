@@ -1,8 +1,11 @@
 //! One value of an attribute to its canonical form, or why not.
 
 use super::address::{AddressFault, parse_range};
-use super::policy::{AddressClass, AddressRange, Anomaly, Application, DomainPattern, Scope};
+use super::policy::{
+    AddressClass, AddressRange, Anomaly, Application, DomainPattern, ListKind, Scope,
+};
 use crate::diagnostic::{Code, nearest, quote};
+use crate::lists::ListFormat;
 use crate::regex::{Field, PatternFault, RegexPattern};
 use crate::uri::{Domain, SuffixKind, UriPrefix, parse_address, public_suffix};
 use crate::verdict::{Action, Tls};
@@ -359,34 +362,42 @@ pub(super) fn regex(text: &str, field: Field, breadth: Breadth) -> Result<RegexP
 /// The most bytes of a path.
 const PATH_BYTES_MAX: usize = 4_096;
 
-/// The path of a list, resolved against the folder of the policy file.
-pub(super) fn list_path(text: &str, file: &str) -> Result<String, Refusal> {
+/// The path of a list, resolved against the folder of the policy file, and the format that is said.
+pub(super) fn list_path(
+    text: &str,
+    kind: ListKind,
+    file: &str,
+) -> Result<(String, Option<ListFormat>), Refusal> {
     let (path, format) = match text.rsplit_once(" as ") {
-        Some((path, format)) => (path.trim_end(), Some(format.trim())),
+        Some((path, word)) => (path.trim_end(), Some(list_format(word.trim(), kind)?)),
         None => (text, None),
     };
-    match format {
-        None | Some("plain") => {}
-        Some(format @ ("hosts" | "dnsmasq" | "adblock" | "rpz" | "squidguard" | "ufdbguard")) => {
-            let message =
-                format!("lists in the format {} are not in this version yet", quote(format));
-            return Err(Refusal::new(Code::NotInThisVersion, message));
-        }
-        Some(format) => {
-            let message = format!("{} is no format of a list", quote(format));
-            return Err(Refusal::new(Code::BadListPath, message));
-        }
-    }
-    if path.is_empty() || path.len() > PATH_BYTES_MAX || path.ends_with('/') {
-        let message = format!("{} is no path of a file", quote(path));
+    let path = path.trim_end_matches('/');
+    if path.is_empty() || path.len() > PATH_BYTES_MAX {
+        let message = format!("{} is no path of a list", quote(text));
         return Err(Refusal::new(Code::BadListPath, message));
     }
     if path.starts_with('/') {
-        return Ok(path.to_owned());
+        return Ok((path.to_owned(), format));
     }
     let path = path.trim_start_matches("./");
     match file.rsplit_once('/') {
-        Some((folder, _)) => Ok(format!("{folder}/{path}")),
-        None => Ok(path.to_owned()),
+        Some((folder, _)) => Ok((format!("{folder}/{path}"), format)),
+        None => Ok((path.to_owned(), format)),
+    }
+}
+
+fn list_format(word: &str, kind: ListKind) -> Result<ListFormat, Refusal> {
+    let refusal = |message: String| Refusal::new(Code::BadListPath, message);
+    let found = ListFormat::of_word(word).ok_or_else(|| {
+        let near = nearest(word, ListFormat::ALL.map(ListFormat::word));
+        refusal(format!("{} is no format of a list", quote(word))).help(meant(near))
+    })?;
+    match (kind, found) {
+        (ListKind::Addresses | ListKind::Users, ListFormat::Plain) => Ok(found),
+        (ListKind::Addresses | ListKind::Users, _) => {
+            Err(refusal(format!("a list of addresses or users is plain, not {}", quote(word))))
+        }
+        (ListKind::Domains | ListKind::Urls | ListKind::Expressions, _) => Ok(found),
     }
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::line::{Content, content, lines};
-use super::names::set_file;
-use super::report::{ListFault, ListReport, RefusedLine};
+use super::lineset::set_file;
+use super::report::{ListFault, ListFormat, ListReport, RefusedLine};
 use super::unpack::unpack;
 use crate::check::{AddressRange, parse_range};
 use crate::digest::Digest;
@@ -72,7 +72,7 @@ impl AddressList {
     }
 }
 
-/// The addresses of a list file, plain or gzip.
+/// The addresses of a list file, plain, gzip or zstd.
 ///
 /// # Errors
 ///
@@ -97,6 +97,13 @@ pub fn read_addresses(bytes: &[u8]) -> Result<(AddressList, ListReport), ListFau
     ranges.dedup();
     report.accepted = u64::try_from(ranges.len()).unwrap_or(u64::MAX);
     report.duplicates = u64::try_from(read).unwrap_or(u64::MAX).saturating_sub(report.accepted);
+    if report.accepted == 0 && report.refused_count > 0 {
+        return Err(ListFault::NothingUsable {
+            lines: report.lines,
+            format: ListFormat::Plain,
+            refused: report.refused.first().copied(),
+        });
+    }
     Ok((AddressList { ranges: merge(ranges) }, report))
 }
 

@@ -21,9 +21,14 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').filter(move |_| !is_empty)
 }
 
-/// What `line` holds. A `#` starts a comment at the start of a line or after white space only: in
+/// What `line` holds, up to [`LINE_BYTES_MAX`]. A `#` starts a comment at the start of a line or after white space only: in
 /// `name##.banner` it means something else, and the name alone must not be taken.
 pub(super) fn content(line: &[u8]) -> Content<'_> {
+    content_up_to(line, LINE_BYTES_MAX)
+}
+
+/// The same with another bound.
+pub(super) fn content_up_to(line: &[u8], bytes_max: usize) -> Content<'_> {
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {
         return Content::Nothing;
@@ -33,7 +38,7 @@ pub(super) fn content(line: &[u8]) -> Content<'_> {
         Some(at) => line.get(..at).unwrap_or_default().trim_ascii_end(),
         None => line,
     };
-    if entry.len() > LINE_BYTES_MAX { Content::TooLong } else { Content::Entry(entry) }
+    if entry.len() > bytes_max { Content::TooLong } else { Content::Entry(entry) }
 }
 
 #[cfg(test)]

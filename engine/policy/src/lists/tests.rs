@@ -42,7 +42,6 @@ fn j01_odd_lines_are_normalised_and_reported() {
         (11, RefusedLine::Port),
         (12, RefusedLine::NotAName),
         (13, RefusedLine::NotAName),
-        (14, RefusedLine::Adblock),
         (15, RefusedLine::Everything),
         (16, RefusedLine::Url),
         (20, RefusedLine::TooLong),
@@ -51,6 +50,7 @@ fn j01_odd_lines_are_normalised_and_reported() {
     assert_eq!((report.lines, report.accepted, report.duplicates, report.folded), (20, 4, 1, 1));
     assert_eq!(report.public_suffixes, [(17, "com".to_owned()), (18, "co.uk".to_owned())]);
     assert_eq!(list.covered(), 1);
+    assert_eq!((report.exceptions, report.first_exception), (1, Some(14)));
 }
 
 #[test]
@@ -63,9 +63,16 @@ fn j08_one_table_of_meaning() {
     check(".blocked.test", &["blocked.test"]);
     check("*.blocked.test", &["blocked.test"]);
     check("=blocked.test", &["=blocked.test"]);
-    check("||blocked.test^", &[]);
-    check("blocked.*", &[]);
-    check("=*.blocked.test", &[]);
+    check("||blocked.test^", &["blocked.test"]);
+    check("0.0.0.0 blocked.test", &["blocked.test"]);
+    check("address=/blocked.test/", &["blocked.test"]);
+    check("*.blocked.test CNAME .", &["blocked.test"]);
+    check("blocked.test CNAME .", &["=blocked.test"]);
+    // What cannot be used at all is a fault of the list, and no empty list.
+    for line in ["blocked.*", "=*.blocked.test", "@@||blocked.test^", "com"] {
+        let fault = read_names(line.as_bytes()).unwrap_err();
+        assert!(matches!(fault, ListFault::NothingUsable { lines: 1, .. }), "{line}: {fault}");
+    }
     check("192.0.2.1", &["=192.0.2.1"]);
     check("2001:DB8::1", &["=[2001:db8::1]"]);
 }
@@ -96,6 +103,36 @@ fn a_bomb_ends_at_its_bound() {
     }
     let bomb = encoder.finish().unwrap();
     assert!(matches!(read_names(&bomb), Err(ListFault::TooLarge { max }) if max < 40 << 20));
+    assert!(matches!(read_addresses(&bomb), Err(ListFault::TooLarge { .. })));
+}
+
+/// Compressed by the reference program: `printf 'b.test\na.test\n' | zstd -19`.
+const ZSTD: &[u8] = include_bytes!("../../../../tests/data/lists/two.txt.zst");
+
+#[test]
+fn zstd_in_one_or_more_frames() {
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    for bytes in [ZSTD.to_vec(), [&skipped, ZSTD].concat(), [ZSTD, &skipped, ZSTD].concat()] {
+        let (list, _) = read_names(&bytes).unwrap();
+        assert_eq!(entries(&list), ["a.test", "b.test"]);
+    }
+    for cut in 4..ZSTD.len() {
+        assert!(matches!(read_names(&ZSTD[..cut]), Err(ListFault::Zstd(_))), "{cut}");
+    }
+    let mut wrong = ZSTD.to_vec();
+    *wrong.last_mut().unwrap() ^= 1;
+    assert!(matches!(read_names(&wrong), Err(ListFault::Zstd(_))));
+    let trailing = [ZSTD, b"c.test\n"].concat();
+    assert!(matches!(read_names(&trailing), Err(ListFault::Zstd(_))));
+}
+
+#[test]
+fn a_zstd_bomb_ends_at_its_bound() {
+    // Frames of one repeated byte each: 128 KiB out of 13 bytes (RFC 8878 section 3.1.1.2.2).
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0x00, 0x02, 0x00, 0x03, 0x00, 0x10, b'a'];
+    assert!(read_names(&frame).is_err_and(|fault| !matches!(fault, ListFault::Zstd(_))));
+    let bomb = frame.repeat(1_000);
+    assert!(matches!(read_names(&bomb), Err(ListFault::TooLarge { max }) if max < 20 << 20));
     assert!(matches!(read_addresses(&bomb), Err(ListFault::TooLarge { .. })));
 }
 

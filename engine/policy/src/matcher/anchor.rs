@@ -82,6 +82,7 @@ impl Anchor {
 enum Space {
     Prefix,
     Set,
+    UrlSet,
     /// A group of the names in rules, met by the host.
     Name,
     /// The same, met by the SNI.
@@ -132,6 +133,7 @@ impl Matcher {
         };
         anchors.choose();
         let by_set = anchors.found(Space::Set, tables.index.sets().len());
+        let by_url_set = anchors.found(Space::UrlSet, tables.index.url_sets().len());
         let by_name = anchors.by_name();
         let by_prefix = anchors.found(Space::Prefix, tables.prefixes.len());
         let by_host = anchors.by_host();
@@ -155,6 +157,7 @@ impl Matcher {
             plans,
             tables,
             by_set,
+            by_url_set,
             by_name,
             by_prefix,
             by_host,
@@ -232,6 +235,8 @@ impl Anchors<'_> {
             Anchor::Uri => add(Space::Prefix, plan.uri),
             Anchor::Domains => {
                 add(Space::Set, plan.domains);
+                add(Space::UrlSet, Some(plan.listed.urls));
+                add(Space::Regex(Field::Uri), Some(plan.listed.expressions));
                 keys.extend(self.groups(rule.conditions.domains.iter(), Space::Name));
             }
             Anchor::Destinations => {
@@ -303,7 +308,18 @@ impl Anchors<'_> {
     fn regexes(&mut self, field: Field) -> Found {
         let count = self.tables.regexes.of(field).patterns().len();
         let by_pattern = self.found(Space::Regex(field), count);
-        Found { by_pattern, any: self.anchored(Some(Anchor::Regex(field))) }
+        // Rules that are found by their lists may be so by an expression of one.
+        let is_listed = |rule: usize, anchor: Option<Anchor>| {
+            let plan = self.plans.get(rule).filter(|_| field == Field::Uri);
+            anchor == Some(Anchor::Domains)
+                && plan.is_some_and(|plan| !plan.listed.expressions.is_empty())
+        };
+        let chosen = self.chosen.iter().enumerate();
+        let rules = chosen.filter(|(rule, anchor)| {
+            **anchor == Some(Anchor::Regex(field)) || is_listed(*rule, **anchor)
+        });
+        let rules = rules.map(|(rule, _)| number(rule)).collect();
+        Found { by_pattern, any: self.runs.add(rules) }
     }
 
     /// What each group of names in rules finds.

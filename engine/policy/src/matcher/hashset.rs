@@ -14,11 +14,15 @@
 //!  48  groups               u64
 //!  56  items                u64
 //!  64  arena                u64       its bytes
+//!  72  sets of URLs         u64
+//!  80  URLs                 u64       the bytes of their table
 //! 128  buckets              64 bytes each (table.rs)
 //!      arena                length u8, group LEB128, name; after one byte of padding
 //!      groups               u32 each: where a group ends in the items
 //!      items                u32 each: number of the set * 2, + 1 where only the host itself is meant
 //!      digests              32 bytes each, of the sets in the order of their numbers
+//!      digests              of the sets of URLs
+//!      URLs                 (urls.rs)
 //!      checksum             u64, XXH3 of all before it
 //! ```
 //!
@@ -28,11 +32,12 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::table::{BUCKET_BYTES, Entry, Groups, Item, NameTable, Shape, assemble};
+use super::urls::{UrlTable, write_urls};
 use crate::digest::Digest;
-use crate::lists::NameList;
+use crate::lists::{NameList, UrlList};
 
 /// The version of the file form; a file of another one is made again from the sets.
-pub const INDEX_VERSION: u32 = 1;
+pub const INDEX_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"EGNAMES\n";
 const HEADER_BYTES: usize = 128;
@@ -44,6 +49,8 @@ const DIGEST_BYTES: usize = 32;
 pub struct DomainIndex {
     table: NameTable,
     sets: Vec<Digest>,
+    urls: UrlTable,
+    url_sets: Vec<Digest>,
 }
 
 /// Why bytes are no index.
@@ -69,6 +76,9 @@ pub enum IndexFault {
     /// Something in them was changed.
     #[error("an index whose checksum is wrong")]
     Checksum,
+    /// The table of URLs is not whole.
+    #[error("an index whose URLs are not whole")]
+    Urls,
 }
 
 /// The numbers of a header, behind magic and version.
@@ -79,11 +89,23 @@ struct Header {
     groups: u64,
     items: u64,
     arena: u64,
+    url_sets: u64,
+    urls: u64,
 }
 
 /// Writes the index over `sets`; the same sets, in the same order, and seed give the same bytes.
 #[must_use]
 pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
+    write_index_with(sets, &[], seed)
+}
+
+/// The same with sets of URLs.
+#[must_use]
+pub fn write_index_with(
+    sets: &[(Digest, &NameList)],
+    url_sets: &[(Digest, &UrlList)],
+    seed: u64,
+) -> Vec<u8> {
     let count: u64 = sets.iter().map(|(_, names)| names.len()).sum();
     let mut entries = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for (number, (_, names)) in (0_u32..).zip(sets) {
@@ -94,6 +116,8 @@ pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
         );
     }
     let (mut bytes, shape, groups) = assemble(entries, seed, HEADER_BYTES);
+    let lists: Vec<&UrlList> = url_sets.iter().map(|(_, urls)| *urls).collect();
+    let urls = write_urls(&lists, seed);
     let slots = usize::try_from(shape.buckets).unwrap_or(0) * BUCKET_BYTES;
     let header = Header {
         sets: u32::try_from(sets.len()).unwrap_or(u32::MAX),
@@ -101,6 +125,8 @@ pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
         groups: groups.ends.len() as u64,
         items: groups.items.len() as u64,
         arena: (bytes.len() - HEADER_BYTES - slots) as u64,
+        url_sets: url_sets.len() as u64,
+        urls: urls.len() as u64,
     };
     if let Some(front) = bytes.get_mut(..HEADER_BYTES) {
         front.copy_from_slice(&header.to_bytes());
@@ -108,6 +134,8 @@ pub fn write_index(sets: &[(Digest, &NameList)], seed: u64) -> Vec<u8> {
     bytes.extend(groups.ends.iter().flat_map(|end| end.to_le_bytes()));
     bytes.extend(groups.items.iter().flat_map(|item| item.0.to_le_bytes()));
     bytes.extend(sets.iter().flat_map(|(digest, _)| *digest.as_bytes()));
+    bytes.extend(url_sets.iter().flat_map(|(digest, _)| *digest.as_bytes()));
+    bytes.extend_from_slice(&urls);
     bytes.extend(xxh3_64(&bytes).to_le_bytes());
     bytes
 }
@@ -133,11 +161,12 @@ impl DomainIndex {
         let mut rest = body.get(tail..).unwrap_or_default();
         let ends = numbers(&mut rest, header.groups);
         let items = numbers(&mut rest, header.items).into_iter().map(Item).collect();
-        let (digests, _) = rest.as_chunks::<DIGEST_BYTES>();
-        let sets = digests.iter().map(|digest| Digest::from_bytes(*digest)).collect();
+        let sets = digests(&mut rest, u64::from(header.sets));
+        let url_sets = digests(&mut rest, header.url_sets);
+        let urls = UrlTable::open(rest, header.shape.seed).ok_or(IndexFault::Urls)?;
         bytes.truncate(tail);
         let table = NameTable::over(bytes, HEADER_BYTES, header.shape, Groups { ends, items });
-        Ok(Self { table, sets })
+        Ok(Self { table, sets, urls, url_sets })
     }
 
     /// How many distinct names it holds.
@@ -149,13 +178,31 @@ impl DomainIndex {
     /// How many bytes it takes in memory.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.table.bytes() + (self.sets.len() * DIGEST_BYTES) as u64
+        let sets = self.sets.len() + self.url_sets.len();
+        self.table.bytes() + self.urls.bytes() + (sets * DIGEST_BYTES) as u64
     }
 
     /// The sets that it was made of, in the order of their numbers.
     #[must_use]
     pub fn sets(&self) -> &[Digest] {
         &self.sets
+    }
+
+    /// The sets of URLs that it was made of, in the order of their numbers.
+    #[must_use]
+    pub fn url_sets(&self) -> &[Digest] {
+        &self.url_sets
+    }
+
+    /// How many distinct URLs it holds.
+    #[must_use]
+    pub const fn url_entries(&self) -> usize {
+        self.urls.len()
+    }
+
+    /// The URLs.
+    pub(crate) const fn urls(&self) -> &UrlTable {
+        &self.urls
     }
 
     /// The table that is asked.
@@ -172,6 +219,15 @@ fn numbers(rest: &mut &[u8], count: u64) -> Vec<u32> {
     front.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number)).collect()
 }
 
+/// Takes `count` digests off the front of `rest`.
+fn digests(rest: &mut &[u8], count: u64) -> Vec<Digest> {
+    let bytes = usize::try_from(count).unwrap_or(0).saturating_mul(DIGEST_BYTES).min(rest.len());
+    let (front, after) = rest.split_at(bytes);
+    *rest = after;
+    let (digests, _) = front.as_chunks::<DIGEST_BYTES>();
+    digests.iter().map(|digest| Digest::from_bytes(*digest)).collect()
+}
+
 impl Header {
     fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
@@ -179,7 +235,8 @@ impl Header {
         bytes.extend(INDEX_VERSION.to_le_bytes());
         bytes.extend(self.sets.to_le_bytes());
         let Shape { seed, entries, buckets, depths } = self.shape;
-        for number in [seed, entries, buckets, depths, self.groups, self.items, self.arena] {
+        let own = [self.groups, self.items, self.arena, self.url_sets, self.urls];
+        for number in [seed, entries, buckets, depths].into_iter().chain(own) {
             bytes.extend(number.to_le_bytes());
         }
         bytes.resize(HEADER_BYTES, 0);
@@ -202,7 +259,8 @@ impl Header {
         let mut next = || numbers.next().unwrap_or(0);
         let shape = Shape { seed: next(), entries: next(), buckets: next(), depths: next() };
         let sets = u32::from_le_bytes(sets);
-        Ok(Self { sets, shape, groups: next(), items: next(), arena: next() })
+        let (groups, items, arena) = (next(), next(), next());
+        Ok(Self { sets, shape, groups, items, arena, url_sets: next(), urls: next() })
     }
 
     /// Where slots and arena end.
@@ -215,8 +273,11 @@ impl Header {
     /// How long the whole file is.
     fn file_bytes(&self) -> Option<usize> {
         let numbers = usize::try_from(self.groups.checked_add(self.items)?).ok()?;
-        let sets = usize::try_from(self.sets).ok()?.checked_mul(DIGEST_BYTES)?;
-        let tail = numbers.checked_mul(4)?.checked_add(sets)?.checked_add(CHECKSUM_BYTES)?;
+        let sets = u64::from(self.sets).checked_add(self.url_sets)?;
+        let sets = usize::try_from(sets).ok()?.checked_mul(DIGEST_BYTES)?;
+        let urls = usize::try_from(self.urls).ok()?;
+        let tail = numbers.checked_mul(4)?.checked_add(sets)?.checked_add(urls)?;
+        let tail = tail.checked_add(CHECKSUM_BYTES)?;
         self.table_end()?.checked_add(tail)
     }
 }

@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 
 use super::agent::AgentHits;
+use super::listed::UrlHits;
 use super::network::Holders;
 use super::places::Places;
 use super::plan::Plan;
@@ -47,6 +48,8 @@ pub(crate) struct Matcher {
     pub(super) tables: Tables,
     /// The rules that a set of the index finds, by its number.
     pub(super) by_set: Vec<Run>,
+    /// The rules that a set of URLs finds, by its number.
+    pub(super) by_url_set: Vec<Run>,
     /// What the groups of names in rules find.
     pub(super) by_name: Vec<NamedRuns>,
     /// The rules that a prefix finds, by its number.
@@ -149,11 +152,13 @@ pub(crate) enum Second {
 /// What the name tables hold of one name.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    suffixes: Vec<Suffix>,
+    pub(super) suffixes: Vec<Suffix>,
     /// In the index of the lists.
     pub(crate) listed: Vec<Hit>,
     /// In the names of rules.
     pub(crate) named: Vec<Hit>,
+    /// In the URLs of the lists.
+    pub(crate) urls: UrlHits,
 }
 
 impl Names {
@@ -177,10 +182,12 @@ impl Names {
     fn clear(&mut self) {
         self.listed.clear();
         self.named.clear();
+        self.urls.clear();
     }
 
-    fn reserve(&mut self) {
+    fn reserve(&mut self, matcher: &Matcher) {
         self.clear();
+        self.urls.reserve(matcher.tables.index.urls());
         self.suffixes.clear();
         self.suffixes.reserve(LABELS_MAX);
         self.listed.reserve(LABELS_MAX);
@@ -191,9 +198,9 @@ impl Names {
 impl Findings {
     /// Makes room for what `matcher` can find.
     pub(crate) fn fit(&mut self, matcher: &Matcher) {
-        self.host.reserve();
-        self.sni.reserve();
-        self.connect.reserve();
+        self.host.reserve(matcher);
+        self.sni.reserve(matcher);
+        self.connect.reserve(matcher);
         self.places.reserve(matcher.tables.prefixes.most());
         self.text.reserve(ADDRESS_BYTES_MAX);
         self.sources.1.reserve();
@@ -300,6 +307,7 @@ impl Matcher {
     ) {
         findings.host.look(self, request.uri.host_text(), &request.uri.host());
         self.by_domain(&findings.host, candidates);
+        self.gather_listed(request, request.uri.host_text(), &mut findings.host, candidates);
     }
 
     /// The host of the CONNECT, where it says anything that host and SNI do not.
@@ -311,18 +319,20 @@ impl Matcher {
     ) {
         let Some(host) = request.connect_host() else { return };
         let Findings { connect, connect_port, text, .. } = findings;
-        match host {
+        let name = match host {
             Host::Name(name) if request.sni() == Known::Is(name) => return,
-            Host::Name(name) => connect.look(self, name.as_str(), &host),
+            Host::Name(name) => name.as_str(),
             Host::Address(_) => {
                 text.clear();
                 // Writing to a text cannot fail.
                 let _ = write!(text, "{host}");
-                connect.look(self, text, &host);
+                text.as_str()
             }
-        }
+        };
+        connect.look(self, name, &host);
         *connect_port = Some(request.tunnel_port());
         self.by_domain(connect, candidates);
+        self.gather_listed(request, name, connect, candidates);
     }
 
     fn gather_sni(
@@ -341,6 +351,7 @@ impl Matcher {
                 findings.sni.look(self, name.as_str(), &Host::Name(name));
                 self.by_domain(&findings.sni, candidates);
                 self.by_sni(&findings.sni, candidates);
+                self.gather_listed(request, name.as_str(), &mut findings.sni, candidates);
             }
             Known::Unknown => match request.unknown() {
                 Unknown::Defers => candidates.push(&self.runs, self.any_sni),

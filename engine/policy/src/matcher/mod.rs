@@ -3,6 +3,7 @@
 //! ```text
 //! table.rs    names to groups of sets        hashset.rs  the file of a table: every name of every list
 //! prefix.rs   literal prefixes of URIs       network.rs  addresses
+//! urls.rs     URLs of lists                  listed.rs   what they say of a request
 //! agent.rs    texts in a User-Agent          scan.rs     regular expressions
 //! users.rs    names of users                 methods.rs  ports.rs  what they say
 //! runs.rs     sorted numbers, and their merge
@@ -16,6 +17,7 @@
 mod agent;
 mod anchor;
 mod hashset;
+mod listed;
 mod lookup;
 mod methods;
 #[cfg(any(test, feature = "naive"))]
@@ -42,16 +44,18 @@ mod tables;
 mod term_sentences;
 #[cfg(test)]
 pub(crate) mod testing;
+mod urls;
 mod users;
 
-pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index};
+pub use hashset::{DomainIndex, INDEX_VERSION, IndexFault, write_index, write_index_with};
 
 pub(crate) use agent::AgentTable;
+pub(crate) use listed::{Agree, UrlFit};
 pub(crate) use lookup::{Findings, Matcher, Names, Second, Whose, connect_host};
 pub(crate) use methods::MethodTable;
 pub(crate) use network::{Cidr, NetworkTable, cidrs, class};
 pub(crate) use places::{Place, origin};
-pub(crate) use plan::{Networks, Plan, Rest, Sni, Users};
+pub(crate) use plan::{Listed, Networks, Plan, Rest, Sni, Users};
 pub(crate) use ports::PortTable;
 pub(crate) use prefix::{Fit, PrefixTable};
 pub(crate) use runs::{Candidates, Run, Runs};

@@ -3,6 +3,8 @@
 //! It shares nothing with the tables but the types, so that the two cannot be wrong in the same way.
 //! For tests and fuzz targets only: no program turns the feature `naive` on.
 
+#[path = "naive_lists.rs"]
+mod lists;
 #[path = "naive_scan.rs"]
 mod scan;
 #[path = "naive_terms.rs"]
@@ -20,7 +22,7 @@ use crate::client::{Known, Phase, Request, Tunnel};
 use crate::compile::CompiledPolicy;
 use crate::decide::Lack;
 use crate::digest::Digest;
-use crate::lists::{AddressList, NameList};
+use crate::lists::{AddressList, NameList, UrlList};
 use crate::moment::Moment;
 use crate::tunnel::TlsAnswer;
 use crate::uri::{Domain, Host, PathKnown, UriPrefix};
@@ -33,6 +35,7 @@ pub struct NaiveSets {
     names: BTreeMap<Digest, HashSet<(String, Scope)>>,
     addresses: BTreeMap<Digest, Vec<AddressRange>>,
     users: BTreeMap<Digest, Vec<String>>,
+    urls: BTreeMap<Digest, Vec<(String, String)>>,
 }
 
 /// A policy that is asked by walking it.
@@ -85,6 +88,12 @@ impl NaiveSets {
     pub fn add_names(&mut self, set: Digest, names: &NameList) {
         let names = names.iter().map(|(name, scope)| (name.to_owned(), scope));
         self.names.insert(set, names.collect());
+    }
+
+    /// Adds the set of a list of URLs.
+    pub fn add_urls(&mut self, set: Digest, urls: &UrlList) {
+        let urls = urls.iter().map(|(host, rest)| (host.to_owned(), rest.to_owned()));
+        self.urls.insert(set, urls.collect());
     }
 
     /// Adds the set of a list of addresses.
@@ -250,7 +259,10 @@ impl NaivePolicy {
     /// Whether a rule holds: all that it asks for does, and nothing that it excepts.
     fn rule(&self, rule: &CheckedRule, eyes: Eyes, at: &At<'_>) -> Answer {
         let own = self.all(rule, eyes, at);
-        let excepted = self.kinds(rule, &rule.except, eyes.turned(), at);
+        let excepted = match &rule.except {
+            Some(except) => self.kinds(rule, except, eyes.turned(), at),
+            None => Vec::new(),
+        };
         let lacks = || excepted.iter().copied().filter_map(lack_of);
         let spared = match excepted.contains(&Answer::Fits) {
             true => Answer::Fits,
@@ -287,14 +299,11 @@ impl NaivePolicy {
     ) -> Vec<Answer> {
         let request = at.request;
         let mut answers = Vec::new();
-        if !asked.domains.is_empty() || !asked.domain_lists.is_empty() {
-            let hosts = hosts(request);
-            let fits = |host: &Host<'_>, text: &String| {
-                asked.domains.iter().any(|pattern| pattern_fits(pattern, *host, text))
-                    || asked.domain_lists.iter().any(|list| self.listed(list.0, *host, text))
-            };
-            let fits = hosts.iter().map(|(host, text, _)| fits(host, text));
-            answers.push(answer(in_views(eyes, fits)));
+        if !asked.domains.is_empty()
+            || !asked.domain_lists.is_empty()
+            || !asked.list_expressions.is_empty()
+        {
+            answers.push(self.domains_fit(rule, asked, eyes, request));
         }
         if !asked.uri.is_empty() {
             answers.push(uri_fits(&asked.uri, eyes, request));
@@ -335,32 +344,6 @@ impl NaivePolicy {
         self.terms(asked, eyes, at, &mut answers);
         self.patterns.answer(rule, asked, eyes, request, &mut answers);
         answers
-    }
-
-    /// Whether a list holds the host or one of its parents.
-    fn listed(&self, list: u32, host: Host<'_>, text: &str) -> bool {
-        let Some(list) = self.compiled.lists.get(list as usize) else { return false };
-        let Some(names) = self.sets.names.get(&list.set) else { return false };
-        let holds = |name: &str, scope| names.contains(&(name.to_owned(), scope));
-        let itself = holds(text, Scope::Tree) || holds(text, Scope::Host);
-        match host {
-            Host::Address(_) => itself,
-            Host::Name(name) => {
-                itself || name.parents().skip(1).any(|parent| holds(parent, Scope::Tree))
-            }
-        }
-    }
-
-    /// The first list of the rule that names the host, or else the SNI.
-    fn reported_list(&self, rule: &CheckedRule, request: &Request<'_>) -> Option<&str> {
-        for (host, text, _) in hosts(request) {
-            for list in &rule.conditions.domain_lists {
-                if self.listed(list.0, host, &text) {
-                    return self.compiled.lists.get(list.0 as usize).map(|list| &*list.path);
-                }
-            }
-        }
-        None
     }
 
     fn address_fits(&self, patterns: &[AddressPattern], address: IpAddr) -> bool {

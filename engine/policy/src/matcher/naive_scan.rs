@@ -19,9 +19,9 @@ pub(super) struct Patterns(HashMap<RegexPattern, Regex>);
 
 impl Patterns {
     pub(super) fn new(rules: &[CheckedRule]) -> Self {
-        let asked = rules.iter().flat_map(|rule| [&rule.conditions, &rule.except]);
+        let asked = rules.iter().flat_map(CheckedRule::asked);
         let asked =
-            asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.of(asked)));
+            asked.flat_map(|asked| Field::ALL.into_iter().flat_map(|field| field.all_of(asked)));
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(true);
         let config = Config::new().utf8_empty(false);
         let compile = |pattern: &RegexPattern| {
@@ -65,33 +65,7 @@ impl Patterns {
             Known::Is(text) => answer(any(text)),
         };
         match (field, request.phase) {
-            (Field::Uri, _)
-                if eyes == Eyes::EveryReading && elsewhere(request).next().is_some() =>
-            {
-                Answer::FitsNot
-            }
-            (Field::Uri, _) => match request.uri.path_known() {
-                PathKnown::Known => {
-                    let there = |origin: String| {
-                        let mut views = request.uri.views();
-                        views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
-                    };
-                    let mut views = request.uri.views().map(|view| any(view.text()));
-                    let here = in_views(eyes, &mut views);
-                    answer(here || elsewhere(request).any(there))
-                }
-                PathKnown::Unknown => {
-                    let texts = || {
-                        let there = elsewhere(request).map(|origin| origin + "/").map(Vec::from);
-                        there.chain([request.uri.text().to_vec()])
-                    };
-                    let lasts = |pattern| texts().any(|text| self.lasts(pattern, &text));
-                    match asked.iter().any(lasts) {
-                        true => Answer::Fits,
-                        false => Answer::NotKnown(lack),
-                    }
-                }
-            },
+            (Field::Uri, _) => self.uri(eyes, asked, lack, request),
             (Field::Sni, _) => one(match known_sni(request) {
                 Known::Unknown => Known::Unknown,
                 Known::Absent => Known::Absent,
@@ -100,6 +74,42 @@ impl Patterns {
             (Field::UserAgent, _) => one(known_agent(request)),
             (Field::Referer, Phase::Connect | Phase::Hello) => Answer::NotKnown(lack),
             (Field::Referer, Phase::Request) => one(request.client.referer),
+        }
+    }
+
+    /// What patterns say of the URI.
+    pub(super) fn uri(
+        &self,
+        eyes: Eyes,
+        asked: &[RegexPattern],
+        lack: Lack,
+        request: &Request<'_>,
+    ) -> Answer {
+        let any = |text: &[u8]| asked.iter().any(|pattern| self.fits(pattern, text));
+        if eyes == Eyes::EveryReading && elsewhere(request).next().is_some() {
+            return Answer::FitsNot;
+        }
+        match request.uri.path_known() {
+            PathKnown::Known => {
+                let there = |origin: String| {
+                    let mut views = request.uri.views();
+                    views.any(|view| any(&[origin.as_bytes(), view.rest()].concat()))
+                };
+                let mut views = request.uri.views().map(|view| any(view.text()));
+                let here = in_views(eyes, &mut views);
+                answer(here || elsewhere(request).any(there))
+            }
+            PathKnown::Unknown => {
+                let texts = || {
+                    let there = elsewhere(request).map(|origin| origin + "/").map(Vec::from);
+                    there.chain([request.uri.text().to_vec()])
+                };
+                let lasts = |pattern| texts().any(|text| self.lasts(pattern, &text));
+                match asked.iter().any(lasts) {
+                    true => Answer::Fits,
+                    false => Answer::NotKnown(lack),
+                }
+            }
         }
     }
 
@@ -129,7 +139,7 @@ fn elsewhere(request: &Request<'_>) -> impl Iterator<Item = String> {
     })
 }
 
-const fn names_hosts(asked: &Conditions) -> bool {
+pub(super) const fn names_hosts(asked: &Conditions) -> bool {
     !(asked.domains.is_empty()
         && asked.domain_lists.is_empty()
         && asked.uri.is_empty()

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) uri: Option<Run>,
     /// The sets of its lists of names; the names that it holds itself are found by its own number.
     pub(crate) domains: Option<Run>,
+    /// What its lists of names have beside names; one kind with `domains`.
+    pub(crate) listed: Listed,
     /// The TLS SNI; its names are found by the rule's own number.
     pub(crate) sni: Sni,
     /// Where clients are.
@@ -93,6 +95,15 @@ impl Plan {
             Field::Referer => referer,
         }
     }
+}
+
+/// What the lists of a rule have beside names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Listed {
+    /// Sets of URLs.
+    pub(crate) urls: Run,
+    /// Regular expressions for the URI, by their numbers.
+    pub(crate) expressions: Run,
 }
 
 /// What a rule asks of the SNI.

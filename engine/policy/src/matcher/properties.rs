@@ -9,8 +9,8 @@ use proptest::sample::{select, subsequence};
 use super::testing::{Ask, More, Sketch};
 use crate::check::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, Conditions, DomainPattern,
-    ListIndex, ListKind, MINUTES_OF_WEEK, Mode, PortRange, Scope, SniPattern, TimeWindow,
-    UserPattern, Validity,
+    ListExpression, ListIndex, ListKind, MINUTES_OF_WEEK, Mode, PortRange, Scope, SniPattern,
+    TimeWindow, UserPattern, Validity,
 };
 use crate::client::{Known, Phase, Tunnel};
 use crate::decide::{Scratch, decide};
@@ -70,6 +70,23 @@ const USERS: &[&str] = &["ada", "Ada", "eve", "DOMAIN\\eve"];
 const METHODS: &[&str] = &["GET", "get", "POST", "CONNECT", "connect", "FOO"];
 const ZONES: &[&str] =
     &["UTC", "Europe/Zurich", "America/New_York", "Pacific/Auckland", "Australia/Lord_Howe"];
+/// Behind the lists of names, the one of addresses and the one of users: those of URLs, and the one of expressions.
+const URL_LISTS: std::ops::Range<u32> = LISTS + 2..LISTS + 4;
+const EXPRESSIONS: ListIndex = ListIndex(LISTS + 4);
+const URLS: &[&str] = &[
+    "example.com/",
+    "example.com/a",
+    "example.com/a/b",
+    "example.com/a/b?x",
+    "www.example.com/ab",
+    "a.www.example.com/",
+    "other.net/a/",
+    "other.net/c/..",
+    "cdn.other.net/A",
+    "192.0.2.1/a",
+    "[2001:db8::1]/",
+    "com/a",
+];
 
 fn conditions() -> impl Strategy<Value = Conditions> {
     let names = || vec((select(NAMES), select(&[Scope::Tree, Scope::Host][..])), 1..3);
@@ -81,11 +98,17 @@ fn conditions() -> impl Strategy<Value = Conditions> {
     };
     let sni = (names(), prop_oneof![3 => Just(None), 1 => Just(Some(SniPattern::Any))])
         .prop_map(|(names, any)| names.into_iter().map(SniPattern::Name).chain(any).collect());
-    let lists = subsequence((0..LISTS).map(ListIndex).collect::<Vec<_>>(), 0..=2);
+    let numbers = (0..LISTS).chain(URL_LISTS).chain(URL_LISTS).map(ListIndex);
+    let lists = subsequence(numbers.collect::<Vec<_>>(), 0..=3);
+    let expressions = select(&[r"/a/b", r"^https?://other\.net/", r"[?]x=\d", r"org/$"][..]);
+    let expressions = expressions.prop_map(|text| {
+        let pattern = RegexPattern::parse(text).unwrap();
+        ListExpression { list: EXPRESSIONS, pattern }
+    });
     let kinds = (
         rarely(vec(prefix(), 1..4)),
         rarely(names()),
-        rarely(lists),
+        (rarely(lists), rarely(rarely(vec(expressions, 1..3)))),
         rarely(sni),
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),
@@ -102,7 +125,17 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         ],
     );
     kinds.prop_map(
-        |(uri, domains, domain_lists, sni, sources, destinations, agents, others, application)| {
+        |(
+            uri,
+            domains,
+            (domain_lists, list_expressions),
+            sni,
+            sources,
+            destinations,
+            agents,
+            others,
+            application,
+        )| {
             let (anomalies, regexes, (users, methods, ports, windows)) = others;
             let user_agents = agents;
             let [uri_regexes, sni_regexes, user_agent_regexes, referer_regexes] = regexes;
@@ -110,6 +143,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 uri,
                 domains,
                 domain_lists,
+                list_expressions,
                 sni,
                 sources,
                 destinations,
@@ -134,10 +168,10 @@ type Terms = (Vec<UserPattern>, Vec<String>, Vec<PortRange>, Vec<TimeWindow>);
 /// Users, methods, ports and times, close to what requests and moments have.
 fn terms() -> impl Strategy<Value = Terms> {
     let user = prop_oneof![
-        3 => select(&USERS[..]).prop_map(|name| UserPattern::Name(name.to_owned())),
+        3 => select(USERS).prop_map(|name| UserPattern::Name(name.to_owned())),
         1 => Just(UserPattern::List(ListIndex(LISTS + 1))),
     ];
-    let method = select(&METHODS[..]).prop_map(str::to_owned);
+    let method = select(METHODS).prop_map(str::to_owned);
     let ports = [(80, 80), (443, 443), (1, 1023), (8080, 8080), (8000, 9000), (444, 65535)];
     let port = select(ports.to_vec()).prop_map(|(first, last)| PortRange { first, last });
     let window = (0..MINUTES_OF_WEEK, prop_oneof![1_u16..180, 1_u16..MINUTES_OF_WEEK])
@@ -194,6 +228,8 @@ fn regexes() -> impl Strategy<Value = [Vec<RegexPattern>; 4]> {
     };
     let uri = of(&[
         r"^https?://(www\.)?example\.com/",
+        r"^https?://([^/]+\.)?example\.com/",
+        r"^https?://(?:[a-z0-9-]+\.)*?other\.net(/a|$)",
         r"other\.net(:\d+)?(/|$)",
         r"a/b$",
         r"/a",
@@ -271,6 +307,11 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         vec!["10.0.0.0/8\n", "10.1.2.3\n", "192.0.2.0/30\n", "2001:db8::/64\n", "172.16.0.9\n"],
         0..4,
     );
+    let urls = || {
+        let lines = subsequence(URLS, 0..5);
+        lines.prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+    };
+    let addresses = (addresses, urls(), urls());
     let tls = prop_oneof![
         3 => Just(None),
         1 => select(&[Tls::Splice, Tls::Bump, Tls::Terminate][..]).prop_map(Some),
@@ -280,11 +321,13 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     let rules = vec((actions(), conditions()), 1..10);
     let lists = (lists, addresses, users);
     (rules, lists, actions(), vec(tls, 10), more, select(ZONES)).prop_map(
-        |(rules, (names, addresses, users), default, tls, more, zone)| {
+        |(rules, (names, (addresses, one, other), users), default, tls, more, zone)| {
             let mut lists: Vec<_> =
                 names.into_iter().map(|text| (ListKind::Domains, text)).collect();
             lists.push((ListKind::Addresses, addresses.concat()));
             lists.push((ListKind::Users, users.concat()));
+            lists.extend([(ListKind::Urls, one), (ListKind::Urls, other)]);
+            lists.push((ListKind::Expressions, String::new()));
             let more = more.into_iter().take(rules.len()).collect();
             Sketch { rules, lists, default_action: Some(default), tls, more, zone: Some(zone) }
         },

@@ -65,7 +65,7 @@ fn tier(folder: &Path) -> Tier {
                 domain_lists: vec![ListIndex(number)],
                 ..Conditions::default()
             },
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         });

@@ -202,6 +202,72 @@ fn headers_are_known_where_they_are_sent() {
     );
 }
 
+/// What is looked up is known, and means the same, wherever it would be if it were scanned for.
+#[test]
+fn patterns_in_disguise_hold_in_every_phase_and_for_every_name() {
+    let host = &[r"^https?://([^/]+\.)?ads\.example/"];
+    let block = Sketch::default().rule(Action::Deny, of_uri(host));
+    let mut permit = Sketch::default().rule(Action::Permit, of_uri(host));
+    permit.default_action = Some(Action::Deny);
+    let connect = |authority: &str| Ask::connect(authority, Tunnel::Opaque);
+    let hello = |sni| Ask::hello("cdn.example:443", Tunnel::Opaque, Known::Is(sni));
+    let earlier = |host: &str, port| Some((host.to_owned(), port, Known::Absent, Known::Absent));
+    let inside = |host: &str, port| Ask {
+        tunnel: Tunnel::Decrypted,
+        earlier: earlier(host, port),
+        ..Ask::get("https://cdn.example/x")
+    };
+    let own = |port| Ask {
+        tunnel: Tunnel::Decrypted,
+        earlier: earlier("ads.example", port),
+        ..Ask::get("https://ads.example/x")
+    };
+    check(
+        &block,
+        &[
+            (connect("ads.example:443"), "rule-1 deny"),
+            (connect("x.y.ADS.example.:443"), "rule-1 deny"),
+            (connect("badads.example:443"), DEFAULT),
+            // The port stands between the name and the slash.
+            (connect("ads.example:8443"), DEFAULT),
+            (hello("www.ads.example"), "rule-1 deny"),
+            (hello("ads.example.org"), DEFAULT),
+            (inside("ads.example", 443), "rule-1 deny"),
+            (inside("ads.example", 8443), DEFAULT),
+            (inside("other.example", 443), DEFAULT),
+            (own(443), "rule-1 deny"),
+            (own(8443), "rule-1 deny"),
+            (Ask::get("ftp://ads.example/"), DEFAULT),
+            (Ask::get("http://h.example/?https://ads.example/"), DEFAULT),
+        ],
+    );
+    check(
+        &permit,
+        &[
+            (connect("ads.example:443"), "rule-1 permit"),
+            (own(443), "rule-1 permit"),
+            (own(8443), "default-deny deny"),
+            (inside("ads.example", 443), "default-deny deny"),
+        ],
+    );
+    // A literal with an end is unknown in a tunnel, one with a start is known.
+    let ends = Sketch::default()
+        .rule(Action::Deny, of_uri(&[r"\.exe$", r"example/$"]))
+        .rule(Action::Warn, of_uri(&["^https://ads"]));
+    check(
+        &ends,
+        &[
+            (connect("ads.example:443"), "rule-2 warn"),
+            (connect("h.example:443"), DEFAULT),
+            (Ask::connect("ads.example:443", Tunnel::Decrypted), "default-deferred permit"),
+            (Ask::get("https://ads.example/"), "rule-1 deny"),
+            (Ask::get("https://ads.example/x/..%2f"), "rule-1 deny"),
+            (Ask::get("https://h.example/a.EXE"), "rule-1 deny"),
+            (Ask::get("https://h.example/a.exe?"), DEFAULT),
+        ],
+    );
+}
+
 /// A rule that has another attribute is not found by its pattern, and ten thousand that share their
 /// client are.
 #[test]

@@ -1,16 +1,16 @@
 //! Regular expressions: the patterns of a policy by field, and what a request holds of them.
 //!
-//! Server names have patterns that are names in disguise, which are looked up instead of scanned for.
-//! A field is scanned when a rule asks for it, in each view at most once, and all its patterns in one
+//! Patterns that are something simpler in disguise are looked up instead of scanned for. A field is scanned when a rule asks for it, in each view at most once, and all its patterns in one
 //! pass of each shard. What cannot be scanned counts for rules that block and against rules that permit.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::runs::{Candidates, Run, Runs};
 use crate::client::{Known, Request, Unknown};
-use crate::regex::{Field, Hits, Memory, Reading, RegexPattern, Scanned, Shard, name};
+use crate::regex::{
+    Field, Hits, LoweredPattern, LoweredTable, Memory, Reading, RegexPattern, Scanned, Shard,
+};
 use crate::uri::{PathKnown, write_authority};
 
 /// Views of a URI at most; the other fields have one.
@@ -30,8 +30,7 @@ pub(crate) struct FieldTable {
     patterns: Vec<RegexPattern>,
     scanned: usize,
     shards: Vec<Part>,
-    /// Names in disguise, and the number of the pattern of each.
-    names: HashMap<Box<[u8]>, u32>,
+    lowered: LoweredTable,
 }
 
 /// A shard in a ruleset.
@@ -49,8 +48,8 @@ pub(crate) struct Part {
 
 impl RegexTable {
     /// The table of these shards, which are in the order of their fields and patterns, and of the
-    /// patterns of server names that are looked up.
-    pub(crate) fn new(shards: Vec<Arc<Shard>>, lowered: Vec<RegexPattern>) -> Self {
+    /// patterns that are looked up, in the same order.
+    pub(crate) fn new(shards: Vec<Arc<Shard>>, lowered: &[LoweredPattern]) -> Self {
         let mut table = Self::default();
         for (slot, shard) in shards.into_iter().enumerate() {
             let Some(field) = table.fields.get_mut(shard.field().place()) else { continue };
@@ -59,11 +58,12 @@ impl RegexTable {
             field.shards.push(Part { shard, slot, local, base });
             field.scanned = field.patterns.len();
         }
-        if let Some(field) = table.fields.get_mut(Field::Sni.place()) {
-            let names = lowered.iter().zip(number(field.scanned)..);
-            let named = |(pattern, number)| Some((name(pattern)?.into_bytes().into(), number));
-            field.names = names.filter_map(named).collect();
-            field.patterns.extend(lowered);
+        for (kind, field) in Field::ALL.into_iter().zip(&mut table.fields) {
+            let own = lowered.iter().filter(|lowered| lowered.field == kind);
+            let forms = own.clone().map(|lowered| &lowered.form);
+            let numbered: Vec<_> = forms.zip(number(field.scanned)..).collect();
+            field.lowered = LoweredTable::new(kind, &numbered);
+            field.patterns.extend(own.map(|lowered| lowered.pattern.clone()));
         }
         table
     }
@@ -96,17 +96,17 @@ impl FieldTable {
         &self.shards
     }
 
-    /// How many patterns are looked up as names.
+    /// How many patterns are looked up.
     pub(crate) fn lowered(&self) -> usize {
-        self.names.len()
+        self.patterns.len() - self.scanned
     }
 
     /// The number of a pattern.
     pub(crate) fn find(&self, pattern: &RegexPattern) -> Option<u32> {
-        let (scanned, named) = self.patterns.split_at_checked(self.scanned)?;
+        let (scanned, lowered) = self.patterns.split_at_checked(self.scanned)?;
         let place = scanned.binary_search(pattern).ok();
-        let named = || named.binary_search(pattern).ok().map(|place| place + scanned.len());
-        place.or_else(named).map(number)
+        let lowered = || lowered.binary_search(pattern).ok().map(|place| place + scanned.len());
+        place.or_else(lowered).map(number)
     }
 
     /// Finds every pattern that `text` holds. `slot` says what of the memory is a shard's.
@@ -118,15 +118,8 @@ impl FieldTable {
         hits: &mut Hits,
         slot: impl Fn(&Part) -> usize,
     ) -> Scanned {
-        if !self.names.is_empty() {
-            let mut rest = Some(text);
-            while let Some(name) = rest {
-                if let Some(number) = self.names.get(name) {
-                    hits.add(*number);
-                }
-                let dot = name.iter().position(|byte| *byte == b'.');
-                rest = dot.and_then(|dot| name.get(dot + 1..));
-            }
+        if !self.lowered.is_empty() {
+            self.lowered.find(text, reading, memory.turned(), hits);
         }
         let mut worst = Scanned::Fully;
         if !self.shards.is_empty() {

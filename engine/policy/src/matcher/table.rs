@@ -325,8 +325,13 @@ impl NameTable {
 
     /// Adds to `hits` the name as a whole, where the table holds it: addresses have no parents.
     pub(crate) fn probe_whole(&self, name: &[u8], suffixes: &[Suffix], hits: &mut Vec<Hit>) {
-        let whole = suffixes.last().and_then(|suffix| self.find(suffix.hash, name));
+        let whole = self.whole(name, suffixes);
         hits.extend(whole.map(|group| Hit { group, reach: Reach::Host }));
+    }
+
+    /// The group of the name as a whole. `suffixes` comes from [`walk`] with this table's seed.
+    pub(super) fn whole(&self, name: &[u8], suffixes: &[Suffix]) -> Option<u32> {
+        suffixes.last().and_then(|suffix| self.find(suffix.hash, name))
     }
 
     /// The group of a name, where the table holds it.

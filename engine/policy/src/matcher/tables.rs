@@ -20,6 +20,8 @@ pub(crate) struct Tables {
     pub(crate) index: Arc<DomainIndex>,
     /// The number in the index of each list of names of the policy.
     pub(crate) set_of_list: Vec<Option<u32>>,
+    /// The number in the index of each list of URLs of the policy.
+    pub(crate) urls_of_list: Vec<Option<u32>>,
     /// The names in rules: of `match-domain`, of `match-sni`, and the hosts of `match-uri`.
     pub(crate) named: NameTable,
     /// The prefixes of URIs.

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::naive::{NaivePolicy, NaiveSets};
-use super::{DomainIndex, write_index};
+use super::{DomainIndex, write_index_with};
 use crate::build::{BuildFault, Loaded, build};
 use crate::check::{CheckedRule, Conditions, DomainPattern, ListKind, Mode, Scope, Validity};
 use crate::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use crate::compile::{CompiledList, CompiledPolicy};
 use crate::digest::Digest;
-use crate::lists::{AddressList, NameList, read_addresses, read_names};
+use crate::lists::{
+    AddressList, ListFormat, NameList, RawList, UrlList, read_addresses, read_list, read_names,
+};
 use crate::regex::{Backend, RegexPattern, compile_all};
 use crate::ruleset::Ruleset;
 use crate::uri::{CanonicalUri, Domain, Form, Host, UriBuffer, UriPrefix};
@@ -84,18 +86,24 @@ impl Sketch {
             category: None,
             tls: self.tls.get(id as usize - 1).copied().flatten(),
             conditions: conditions.clone(),
-            except: self.more_of(id).except,
+            except: Some(self.more_of(id).except)
+                .filter(|except| *except != Conditions::default())
+                .map(Box::new),
             validity: self.more_of(id).validity,
             mode: self.more_of(id).mode,
         });
         let (mut lists, mut names, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
         let mut users: Vec<(Digest, UserList)> = Vec::new();
+        let mut urls: Vec<(Digest, UrlList)> = Vec::new();
         for (number, (kind, text)) in self.lists.iter().enumerate() {
             let set = Digest::of(format!("{kind:?} {text}").as_bytes());
             match kind {
                 ListKind::Domains => names.push((set, name_list(text))),
                 ListKind::Addresses => addresses.push((set, address_list(text))),
                 ListKind::Users => users.push((set, read_users(text.as_bytes()).unwrap().0)),
+                ListKind::Urls => urls.push((set, url_list(text))),
+                // The rules have them.
+                ListKind::Expressions => {}
             }
             let path = format!("lists/list-{number}.txt");
             let source = Digest::of(text.as_bytes());
@@ -109,8 +117,13 @@ impl Sketch {
         names.iter().for_each(|(set, names)| sets.add_names(*set, names));
         addresses.iter().for_each(|(set, list)| sets.add_addresses(*set, list));
         users.iter().for_each(|(set, list)| sets.add_users(*set, list));
+        urls.sort_by_key(|(set, _)| *set);
+        urls.dedup_by_key(|(set, _)| *set);
+        urls.iter().for_each(|(set, urls)| sets.add_urls(*set, urls));
         let borrowed: Vec<(Digest, &NameList)> = names.iter().map(|(a, b)| (*a, b)).collect();
-        let index = Arc::new(DomainIndex::open(write_index(&borrowed, 11)).unwrap());
+        let urls: Vec<(Digest, &UrlList)> = urls.iter().map(|(a, b)| (*a, b)).collect();
+        let index = write_index_with(&borrowed, &urls, 11);
+        let index = Arc::new(DomainIndex::open(index).unwrap());
         let regexes = compile_all(&compiled, backend).unwrap();
         let name = self.zone.unwrap_or("UTC");
         let zone = Zone::named(name).unwrap();
@@ -128,6 +141,11 @@ impl Sketch {
 
 fn name_list(text: &str) -> NameList {
     read_names(text.as_bytes()).unwrap().0
+}
+
+fn url_list(text: &str) -> UrlList {
+    let list = RawList::file(text.as_bytes().to_vec());
+    read_list(&list, Some(ListFormat::Urls)).unwrap().0.urls
 }
 
 fn address_list(text: &str) -> AddressList {

@@ -3,7 +3,9 @@
 //! ```text
 //! dialect.rs   what a pattern may be        prescan.rs  the constructs that need backtracking, by name
 //! faults.rs    why a pattern is refused     print.rs    a pattern as Hyperscan is told it
-//! lower.rs     names written as patterns    plan.rs     patterns cut into shards
+//! words.rs     patterns that are few texts  lower.rs    what is looked up instead of scanned for
+//! openings.rs  words a text begins with     lowered.rs  what a text holds of what is looked up
+//! plan.rs      patterns cut into shards
 //! shard.rs     one shard, compiled
 //! stored.rs    a shard as bytes             scanner.rs  what every scanner does, and its memory
 //! intel.rs     Hyperscan                    automata.rs regex-automata, which takes what is left
@@ -20,7 +22,10 @@ mod faults;
 mod prescan;
 mod dialect;
 mod print;
+mod words;
 mod lower;
+mod openings;
+mod lowered;
 mod plan;
 mod scanner;
 #[cfg(feature = "hyperscan")]
@@ -36,6 +41,8 @@ mod selftest;
 mod compare;
 mod probe;
 #[cfg(test)]
+mod lowering;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod tests;
@@ -44,10 +51,14 @@ pub use compare::{Comparer, Disagreement, Said};
 pub use dialect::{PATTERN_BYTES_MAX, POSITIONS_MAX, REPEATS_MAX, RegexPattern};
 pub use faults::PatternFault;
 pub use library::{LibraryVersion, library};
-pub use plan::{Backend, Field, SHARD_PATTERNS_MAX, ShardPlan};
-pub use probe::Probe;
+pub use lower::LoweredClass;
+pub use plan::{
+    Backend, Field, LoweredCounts, LoweredPattern, RegexPlan, SHARD_PATTERNS_MAX, ShardPlan,
+};
+pub use probe::{FieldProbe, Probe};
 pub use selftest::{SelfTestFault, self_test};
 pub use shard::{Placed, Shard, ShardFault, compile_all};
 
-pub(crate) use lower::name;
+pub(crate) use lowered::LoweredTable;
+pub(crate) use plan::Lowering;
 pub(crate) use scanner::{Hits, Memory, Reading, Scanned};

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::dialect::RegexPattern;
 use super::library;
-use super::lower;
+use super::lower::{Form, Lowered, LoweredClass, form};
 use crate::check::{CheckedRule, Conditions};
 use crate::compile::CompiledPolicy;
 use crate::digest::Digest;
@@ -25,7 +25,7 @@ const CUT_EVERY: u64 = 128;
 
 /// The form of what [`super::Shard::to_bytes`] writes, and of the expressions that are made of patterns.
 /// It is part of every key; a new form is another number.
-pub(super) const FORM_VERSION: u32 = 1;
+pub(super) const FORM_VERSION: u32 = 2;
 
 /// What is scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,15 @@ impl Field {
             Self::UserAgent => &conditions.user_agent_regexes,
             Self::Referer => &conditions.referer_regexes,
         }
+    }
+
+    /// What a rule asks of it, by itself or by the expressions of its lists.
+    pub fn all_of(self, conditions: &Conditions) -> impl Iterator<Item = &RegexPattern> {
+        let listed = match self {
+            Self::Uri => conditions.list_expressions.as_slice(),
+            Self::Sni | Self::UserAgent | Self::Referer => &[],
+        };
+        self.of(conditions).iter().chain(listed.iter().map(|expression| &expression.pattern))
     }
 
     /// Its place in [`Self::ALL`].
@@ -154,37 +163,133 @@ impl ShardPlan {
     }
 }
 
-impl CompiledPolicy {
-    /// The shards that the patterns of all rules make, by field and then in order, without those that
-    /// are [lowered](Self::lowered).
+/// A pattern that is looked up and not scanned for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoweredPattern {
+    /// What it is compared with.
+    pub(crate) field: Field,
+    /// The pattern.
+    pub(crate) pattern: RegexPattern,
+    /// What it is.
+    pub(crate) class: LoweredClass,
+    /// What is looked up.
+    pub(crate) form: Lowered,
+}
+
+/// What becomes of the patterns of a policy: each of them is in one of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegexPlan {
+    /// What is scanned for, by field and then in order.
+    pub shards: Vec<ShardPlan>,
+    /// What is looked up, the same way.
+    pub lowered: Vec<LoweredPattern>,
+    /// How many are scanned for though they are nothing but literals, which may stand anywhere.
+    pub literals: usize,
+}
+
+/// How many patterns are looked up, by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoweredCounts {
+    /// [`LoweredClass::Domain`]
+    pub domains: usize,
+    /// [`LoweredClass::ExactHost`]
+    pub exact_hosts: usize,
+    /// [`LoweredClass::UriHost`]
+    pub uri_hosts: usize,
+    /// [`LoweredClass::Literal`]
+    pub literals: usize,
+}
+
+impl LoweredCounts {
+    /// All of them.
     #[must_use]
-    pub fn shards(&self) -> Vec<ShardPlan> {
-        let of_field = |field: Field| {
-            let scanned = |pattern: &&RegexPattern| !is_lowered(field, pattern);
-            cut(field, self.patterns(field).into_iter().filter(scanned).cloned())
-        };
-        Field::ALL.into_iter().flat_map(of_field).collect()
+    pub const fn all(self) -> usize {
+        let Self { domains, exact_hosts, uri_hosts, literals } = self;
+        domains + exact_hosts + uri_hosts + literals
+    }
+}
+
+impl RegexPlan {
+    /// How many are looked up.
+    #[must_use]
+    pub fn counts(&self) -> LoweredCounts {
+        let mut counts = LoweredCounts::default();
+        for lowered in &self.lowered {
+            *match lowered.class {
+                LoweredClass::Domain => &mut counts.domains,
+                LoweredClass::ExactHost => &mut counts.exact_hosts,
+                LoweredClass::UriHost => &mut counts.uri_hosts,
+                LoweredClass::Literal => &mut counts.literals,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// Whether patterns that can be looked up are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lowering {
+    /// They are.
+    On,
+    /// All are scanned for: what the other is compared with.
+    #[cfg(any(test, feature = "naive"))]
+    Off,
+}
+
+impl CompiledPolicy {
+    /// Where the patterns of all rules go.
+    #[must_use]
+    pub fn regexes(&self) -> RegexPlan {
+        self.regexes_with(Lowering::On)
     }
 
-    /// The patterns of server names that are a name in disguise, sorted, each once. They are in no
-    /// shard: such a name is looked up.
+    /// The same without lowering.
+    #[cfg(any(test, feature = "naive"))]
     #[must_use]
-    pub fn lowered(&self) -> Vec<RegexPattern> {
-        let patterns = self.patterns(Field::Sni).into_iter();
-        patterns.filter(|pattern| is_lowered(Field::Sni, pattern)).cloned().collect()
+    pub fn regexes_unlowered(&self) -> RegexPlan {
+        self.regexes_with(Lowering::Off)
+    }
+
+    pub(crate) fn regexes_with(&self, lowering: Lowering) -> RegexPlan {
+        let mut plan = RegexPlan { shards: Vec::new(), lowered: Vec::new(), literals: 0 };
+        for field in Field::ALL {
+            let mut scanned = Vec::new();
+            for pattern in self.patterns(field).into_iter().cloned() {
+                let form = match lowering {
+                    Lowering::On => form(field, &pattern),
+                    #[cfg(any(test, feature = "naive"))]
+                    Lowering::Off => Form::Scanned,
+                };
+                match form {
+                    Form::Lowered(class, form) => {
+                        plan.lowered.push(LoweredPattern { field, pattern, class, form });
+                    }
+                    Form::Literals(_) => {
+                        plan.literals += 1;
+                        scanned.push(pattern);
+                    }
+                    Form::Scanned => scanned.push(pattern),
+                }
+            }
+            plan.shards.extend(cut(field, scanned.into_iter()));
+        }
+        plan
+    }
+
+    /// The shards that the patterns of all rules make, by field and then in order, without those that
+    /// are [looked up](RegexPlan::lowered).
+    #[must_use]
+    pub fn shards(&self) -> Vec<ShardPlan> {
+        self.regexes().shards
     }
 
     /// The patterns of a field, sorted, each once.
     fn patterns(&self, field: Field) -> BTreeSet<&RegexPattern> {
-        self.rules.iter().flat_map(CheckedRule::asked).flat_map(|asked| field.of(asked)).collect()
-    }
-}
-
-/// Whether a pattern is looked up as a name.
-fn is_lowered(field: Field, pattern: &RegexPattern) -> bool {
-    match field {
-        Field::Sni => lower::name(pattern).is_some(),
-        Field::Uri | Field::UserAgent | Field::Referer => false,
+        self.rules
+            .iter()
+            .flat_map(CheckedRule::asked)
+            .flat_map(|asked| field.all_of(asked))
+            .collect()
     }
 }
 

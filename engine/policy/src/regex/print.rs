@@ -1,7 +1,7 @@
 //! A pattern as Hyperscan is told it: the tree written out, byte for byte, so that nothing is left to
 //! the dialect of its parser; and the variant of a pattern that asks for what no later byte can change.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Look, LookSet};
+use regex_syntax::hir::{Class, ClassBytes, Hir, HirKind, Look, LookSet};
 
 /// Something that Hyperscan has no word for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +36,26 @@ pub(super) fn print(tree: &Hir) -> Result<Printed, Unprintable> {
 }
 
 /// Whether letters of both cases fit everywhere.
-fn is_folded(tree: &Hir) -> bool {
+pub(super) fn is_folded(tree: &Hir) -> bool {
     match tree.kind() {
         HirKind::Empty | HirKind::Look(_) => true,
         HirKind::Literal(literal) => !literal.0.iter().any(u8::is_ascii_alphabetic),
-        HirKind::Class(Class::Unicode(_)) => false,
-        HirKind::Class(Class::Bytes(class)) => {
+        HirKind::Class(class) => bytes(class).is_some_and(|class| {
             let mut folded = class.clone();
             folded.case_fold_simple();
-            folded == *class
-        }
+            folded == class
+        }),
         HirKind::Capture(capture) => is_folded(&capture.sub),
         HirKind::Repetition(repeat) => is_folded(&repeat.sub),
         HirKind::Concat(trees) | HirKind::Alternation(trees) => trees.iter().all(is_folded),
+    }
+}
+
+/// The bytes of a class. The parser makes one of characters out of a choice of letters, `(a|b)`.
+pub(super) fn bytes(class: &Class) -> Option<ClassBytes> {
+    match class {
+        Class::Bytes(class) => Some(class.clone()),
+        Class::Unicode(class) => class.to_byte_class(),
     }
 }
 
@@ -133,10 +140,7 @@ fn write_byte(byte: u8, text: &mut String) {
 }
 
 fn write_class(class: &Class, case: Case, text: &mut String) -> Result<(), Unprintable> {
-    let class = match class {
-        Class::Bytes(class) => class.clone(),
-        Class::Unicode(class) => class.to_byte_class().ok_or(Unprintable)?,
-    };
+    let class = bytes(class).ok_or(Unprintable)?;
     match (class.ranges(), case) {
         ([], _) => return Err(Unprintable),
         ([upper, lower], Case::Folded)

@@ -1,8 +1,11 @@
-//! One shard asked about one text, for whoever compares what scanners say.
+//! One shard, or all patterns of a field, asked about one text, for whoever compares what scanners say.
 
 use super::dialect::RegexPattern;
+use super::plan::Field;
 use super::scanner::{Hits, Memory, Reading, Scanned};
 use super::shard::Shard;
+use crate::matcher::FieldTable;
+use crate::ruleset::Ruleset;
 
 /// A shard and the memory to scan with it.
 #[derive(Debug)]
@@ -43,6 +46,36 @@ impl<'s> Probe<'s> {
                 let fits = patterns.filter(|(_, number)| self.hits.has(*number));
                 Some(fits.map(|(pattern, _)| pattern).collect())
             }
+        }
+    }
+}
+
+/// The patterns of one field of a ruleset, scanned for and looked up, and the memory for it.
+#[derive(Debug)]
+pub struct FieldProbe<'r> {
+    table: &'r FieldTable,
+    memory: Memory,
+    hits: Hits,
+}
+
+impl<'r> FieldProbe<'r> {
+    /// Takes the patterns of a field.
+    #[must_use]
+    pub fn new(rules: &'r Ruleset, field: Field) -> Self {
+        let table = rules.matcher.tables().regexes.of(field);
+        let (mut memory, mut hits) = (Memory::default(), Hits::default());
+        memory.fit(table.shards().iter().map(|part| &*part.shard));
+        hits.fit(table.patterns().len());
+        Self { table, memory, hits }
+    }
+
+    /// How many patterns fit `text`; `None` where no scanner could answer.
+    pub fn count(&mut self, text: &[u8]) -> Option<usize> {
+        let Self { table, memory, hits } = self;
+        hits.clear();
+        match table.scan(text, Reading::Whole, memory, hits, |part| part.local) {
+            Scanned::Broken => None,
+            Scanned::Fully => Some(hits.numbers().len()),
         }
     }
 }

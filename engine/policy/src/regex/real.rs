@@ -13,11 +13,12 @@ use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
 use super::dialect::RegexPattern;
-use super::plan::{Backend, Field};
+use super::plan::{Backend, Field, LoweredCounts};
 use super::scanner::{Hits, Memory, Reading, Scanned};
-use super::shard::{Placed, compile_all};
-use crate::build::{Loaded, build};
+use super::shard::{Placed, Shard, compile_all};
+use crate::build::{Loaded, build, build_unlowered};
 use crate::check::{CheckedRule, Conditions};
+use crate::client::{Known, Tunnel};
 use crate::compile::CompiledPolicy;
 use crate::decide::{Scratch, decide};
 use crate::matcher::naive::{NaivePolicy, NaiveSets};
@@ -67,7 +68,7 @@ fn sampled(texts: Vec<String>, every: usize) -> Vec<String> {
 }
 
 /// A policy with one rule a pattern, all of one field.
-fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
+pub(super) fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
     let rules = (1..).zip(patterns).map(|(id, pattern)| {
         let mut conditions = Conditions::default();
         match field {
@@ -86,7 +87,7 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
             category: None,
             tls: None,
             conditions,
-            except: Conditions::default(),
+            except: None,
             validity: Default::default(),
             mode: Default::default(),
         }
@@ -97,17 +98,21 @@ fn policy(field: Field, patterns: &[RegexPattern]) -> CompiledPolicy {
 fn ruleset(policy: &CompiledPolicy) -> Ruleset {
     let index = Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap());
     let regexes = compile_all(policy, Backend::built_in()).unwrap();
-    build(
-        policy,
-        Loaded {
-            index,
-            addresses: Vec::new(),
-            regexes,
-            users: Vec::new(),
-            zone: crate::zone::Zone::utc(),
-        },
-    )
-    .unwrap()
+    build(policy, loaded(index, regexes)).unwrap()
+}
+
+fn loaded(index: Arc<DomainIndex>, regexes: Vec<Arc<Shard>>) -> Loaded {
+    let zone = crate::zone::Zone::utc();
+    Loaded { index, addresses: Vec::new(), users: Vec::new(), regexes, zone }
+}
+
+/// The same with every pattern scanned for.
+fn unlowered(policy: &CompiledPolicy) -> Ruleset {
+    let index = Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap());
+    let plans = policy.regexes_unlowered().shards;
+    let compile = |plan| Arc::new(Shard::compile(plan, Backend::built_in()).unwrap());
+    let regexes = plans.iter().map(compile).collect();
+    build_unlowered(policy, loaded(index, regexes)).unwrap()
 }
 
 /// The patterns of one field that are taken, sorted and each once.
@@ -152,7 +157,7 @@ fn compare(rules: &Ruleset, field: Field, texts: &[Vec<u8>]) -> usize {
             assert_eq!(found.contains(&number), alone.is_match(text), "{pattern} in {text_shown}");
         }
     }
-    assert_eq!(rules.shards().map(super::Shard::faults).sum::<u64>(), 0);
+    assert_eq!(rules.shards().map(Shard::faults).sum::<u64>(), 0);
     found.iter().map(BTreeSet::len).sum()
 }
 
@@ -192,7 +197,7 @@ fn real_uris_find_what_each_pattern_finds_alone() {
     let policy = policy(Field::Uri, &patterns);
     let rules = ruleset(&policy);
     if cfg!(feature = "hyperscan") {
-        assert_eq!(placed(&rules), (975, 23, 0));
+        assert_eq!(placed(&rules), (786, 23, 189));
     }
     let rows = unpacked(&data.join("urls/requests.tsv.gz"));
     let raw = rows.lines().filter_map(|row| row.split('\t').next()).map(str::to_owned).collect();
@@ -229,12 +234,15 @@ fn real_server_names_find_what_each_pattern_finds_alone() {
     let patterns = taken(&all, Field::Sni);
     let rules = ruleset(&policy(Field::Sni, &patterns));
     if cfg!(feature = "hyperscan") {
-        assert_eq!(placed(&rules), (312, 0, 23_670));
+        assert_eq!(placed(&rules), (45, 0, 23_937));
     }
     let umbrella = unpacked(&data.join("topsites/umbrella-top-100k.txt.gz"));
     let mut names = sampled(umbrella.lines().map(str::to_owned).collect(), 997);
-    let listed = patterns.iter().step_by(331).filter_map(super::name);
-    for name in listed {
+    let name = |pattern: &RegexPattern| {
+        let text = pattern.as_str().strip_prefix(r"(^|\.)")?.strip_suffix('$')?;
+        Some(text.replace('\\', ""))
+    };
+    for name in patterns.iter().step_by(331).filter_map(name) {
         names.extend([format!("www.{name}"), format!("x{name}"), format!("{name}.example")]);
         names.push(name);
     }
@@ -250,7 +258,7 @@ fn real_user_agents_find_what_each_pattern_finds_alone() {
     let patterns = taken(&tsv(&data), Field::UserAgent);
     let rules = ruleset(&policy(Field::UserAgent, &patterns));
     if cfg!(feature = "hyperscan") {
-        assert_eq!(placed(&rules), (2_245, 1, 0));
+        assert_eq!(placed(&rules), (2_222, 1, 23));
     }
     let agents = unpacked(&data.join("user-agents/user-agents.txt.gz"));
     let agents = sampled(agents.lines().map(str::to_owned).collect(), 53);
@@ -258,4 +266,163 @@ fn real_user_agents_find_what_each_pattern_finds_alone() {
     let found = compare(&rules, Field::UserAgent, &texts);
     say(&format!("agents: {} patterns, {} texts, {found} found\n", patterns.len(), texts.len()));
     assert!(found > texts.len(), "{found}");
+}
+
+/// What a ruleset's patterns of a field find.
+struct Searched<'r> {
+    rules: &'r Ruleset,
+    field: Field,
+    memory: Memory,
+    hits: Hits,
+    scratch: Scratch,
+}
+
+impl<'r> Searched<'r> {
+    fn new(rules: &'r Ruleset, field: Field) -> Self {
+        let table = rules.matcher.tables().regexes.of(field);
+        let (mut memory, mut hits) = (Memory::default(), Hits::default());
+        memory.fit(table.shards().iter().map(|part| &*part.shard));
+        hits.fit(table.patterns().len());
+        Self { rules, field, memory, hits, scratch: Scratch::new(rules) }
+    }
+
+    /// The patterns that fit a text.
+    fn find(&mut self, text: &[u8], reading: Reading) -> BTreeSet<&'r RegexPattern> {
+        let table = self.rules.matcher.tables().regexes.of(self.field);
+        self.hits.clear();
+        let (memory, hits) = (&mut self.memory, &mut self.hits);
+        let scanned = table.scan(text, reading, memory, hits, |part| part.local);
+        assert_eq!(scanned, Scanned::Fully);
+        hits.numbers().iter().map(|number| &table.patterns()[*number as usize]).collect()
+    }
+
+    /// The rule that decides a request.
+    fn decide(&mut self, ask: &Ask) -> Option<String> {
+        let now = Moment::from_unix_micros(0);
+        ask.with(|request| {
+            let verdict = decide(self.rules, &mut self.scratch, request, now);
+            format!("{} {}", verdict.rule_name(), verdict.action)
+        })
+    }
+}
+
+/// Every URL of the data, in its recorded order.
+fn requests(data: &Path) -> Vec<String> {
+    let rows = unpacked(&data.join("urls/requests.tsv.gz"));
+    let rows = rows.lines().filter(|row| !row.starts_with('#'));
+    rows.filter_map(|row| row.split('\t').next()).map(str::to_owned).collect()
+}
+
+/// All requests, whole and as the CONNECT before them; what is found is what was found before anything
+/// was lowered.
+#[test]
+fn lowered_patterns_of_uris_change_nothing() {
+    let Some(data) = folder_or_skip("regex: lowered patterns of URIs") else { return };
+    let patterns = taken(&tsv(&data), Field::Uri);
+    let policy = policy(Field::Uri, &patterns);
+    let (lowered, scanned) = (ruleset(&policy), unlowered(&policy));
+    assert_eq!(lowered.digest(), scanned.digest());
+    assert_eq!(scanned.lowered(), 0);
+    let (mut one, mut other) =
+        (Searched::new(&lowered, Field::Uri), Searched::new(&scanned, Field::Uri));
+    let (mut buffer, mut tunnel) = (UriBuffer::default(), Vec::new());
+    let (mut texts, mut found, mut blocked) = (0, 0, 0);
+    let requests = requests(&data);
+    let every = if std::env::var_os("EG_WHOLE_DATA").is_some() { 1 } else { 17 };
+    for (raw, number) in requests.iter().zip(0_usize..) {
+        let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, raw.as_bytes()) else {
+            continue;
+        };
+        for view in uri.views() {
+            let fitting = one.find(view.text(), Reading::Whole);
+            assert_eq!(fitting, other.find(view.text(), Reading::Whole), "{raw}");
+            (texts, found) = (texts + 1, found + fitting.len());
+        }
+        tunnel.clear();
+        tunnel.extend_from_slice(format!("https://{}/", uri.host_text()).as_bytes());
+        assert_eq!(one.find(&tunnel, Reading::Open), other.find(&tunnel, Reading::Open), "{raw}");
+        if !number.is_multiple_of(every) {
+            continue;
+        }
+        let connect = format!("{}:443", uri.host_text());
+        for ask in [Ask::get(raw), Ask::connect(&connect, Tunnel::Opaque)] {
+            let verdict = one.decide(&ask);
+            assert_eq!(verdict, other.decide(&ask), "{raw}");
+            blocked += usize::from(verdict.is_some_and(|verdict| verdict.ends_with("deny")));
+        }
+    }
+    let counts = policy.regexes().counts();
+    say(&format!("URIs: {counts:?}; {texts} texts, {found} found, {blocked} blocked\n"));
+    assert_eq!(requests.len(), 114_791);
+    assert!(found > texts / 50 && blocked > 0, "{found} {blocked}");
+}
+
+/// The hosts of all requests as server names. Tens of thousands of names in disguise take minutes to
+/// compile, so a part of them is unless all are asked for.
+#[test]
+fn lowered_patterns_of_server_names_change_nothing() {
+    let Some(data) = folder_or_skip("regex: lowered patterns of server names") else { return };
+    let listed = pihole(&data).into_iter().map(|(_, text)| text).collect();
+    let listed = sampled(listed, 23).into_iter().map(|text| (Field::Sni, text));
+    let all: Vec<(Field, String)> = tsv(&data).into_iter().chain(listed).collect();
+    let policy = policy(Field::Sni, &taken(&all, Field::Sni));
+    let (lowered, scanned) = (ruleset(&policy), unlowered(&policy));
+    assert_eq!(lowered.digest(), scanned.digest());
+    let (mut one, mut other) =
+        (Searched::new(&lowered, Field::Sni), Searched::new(&scanned, Field::Sni));
+    let mut buffer = UriBuffer::default();
+    let mut hosts = BTreeSet::new();
+    for raw in requests(&data) {
+        if let Ok(uri) = CanonicalUri::parse(&mut buffer, Form::Absolute, raw.as_bytes()) {
+            hosts.insert(uri.host_text().to_owned());
+        }
+    }
+    let mut found = 0;
+    for host in &hosts {
+        let fitting = one.find(host.as_bytes(), Reading::Whole);
+        assert_eq!(fitting, other.find(host.as_bytes(), Reading::Whole), "{host}");
+        found += fitting.len();
+        let connect = format!("{host}:443");
+        let ask = Ask::hello(&connect, Tunnel::Opaque, Known::Is(host));
+        assert_eq!(one.decide(&ask), other.decide(&ask), "{host}");
+    }
+    let counts = policy.regexes().counts();
+    say(&format!("names: {counts:?}; {} hosts, {found} found\n", hosts.len()));
+    assert!(hosts.len() > 25_000 && found > 0, "{found}");
+}
+
+/// Nothing is dropped: every pattern is looked up, scanned for, or refused with a code.
+#[test]
+fn every_real_pattern_has_its_class() {
+    let Some(data) = folder_or_skip("regex: classes") else { return };
+    for (name, all) in [("patterns.tsv", tsv(&data)), ("pihole", pihole(&data))] {
+        let (mut refused, mut repeated) = (0, 0);
+        let mut known: BTreeSet<(Field, RegexPattern)> = BTreeSet::new();
+        for (field, text) in &all {
+            match RegexPattern::parse(text) {
+                Ok(pattern) => repeated += usize::from(!known.insert((*field, pattern))),
+                Err(_) => refused += 1,
+            }
+        }
+        let mut placed = 0;
+        for field in Field::ALL {
+            let patterns = taken(&all, field);
+            let plan = policy(field, &patterns).regexes();
+            let scanned: usize = plan.shards.iter().map(|plan| plan.patterns().len()).sum();
+            let LoweredCounts { domains, exact_hosts, uri_hosts, literals } = plan.counts();
+            let found = [domains, exact_hosts, uri_hosts, literals, scanned, plan.literals];
+            let expected = match (name, field) {
+                ("pihole", Field::Sni) => [23_670, 0, 0, 158, 0, 0],
+                ("pihole", _) => [0; 6],
+                (_, Field::Uri) => [0, 0, 150, 39, 809, 29],
+                (_, Field::Sni) => [102, 2, 0, 5, 45, 0],
+                (_, Field::UserAgent) => [0, 0, 0, 23, 2_223, 1_434],
+                (_, Field::Referer) => [0, 0, 0, 5, 5, 0],
+            };
+            assert_eq!(found, expected, "{name} {field:?}");
+            assert_eq!(plan.counts().all(), plan.lowered.len());
+            placed += plan.lowered.len() + scanned;
+        }
+        assert_eq!(placed + refused + repeated, all.len(), "{name}");
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::automata;
 use super::intel;
+use super::lowered::Turned;
 use super::shard::Shard;
 
 /// Bytes behind a text that belong to it: Hyperscan reads past the end of what it is given
@@ -69,6 +70,7 @@ pub(crate) struct Memory {
     text: Vec<u8>,
     length: usize,
     tools: Tools,
+    turned: Turned,
 }
 
 impl Memory {
@@ -87,6 +89,11 @@ impl Memory {
         self.text.clear();
         self.text.extend_from_slice(text);
         self.text.resize(text.len().saturating_add(SLACK), 0);
+    }
+
+    /// What a text is turned into where patterns are looked up.
+    pub(crate) const fn turned(&mut self) -> &mut Turned {
+        &mut self.turned
     }
 
     /// Scans the text that is held; `base` is the number of the shard's first pattern.

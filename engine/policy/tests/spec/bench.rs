@@ -11,15 +11,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use eg_policy::build::{Loaded, build};
-use eg_policy::check::{ListKind, Trust, check_with};
+use eg_policy::check::{HasUrls, ListContents, ListKind, Trust, check_with_lists};
 use eg_policy::client::{Client, Earlier, Known, Phase, Request, Tunnel};
 use eg_policy::compile::{CompiledList, compile};
 use eg_policy::decide::{Scratch, decide};
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::digest::Digest;
 use eg_policy::guard::PortalGuard;
-use eg_policy::lists::{read_addresses, read_names};
-use eg_policy::matcher::{DomainIndex, write_index};
+use eg_policy::lists::{ListPart, RawList, read_addresses, read_list};
+use eg_policy::matcher::{DomainIndex, write_index_with};
 use eg_policy::moment::Moment;
 use eg_policy::regex::{Backend, compile_all};
 use eg_policy::ruleset::Ruleset;
@@ -90,6 +90,18 @@ impl<'a> Setup<'a> {
         found.map(|(_, bytes)| *bytes)
     }
 
+    /// The list at a path: a file, or the files of a folder.
+    fn raw(&self, path: &str) -> Result<RawList, String> {
+        if let Some(bytes) = self.bytes(path) {
+            return Ok(RawList::file(bytes.to_vec()));
+        }
+        let parts: Vec<_> = ListPart::OF_FOLDER
+            .into_iter()
+            .filter_map(|part| Some((part, self.bytes(&part.path(path))?.to_vec())))
+            .collect();
+        if parts.is_empty() { Err("no such file".to_owned()) } else { Ok(RawList::folder(parts)) }
+    }
+
     /// The ruleset and every diagnostic; no ruleset where one of them is an error.
     pub(crate) fn load(&self) -> (Option<Ruleset>, Vec<Diagnostic>) {
         let files: Vec<_> = self
@@ -97,22 +109,41 @@ impl<'a> Setup<'a> {
             .iter()
             .map(|(path, text, trust)| (SourceFile::new(format!("{FOLDER}/{path}"), *text), *trust))
             .collect();
-        let (checked, faults) = check_with(&files, |list| {
-            self.bytes(&list.path).map(|_| ()).ok_or_else(|| "no such file".to_owned())
+        let (checked, faults) = check_with_lists(&files, |list| {
+            let raw = self.raw(&list.path)?;
+            if list.kind == ListKind::Addresses {
+                return Ok(ListContents::default());
+            }
+            let (sets, _) = read_list(&raw, list.format).map_err(|fault| fault.to_string())?;
+            let urls = if sets.urls.is_empty() { HasUrls::Absent } else { HasUrls::Present };
+            Ok(ListContents { urls, expressions: sets.expressions.patterns().to_vec() })
         });
         if faults.iter().any(|fault| fault.severity == Severity::Error) {
             return (None, faults);
         }
         let (mut names, mut addresses, mut lists) = (Vec::new(), Vec::new(), Vec::new());
         let mut users = Vec::new();
+        let mut urls = Vec::new();
         for list in &checked.lists {
-            let bytes = self.bytes(&list.path).unwrap();
+            let raw = self.raw(&list.path).unwrap();
+            let bytes = &raw.parts()[0].1;
+            let sets = || read_list(&raw, list.format).unwrap().0;
             let (set, entries) = match list.kind {
                 ListKind::Domains => {
-                    let (set, _) = read_names(bytes).unwrap();
+                    let set = sets().names;
                     let about = (set.digest(), set.len());
                     names.push((set.digest(), set));
                     about
+                }
+                ListKind::Urls => {
+                    let set = sets().urls;
+                    let about = (set.digest(), set.len());
+                    urls.push((set.digest(), set));
+                    about
+                }
+                ListKind::Expressions => {
+                    let set = sets().expressions;
+                    (set.digest(), set.len())
                 }
                 ListKind::Addresses => {
                     let (set, _) = read_addresses(bytes).unwrap();
@@ -133,7 +164,10 @@ impl<'a> Setup<'a> {
         names.sort_by_key(|(digest, _)| *digest);
         names.dedup_by_key(|(digest, _)| *digest);
         let sets: Vec<_> = names.iter().map(|(digest, set)| (*digest, set)).collect();
-        let index = Arc::new(DomainIndex::open(write_index(&sets, 7)).unwrap());
+        urls.sort_by_key(|(digest, _)| *digest);
+        urls.dedup_by_key(|(digest, _)| *digest);
+        let urls: Vec<_> = urls.iter().map(|(digest, set)| (*digest, set)).collect();
+        let index = Arc::new(DomainIndex::open(write_index_with(&sets, &urls, 7)).unwrap());
         let compiled = compile(checked, self.default_action, lists);
         let regexes = compile_all(&compiled, Backend::built_in()).unwrap();
         let zone = Zone::named(self.zone).unwrap();

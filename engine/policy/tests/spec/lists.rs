@@ -227,3 +227,79 @@ two: {\n match-domain-list: b/spy.list\n}";
         });
     }
 }
+
+/// The files of a folder are one list: names, beginnings of URLs, and expressions for the whole URL.
+#[test]
+fn a_folder_blocks_by_names_urls_and_expressions() {
+    let text =
+        "r: {\n match-domain-list: lists/ads\n}\nlast: {\n match-domain: c.test\n action: warn\n}";
+    one(text)
+        .list("lists/ads/domains", b"a.test\n")
+        .list("lists/ads/urls", b"b.test/x\nhttp://c.test:8080/y/\nd.test\n")
+        .list("lists/ads/expressions", b"/banner[0-9]+\n(a)\\1\n")
+        .decides(&[
+            ("request http://w.a.test/", "deny r"),
+            ("request http://b.test/", "default"),
+            ("request http://b.test/x", "deny r"),
+            ("request https://b.test:8443/xy?z", "deny r"),
+            ("request http://b.test/a/../x", "deny r"),
+            ("request http://b.test/%78", "deny r"),
+            ("request http://b.test/X", "default"),
+            ("request http://www.b.test/x", "default"),
+            ("request ftp://c.test/y/z", "deny r"),
+            ("request http://c.test/y", "warn last"),
+            ("request http://d.test/", "deny r"),
+            ("request http://w.d.test/", "default"),
+            ("request http://e.test/banner12", "deny r"),
+            ("request http://e.test/banner", "default"),
+            // The path of a tunnel is not known; where it will be, the question waits for it.
+            ("connect d.test:443", "deny r"),
+            ("connect b.test:443", "default"),
+            ("connect b.test:443 | tunnel=decrypted", "deferred"),
+            ("connect e.test:443 | tunnel=decrypted", "deferred"),
+        ]);
+}
+
+/// A rule that permits needs every reading of the request.
+#[test]
+fn a_list_of_urls_permits_only_what_fits_in_every_view() {
+    one("r: {\n match-domain-list: x.list as urls\n action: permit\n}\nlast: {\n match-domain: b.test\n}")
+        .list("x.list", b"b.test/ok/\n")
+        .decides(&[
+            ("request http://b.test/ok/x", "permit r"),
+            ("request http://b.test/ok/%252e%252e/secret", "deny last"),
+            ("request http://b.test/no", "deny last"),
+        ]);
+}
+
+#[test]
+fn the_list_that_holds_is_named() {
+    let text = "r: {\n match-domain-list: [\n one\n two\n ]\n}";
+    let rules = one(text)
+        .list("one/domains", b"a.test\n")
+        .list("one/expressions", b"/ads[0-9]\n")
+        .list("two/urls", b"b.test/x\n")
+        .ruleset();
+    for (line, category) in [
+        ("request http://a.test/", Some("one")),
+        ("request http://b.test/x/", Some("two")),
+        ("request http://c.test/ads1", Some("one")),
+    ] {
+        ask(&rules, line, |verdict| assert_eq!(verdict.category(), category, "{line}"));
+    }
+}
+
+#[test]
+fn one_list_has_one_format() {
+    let text = "r: {\n match-domain-list: x.list as hosts\n}\ns: {\n match-domain-list: x.list\n}";
+    let (rules, faults) = one(text).list("x.list", b"0.0.0.0 a.test\n").load();
+    assert!(rules.is_none());
+    assert_eq!(faults.iter().map(|fault| fault.code.id()).collect::<Vec<_>>(), ["EGP081"]);
+    for (word, code) in [("hots", "EGP035"), ("squidguard", "EGP036")] {
+        let text = format!("r: {{\n match-domain-list: x.list as {word}\n}}");
+        let (_, faults) = one(&text).list("x.list", b"a.test\n").load();
+        assert_eq!(faults.iter().map(|fault| fault.code.id()).collect::<Vec<_>>(), [code]);
+    }
+    let (_, faults) = one("r: {\n match-domain-list: x.list\n}").list("x.list", b"$0/\n").load();
+    assert_eq!(faults.iter().map(|fault| fault.code.id()).collect::<Vec<_>>(), ["EGP036"]);
+}

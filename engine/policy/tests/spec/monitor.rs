@@ -8,9 +8,10 @@ use super::bench::{ask, one, refuses};
 
 /// What came, and what would have come.
 fn said(verdict: &Verdict<'_>) -> String {
-    let monitored = verdict
-        .monitored
-        .map_or("-".to_owned(), |rule| format!("{} {} {}", rule.id, rule.action, rule.name));
+    let monitored = verdict.monitored.map_or_else(
+        || "-".to_owned(),
+        |rule| format!("{} {} {}", rule.id, rule.action, rule.name),
+    );
     format!("{} {}, {monitored}", verdict.action, verdict.rule_name())
 }
 
