@@ -163,8 +163,7 @@ pub(super) fn write(conf: &Path, home: &Path) -> Result<()> {
     for name in CATEGORIES {
         writeln!(text, "dest {name} {{")?;
         for (file, word) in FILES {
-            // Lists of URLs are converted, but this version does not read them yet.
-            if file != "urls" && home.join(name).join(file).is_file() {
+            if home.join(name).join(file).is_file() {
                 writeln!(text, "    {word} {name}/{file}")?;
             }
         }
