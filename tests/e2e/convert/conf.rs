@@ -149,7 +149,7 @@ const MOMENTS: [When; 3] = [
 pub(super) struct Line {
     pub(super) url: String,
     pub(super) client: &'static str,
-    pub(super) user: &'static str,
+    pub(super) user: String,
 }
 
 /// Writes the configuration over the lists as they were unpacked.
@@ -177,6 +177,29 @@ pub(super) fn write(conf: &Path, home: &Path) -> Result<()> {
     Ok(std::fs::write(conf, text)?)
 }
 
+/// Every entry of the lists of URLs as a request: itself, or with one of the changes that the two filters
+/// may see differently.
+pub(super) fn listed_urls(home: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for name in CATEGORIES {
+        let path = home.join(name).join("urls");
+        let text = if path.is_file() { std::fs::read(path)? } else { Vec::new() };
+        for entry in String::from_utf8_lossy(&text).split_whitespace() {
+            let (host, path) = entry.split_at(entry.find('/').unwrap_or(entry.len()));
+            found.push(match found.len() % 7 {
+                0 => format!("http://{entry}"),
+                1 => format!("https://www.{entry}?x=1"),
+                2 => format!("http://{host}{}", path.to_uppercase()),
+                3 => format!("http://{host}:8080{path}"),
+                4 => format!("http://sub.{entry}"),
+                5 => format!("http://{entry}x/y"),
+                _ => format!("http://{host}{}", path.replace('a', "%61")),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// The requests of each moment: spread evenly over all, each with another client.
 pub(super) fn requests(urls: &[String], wanted: usize) -> Vec<(When, Vec<Line>)> {
     // Squid hands on no longer ones, and squidGuard answers them several times.
@@ -189,7 +212,7 @@ pub(super) fn requests(urls: &[String], wanted: usize) -> Vec<(When, Vec<Line>)>
     for (index, url) in chosen.enumerate() {
         let (client, user) = ASKERS[index % ASKERS.len()];
         let moment = index / ASKERS.len() % MOMENTS.len();
-        found[moment].1.push(Line { url: (*url).clone(), client, user });
+        found[moment].1.push(Line { url: (*url).clone(), client, user: user.to_owned() });
     }
     found
 }

@@ -74,10 +74,7 @@ impl Model {
             if line.url.chars().any(char::is_uppercase) {
                 return Some("url-case");
             }
-            return Some(if they { "url-host-prefix" } else { "url-text" });
-        }
-        if line.user.chars().any(char::is_uppercase) {
-            return Some("user-spelling");
+            return Some(if they && url.is_prefixed { "url-host-prefix" } else { "url-text" });
         }
         let expressions: usize = self.lists.iter().map(|lists| lists.expressions).sum();
         (expressions > 0 && line.url.contains(['%', ':'])).then_some("expression-text")
@@ -143,6 +140,8 @@ struct Url {
     full: String,
     /// Without `www`, `web`, `ftp` and digits, and without the port.
     stripped: String,
+    /// Whether such a word was there.
+    is_prefixed: bool,
 }
 
 impl Url {
@@ -166,6 +165,7 @@ impl Url {
             host: host.to_owned(),
             full: format!("{authority}{path}"),
             stripped: format!("{}{path}", bare.unwrap_or(host)),
+            is_prefixed: bare.is_some(),
         }
     }
 }
