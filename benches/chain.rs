@@ -77,7 +77,7 @@ pub fn run(programs: &Programs) -> Result<Report> {
     let squidguard =
         programs::of_the_system("squidGuard").context("squidGuard is not installed")?;
     let folder = Folder::temporary()?;
-    unpack(&archive, folder.path())?;
+    shared::unpack(&archive, folder.path())?;
     let lists = lines::categories(&folder.path().join("blacklists"))?;
     let urls: Vec<String> = shared::request_urls(&requests)?
         .into_iter()
@@ -120,13 +120,6 @@ fn ratios(rows: &[Row]) -> (BTreeMap<String, f64>, BTreeMap<String, f64>) {
         }
     }
     (wall, cpu)
-}
-
-fn unpack(archive: &Path, to: &Path) -> Result<()> {
-    let mut tar = Command::new("tar");
-    let status = tar.arg("xzf").arg(archive).arg("-C").arg(to).status().context("tar")?;
-    anyhow::ensure!(status.success(), "cannot unpack `{}`: {status}", archive.display());
-    Ok(())
 }
 
 fn start(

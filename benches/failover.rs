@@ -122,7 +122,7 @@ fn lost(received: &[Answered]) -> usize {
 }
 
 /// Milliseconds below which so many of a thousand are.
-fn quantile(sorted: &[Duration], of_1000: usize) -> f64 {
+pub(crate) fn quantile(sorted: &[Duration], of_1000: usize) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let place = (sorted.len() * of_1000 / 1000).min(last);
     sorted.get(place).map_or(f64::NAN, |took| took.as_secs_f64() * 1000.0)

@@ -3,3 +3,4 @@
 pub mod chain;
 pub mod failover;
 pub mod regex;
+pub mod reload;

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use eg_policy::check::Trust;
 use eg_policy::lists::{FoundFile, ListFiles};
 use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
+use nix::fcntl::OFlag;
 
 use crate::config::PolicyConfig;
 
@@ -48,13 +50,10 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // A pipe would wait for its writer at the open.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let file = fs::File::open(path)?;
+        // Opening a pipe would wait for somebody who writes, reading a device would never end.
+        let calm = OFlag::O_NONBLOCK.bits();
+        let file = fs::File::options().read(true).custom_flags(calm).open(path)?;
         let facts = file.metadata()?;
-        // A pipe or a device would never end.
         if !facts.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod swapped;
 
 #[cfg(test)]
 mod canonical;
@@ -16,7 +18,11 @@ mod evasions;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod hostile_inputs;
+#[cfg(test)]
 mod inside;
+#[cfg(test)]
+mod killed_reload;
 #[cfg(test)]
 mod odd_urls;
 #[cfg(test)]
@@ -26,8 +32,12 @@ mod portal_guard;
 #[cfg(test)]
 mod real_lists;
 #[cfg(test)]
+mod reload_under_load;
+#[cfg(test)]
 mod restart_under_load;
 #[cfg(test)]
 mod squid_conf;
+#[cfg(test)]
+mod store_faults;
 #[cfg(test)]
 mod tunnels;

@@ -26,6 +26,10 @@ const CONNECTOR_NAME: &str = "squid";
 /// How long a second helper looks for an engine that is not there; each test of it waits so long.
 const LONELY_TIMEOUT_MS: u32 = 200;
 
+/// How the engine says that a policy is live, and that one was refused.
+const RELOADED: &str = " policy reloaded";
+const REFUSED: &str = "the policy was not reloaded";
+
 /// What an installation is to be like.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -290,6 +294,45 @@ impl Installation {
         engine.await_ready("the word of the engine's next run that it is ready", || {
             (ready_count(&log) > said_before).then_some(())
         })
+    }
+
+    /// Puts other text in the place of `from` in the engine's configuration.
+    ///
+    /// # Errors
+    ///
+    /// If `from` is not in it, or the file cannot be written.
+    pub fn change_engine(&self, from: &str, to: &str) -> Result<()> {
+        let path = self.path("engine/engine.conf");
+        let text = fs::read_to_string(&path)?;
+        anyhow::ensure!(text.contains(from), "`{from}` is not in `{}`", path.display());
+        folder::write(&path, &text.replace(from, to), 0o640)
+    }
+
+    /// Has the engine started by another program, which must become the engine.
+    pub fn run_engine_by(&mut self, program: PathBuf) {
+        self.programs.engine = program;
+    }
+
+    /// Has the engine reload its policy (SIGHUP), and waits until it says that it has. Gives what it said.
+    ///
+    /// # Errors
+    ///
+    /// If it refuses the policy, or says nothing for long.
+    pub fn reload_engine(&mut self) -> Result<String> {
+        let log = self.path("log/engine.log");
+        let count = |text: &str| text.matches(RELOADED).count();
+        let before = fs::read_to_string(&log)?;
+        let (reloads, refusals) = (count(&before), before.matches(REFUSED).count());
+        let engine = self.engine()?;
+        engine.signal(Signal::SIGHUP)?;
+        let said = engine.await_ready("the engine's word that it has reloaded", || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            (count(&text) > reloads || text.matches(REFUSED).count() > refusals).then_some(text)
+        })?;
+        let last = said.lines().rfind(|line| line.contains(RELOADED) || line.contains(REFUSED));
+        let last = last.unwrap_or_default();
+        anyhow::ensure!(!last.contains(REFUSED), "the engine did not reload: {last}");
+        Ok(last.to_owned())
     }
 
     /// Starts the portal and waits until it listens.

@@ -10,7 +10,9 @@
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
 //! pair                          two engines and one connector
+//! walk, weeks                   what is due by a plain walk through lists, and lists that change
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
+//! small_disk                    a disk that fills up or lets nobody write
 //! witness                       a Squid without us, and what it does by itself
 //! ```
 
@@ -28,8 +30,11 @@ pub mod programs;
 pub mod rows;
 pub mod shared;
 pub mod showcase;
+pub mod small_disk;
 pub mod squid;
 pub mod tls;
 pub mod trail;
 pub mod wait;
+pub mod walk;
+pub mod weeks;
 pub mod witness;

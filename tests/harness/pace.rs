@@ -3,9 +3,11 @@
 //! The clock of a line starts when it is due, not when it could be written: what waits for a free
 //! channel has waited.
 
+use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,15 @@ pub struct Answered {
 /// answered, as Squid does.
 type Asking = Mutex<Vec<Option<(usize, Instant)>>>;
 
+/// When no more lines are asked.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// After so many ticks.
+    Tick(usize),
+    /// Once what runs meanwhile is done.
+    Done,
+}
+
 /// Asks at the pace while `meanwhile` runs, which is told when it began; then ends the connector's
 /// input. Gives the answers in the order of the lines.
 ///
@@ -67,16 +78,66 @@ pub fn run(
     pace: Pace,
     meanwhile: impl FnOnce(Instant) -> Result<()>,
 ) -> Result<Vec<Answered>> {
+    let url = |number: usize| {
+        let host = if is_denied(number) { "listed" } else { "permitted" };
+        Cow::Owned(format!("http://{host}.demo.example/{number}"))
+    };
+    let until = Until::Tick(pace.seconds * TICKS_PER_SECOND);
+    ask(template, pipes, (pace.per_second, until), &url, meanwhile)
+}
+
+/// As [`run`], asking for each of `urls` over and over until `meanwhile` is done.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_until_done(
+    template: &Template,
+    pipes: Pipes,
+    per_second: usize,
+    urls: &[String],
+    meanwhile: impl FnOnce(Instant) -> Result<()>,
+) -> Result<Vec<Answered>> {
+    let url = |number: usize| {
+        let place = number.checked_rem(urls.len()).unwrap_or_default();
+        Cow::Borrowed(urls.get(place).map_or("", String::as_str))
+    };
+    ask(template, pipes, (per_second, Until::Done), &url, meanwhile)
+}
+
+/// When a line is due, after the begin.
+#[must_use]
+pub fn due_after(number: usize, per_second: usize) -> Duration {
+    let tick = number.checked_div(per_second / TICKS_PER_SECOND).unwrap_or_default();
+    TICK * u32::try_from(tick).unwrap_or(u32::MAX)
+}
+
+/// What is asked in each line.
+type Ask<'u> = dyn Fn(usize) -> Cow<'u, str> + Sync + 'u;
+
+fn ask(
+    template: &Template,
+    pipes: Pipes,
+    (per_second, until): (usize, Until),
+    url: &Ask<'_>,
+    meanwhile: impl FnOnce(Instant) -> Result<()>,
+) -> Result<Vec<Answered>> {
     let asking: Asking = Mutex::new(vec![None; template.slots()]);
     let (free, to_use) = sync_channel(template.slots());
     (0..template.slots()).try_for_each(|channel| free.send(channel))?;
-    let start = Instant::now();
+    let (start, over) = (Instant::now(), AtomicBool::new(false));
     let Pipes { lines, answers } = pipes;
     let mut received = std::thread::scope(|scope| -> Result<Vec<Answered>> {
-        let asking = &asking;
-        let writing = scope.spawn(move || write(template, lines, asking, &to_use, (pace, start)));
+        let (asking, over) = (&asking, &over);
+        let more = move |tick: usize| match until {
+            Until::Tick(last) => tick < last,
+            Until::Done => !over.load(Ordering::Acquire),
+        };
+        let writer = Writer { template, asking, to_use, per_second, start };
+        let writing = scope.spawn(move || writer.write(lines, more, url));
         let reading = scope.spawn(move || read(answers, asking, &free));
         let done = meanwhile(start);
+        over.store(true, Ordering::Release);
         writing.join().map_err(|_| anyhow!("the writer panicked"))??;
         let received = reading.join().map_err(|_| anyhow!("the reader panicked"))?;
         done.and(received)
@@ -106,40 +167,49 @@ pub fn wrong(received: &[Answered], openers: &[Opener]) -> Vec<String> {
     received.iter().filter_map(told).collect()
 }
 
-/// Keeps the pace; waits only where Squid would queue, for a free channel.
-fn write(
-    template: &Template,
-    mut lines: ChildStdin,
-    asking: &Asking,
-    to_use: &Receiver<usize>,
-    (pace, start): (Pace, Instant),
-) -> Result<()> {
-    let per_tick = pace.per_second / TICKS_PER_SECOND;
-    for tick in 0..pace.seconds * TICKS_PER_SECOND {
-        let due = start + TICK * u32::try_from(tick)?;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let mut out = Vec::new();
-        for number in tick * per_tick..(tick + 1) * per_tick {
-            let channel = match to_use.try_recv() {
-                Ok(channel) => channel,
-                Err(_) => {
-                    // What is there goes out first: only its answers free a channel.
-                    lines.write_all(&out)?;
-                    out.clear();
-                    to_use.recv_timeout(CHANNEL_WAIT).context("no channel falls free")?
+/// Who writes the lines.
+struct Writer<'a> {
+    template: &'a Template,
+    asking: &'a Asking,
+    to_use: Receiver<usize>,
+    per_second: usize,
+    start: Instant,
+}
+
+impl Writer<'_> {
+    /// Keeps the pace; waits only where Squid would queue, for a free channel.
+    fn write(
+        self,
+        mut lines: ChildStdin,
+        more: impl Fn(usize) -> bool,
+        url: &Ask<'_>,
+    ) -> Result<()> {
+        let Self { template, asking, to_use, per_second, start } = self;
+        let per_tick = per_second / TICKS_PER_SECOND;
+        for tick in (0..).take_while(|tick| more(*tick)) {
+            let due = start + TICK * u32::try_from(tick)?;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let mut out = Vec::new();
+            for number in tick * per_tick..(tick + 1) * per_tick {
+                let channel = match to_use.try_recv() {
+                    Ok(channel) => channel,
+                    Err(_) => {
+                        // What is there goes out first: only its answers free a channel.
+                        lines.write_all(&out)?;
+                        out.clear();
+                        to_use.recv_timeout(CHANNEL_WAIT).context("no channel falls free")?
+                    }
+                };
+                if let Some(place) = asking.lock().map_err(|_| anyhow!("panic"))?.get_mut(channel) {
+                    *place = Some((number, due));
                 }
-            };
-            if let Some(place) = asking.lock().map_err(|_| anyhow!("panic"))?.get_mut(channel) {
-                *place = Some((number, due));
+                template.line(&mut out, channel, url(number).as_bytes(), &Asker::default());
             }
-            let host = if is_denied(number) { "listed" } else { "permitted" };
-            let url = format!("http://{host}.demo.example/{number}");
-            template.line(&mut out, channel, url.as_bytes(), &Asker::default());
+            lines.write_all(&out).context("the connector takes no more lines")?;
         }
-        lines.write_all(&out).context("the connector takes no more lines")?;
+        // The end of its input: it answers what is outstanding and ends.
+        Ok(())
     }
-    // The end of its input: it answers what is outstanding and ends.
-    Ok(())
 }
 
 fn read(

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -66,6 +67,18 @@ pub fn read_gz(path: &Path) -> Result<String> {
     let mut text = Vec::new();
     flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Unpacks a `.tar.gz` into a folder.
+///
+/// # Errors
+///
+/// If `tar` does not take it.
+pub fn unpack(archive: &Path, to: &Path) -> Result<()> {
+    let mut tar = Command::new("tar");
+    let status = tar.arg("xzf").arg(archive).arg("-C").arg(to).status().context("tar")?;
+    anyhow::ensure!(status.success(), "cannot unpack `{}`: {status}", archive.display());
+    Ok(())
 }
 
 /// The recorded request URLs in their order, with white space deleted, as Squid does.

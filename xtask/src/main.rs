@@ -11,8 +11,10 @@ mod steps;
 mod bench;
 mod bench_regex;
 mod bench_failover;
+mod bench_reload;
 mod demo;
 mod diff_regex;
+mod faults;
 mod fuzz;
 mod test;
 mod tidy;
@@ -61,6 +63,11 @@ enum Chore {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Breaks things at random and looks at what is left, more often than the tests do
+    Faults {
+        #[command(subcommand)]
+        fault: faults::Fault,
+    },
     /// Measures, and writes the result below benches/record
     Bench {
         #[command(subcommand)]
@@ -76,6 +83,8 @@ enum Bench {
     Regex,
     /// Two engines, one of them killed every second: what is lost, and how long answers take
     Failover,
+    /// Two weeks of lists swapped back and forth under load: what is answered wrongly, and how long answers take
+    ReloadUnderLoad,
 }
 
 fn main() -> ExitCode {
@@ -90,9 +99,11 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
+        Chore::Faults { fault } => faults::run(fault),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
+        Chore::Bench { bench: Bench::ReloadUnderLoad } => bench_reload::run(),
     };
     done.unwrap_or_else(|fault| {
         say::line(&format!("error: {fault:#}"));

@@ -353,7 +353,10 @@ fn a_start_without_its_sets_keeps_every_guard() {
 fn site_with_regexes() -> Site {
     let site = Site::new();
     site.write("own/a.policy", "a: {\n  match-uri-regex: /ads[0-9]+/\n}\n");
-    site.write("own/b.policy", "b: {\n  match-user-agent-regex: ^curl/[0-9]\n  action: deny\n}\n");
+    site.write(
+        "own/b.policy",
+        "b: {\n  match-user-agent-regex: ^curl/[0-9]+x\n  action: deny\n}\n",
+    );
     site
 }
 

@@ -40,11 +40,12 @@ pub(super) fn line(list: &mut Collector, raw: &[u8]) -> Result<(), RefusedLine> 
     }
     let mut outcome = Ok(());
     for name in names.split(|byte| *byte == b'/') {
-        outcome = outcome.and(match name {
+        let taken = match name {
             b"" => Err(RefusedLine::NotAName),
             b"#" => Err(RefusedLine::Everything),
             _ => list.tree(name.strip_prefix(b".").unwrap_or(name)),
-        });
+        };
+        outcome = outcome.and(taken);
     }
     outcome
 }

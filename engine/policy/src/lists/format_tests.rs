@@ -4,6 +4,7 @@
 use super::*;
 use crate::check::Scope;
 use crate::real_data::{folder_or_skip, say};
+use crate::regex::RegexPattern;
 
 fn read(text: &[u8], format: Option<ListFormat>) -> Result<(ListSets, ListReport), ListFault> {
     let (sets, mut reports) = read_list(&RawList::file(text.to_vec()), format)?;
@@ -186,7 +187,7 @@ fn ufdbguard_has_names_and_urls() {
 fn expressions_that_no_rule_may_have_are_lines_of_the_report() {
     let text = "# c\n/ads[0-9]+/\n(a)\\1\n/ads[0-9]+/\r\n(?=x)y\n.*\n(\n  [?]q=a #b  \n";
     let (sets, report) = read(text.as_bytes(), Some(ListFormat::Expressions)).unwrap();
-    let patterns: Vec<_> = sets.expressions.patterns().iter().map(|own| own.as_str()).collect();
+    let patterns: Vec<_> = sets.expressions.patterns().iter().map(RegexPattern::as_str).collect();
     assert_eq!(patterns, ["/ads[0-9]+/", "[?]q=a #b"]);
     let lines: Vec<u64> = report.refused.iter().map(|(line, _)| *line).collect();
     assert_eq!((lines, report.duplicates), (vec![3, 5, 6, 7], 1));

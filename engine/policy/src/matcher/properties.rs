@@ -88,6 +88,18 @@ const URLS: &[&str] = &[
     "com/a",
 ];
 
+/// Lists of names and of URLs, and expressions of the one that has some.
+fn lists() -> impl Strategy<Value = (Vec<ListIndex>, Vec<ListExpression>)> {
+    let numbers = (0..LISTS).chain(URL_LISTS).chain(URL_LISTS).map(ListIndex);
+    let lists = subsequence(numbers.collect::<Vec<_>>(), 0..=3);
+    let expressions = select(&[r"/a/b", r"^https?://other\.net/", r"[?]x=\d", r"org/$"][..]);
+    let expressions = expressions.prop_map(|text| {
+        let pattern = RegexPattern::parse(text).unwrap();
+        ListExpression { list: EXPRESSIONS, pattern }
+    });
+    (rarely(lists), rarely(rarely(vec(expressions, 1..3))))
+}
+
 fn conditions() -> impl Strategy<Value = Conditions> {
     let names = || vec((select(NAMES), select(&[Scope::Tree, Scope::Host][..])), 1..3);
     let names = move || {
@@ -98,17 +110,10 @@ fn conditions() -> impl Strategy<Value = Conditions> {
     };
     let sni = (names(), prop_oneof![3 => Just(None), 1 => Just(Some(SniPattern::Any))])
         .prop_map(|(names, any)| names.into_iter().map(SniPattern::Name).chain(any).collect());
-    let numbers = (0..LISTS).chain(URL_LISTS).chain(URL_LISTS).map(ListIndex);
-    let lists = subsequence(numbers.collect::<Vec<_>>(), 0..=3);
-    let expressions = select(&[r"/a/b", r"^https?://other\.net/", r"[?]x=\d", r"org/$"][..]);
-    let expressions = expressions.prop_map(|text| {
-        let pattern = RegexPattern::parse(text).unwrap();
-        ListExpression { list: EXPRESSIONS, pattern }
-    });
     let kinds = (
         rarely(vec(prefix(), 1..4)),
         rarely(names()),
-        (rarely(lists), rarely(rarely(vec(expressions, 1..3)))),
+        lists(),
         rarely(sni),
         rarely(vec(address(false), 1..3)),
         rarely(vec(address(true), 1..3)),

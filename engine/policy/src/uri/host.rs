@@ -20,6 +20,10 @@ const LABEL_BYTES_MAX: usize = 63;
 /// before its mapping, and UTS 46 costs more than linear time.
 const RAW_BYTES_MAX: usize = 1024;
 
+/// From here on Unicode has no letters. Some of these code points pass UTS 46 in `idna`, which would have to
+/// refuse them (validity criterion 7).
+const NO_LETTERS_FROM: char = '\u{34000}';
+
 /// A host name in canonical form: lower-case A-labels, no trailing dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain<'a>(&'a str);
@@ -212,10 +216,22 @@ fn map(buffer: &mut String, raw: &[u8]) -> Result<(), Malformed> {
     let mapped = Uts46::new()
         .to_ascii(raw, AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
         .map_err(|_| Malformed::International)?;
+    refuse_what_idna_takes(&mapped)?;
     buffer.push_str(mapped.trim_end_matches('.'));
     match survey(buffer.as_bytes())? {
         Spelling::Ascii | Spelling::International => Ok(()),
     }
+}
+
+/// Refuses A-labels that are none, and that `idna` passes where hyphens are free: what is inside must not
+/// begin like an A-label itself (UTS 46, validity criterion 4), nor be beyond all letters.
+fn refuse_what_idna_takes(mapped: &str) -> Result<(), Malformed> {
+    let (inside, read) =
+        Uts46::new().to_unicode(mapped.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow);
+    read.map_err(|_| Malformed::International)?;
+    let nested = inside.split('.').any(|label| label.starts_with("xn--"));
+    let beyond = inside.chars().any(|letter| letter >= NO_LETTERS_FROM);
+    if nested || beyond { Err(Malformed::International) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -286,6 +302,11 @@ mod tests {
             ("xn--a.test", Malformed::International),
             ("xn--.test", Malformed::International),
             ("xn--blocked-.test", Malformed::International),
+            ("xn--xn--a--gua.test", Malformed::International),
+            ("XN--XN---EPA", Malformed::International),
+            ("xn--t92s.test", Malformed::International),
+            ("\u{3e8ac}.test", Malformed::International),
+            ("xn--5cb172r175fug38a.test", Malformed::International),
             ("a\u{2024}test\u{d7ff}", Malformed::International),
             (&label, Malformed::LabelTooLong),
             (&name, Malformed::NameTooLong),

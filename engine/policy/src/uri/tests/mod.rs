@@ -1,5 +1,6 @@
 //! The canonicaliser as a whole: evasions, properties, real URLs.
 
+mod conformance;
 mod evasions;
 mod properties;
 mod real;
