@@ -17,6 +17,8 @@ pub enum Exit {
     Unreachable,
     /// 5: everything was done, and the verdict that was asked about is not permit.
     NotPermitted,
+    /// 6: `convert` has written a policy, and the loss report has something to read.
+    Losses,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +30,7 @@ impl From<Exit> for ExitCode {
             Exit::Refused => Self::from(3),
             Exit::Unreachable => Self::from(4),
             Exit::NotPermitted => Self::from(5),
+            Exit::Losses => Self::from(6),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
 use eg_policy::lists::ListFormat;
 use eg_policy::regex::LoweredCounts;
 use serde_json::json;
 
+use crate::egpolicy::convert::{Converted, Fault, losses_json, losses_markdown};
 use crate::egpolicy::{Checked, FallbackRegex, ListSummary, RegexSummary};
 
 /// How to print.
@@ -174,6 +176,49 @@ pub(crate) fn document(fault: &Diagnostic) -> serde_json::Value {
 /// What standard output says.
 pub fn diagnostics(out: &mut impl Write, faults: &[Diagnostic]) -> io::Result<()> {
     faults.iter().try_for_each(|fault| writeln!(out, "{}\n", fault.render()))
+}
+
+/// Prints what a conversion has lost, and where the rest is.
+///
+/// # Errors
+///
+/// What standard output says.
+pub fn converted(
+    out: &mut impl Write,
+    converted: &Converted,
+    folder: &Path,
+    format: Format,
+) -> io::Result<()> {
+    let Converted { origin, file, draft, .. } = converted;
+    let path = folder.join(file);
+    match format {
+        Format::Text => {
+            writeln!(out, "{}", losses_markdown(&draft.report, origin))?;
+            let (rules, lists) = (draft.rules.len(), draft.lists.len());
+            writeln!(out, "written: {}, rules: {rules}, list files: {lists}", path.display())?;
+            writeln!(out, "next: egpolicy check {}", folder.display())
+        }
+        Format::Json => {
+            let mut document = losses_json(&draft.report, origin);
+            if let Some(fields) = document.as_object_mut() {
+                fields.insert("written".to_owned(), json!(path.display().to_string()));
+                fields.insert("rules".to_owned(), json!(draft.rules.len()));
+                fields.insert("list_files".to_owned(), json!(draft.lists.len()));
+            }
+            writeln!(out, "{document:#}")
+        }
+    }
+}
+
+/// Prints why an input cannot be converted.
+///
+/// # Errors
+///
+/// What standard error says.
+pub fn unconverted(out: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
+    faults.iter().try_for_each(|fault| writeln!(out, "{fault}"))?;
+    let count = faults.len();
+    writeln!(out, "egpolicy: nothing was written, faults: {count}")
 }
 
 /// Prints a fault of the tool itself and its causes.

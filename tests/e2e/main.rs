@@ -8,6 +8,8 @@ mod swapped;
 #[cfg(test)]
 mod canonical;
 #[cfg(test)]
+mod convert;
+#[cfg(test)]
 mod deny;
 #[cfg(test)]
 mod engine_gone;

@@ -11,7 +11,7 @@ use eg_benches::chain::{self, Report};
 use eg_tests::programs::Programs;
 use serde::Serialize;
 
-use crate::{aptitude, paths, say, setup, steps};
+use crate::{paths, say, setup, steps};
 
 const COMMAND: &str = "cargo xtask bench chain";
 
@@ -67,9 +67,6 @@ struct Record<'r, R> {
 /// `cargo xtask bench chain`
 pub(crate) fn chain() -> Result<ExitCode> {
     let release = built()?;
-    if !aptitude::is_installed("squidguard") {
-        aptitude::install(&["squidguard"])?;
-    }
     let report = chain::run(&Programs::in_folder(&release)?)?;
     let machine = machine(Rival::SquidGuard)?;
     let text = as_text(&machine, &report);

@@ -24,7 +24,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("eg-ctl", &["eg-policy", "eg-proto", "eg-settings"]),
     ("eg-tests", &["eg-connector", "eg-policy", "eg-proto"]),
     ("eg-benches", &["eg-tests"]),
-    ("eg-fuzz", &["eg-connector", "eg-policy", "eg-proto"]),
+    ("eg-fuzz", &["eg-connector", "eg-ctl", "eg-policy", "eg-proto"]),
     ("xtask", &["eg-benches", "eg-tests"]),
 ];
 

@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use eg_policy::diagnostic::{Severity, catalogue};
 use eg_settings::version;
 
+use super::convert::{ConvertArgs, run_convert};
 use super::verbs::{ExplainArgs, LintArgs, TestArgs, run_explain, run_lint, run_test};
 use super::{FmtMode, Formatted, check, fmt, load};
 use crate::exit::Exit;
@@ -61,6 +62,8 @@ enum Verb {
     Lint(LintArgs),
     /// Run cases: requests and the verdicts that are expected.
     Test(TestArgs),
+    /// Turn the configuration or lists of another filter into a folder of policy and lists.
+    Convert(ConvertArgs),
     /// Print the catalogue of faults.
     Diagnostics,
 }
@@ -105,6 +108,7 @@ pub fn run(args: Args) -> io::Result<Exit> {
         Verb::Explain(args) => run_explain(&args, &mut io::stdout().lock()),
         Verb::Lint(args) => run_lint(&args, &mut io::stdout().lock()),
         Verb::Test(args) => run_test(&args, &mut io::stdout().lock()),
+        Verb::Convert(convert) => run_convert(&convert),
         Verb::Diagnostics => {
             io::stdout().lock().write_all(catalogue().as_bytes())?;
             Ok(Exit::Done)

@@ -60,6 +60,25 @@ impl ListFiles for Disk {
     }
 }
 
+/// The names of the files in a folder, in order; a folder in it ends with a `/`.
+pub(super) fn folder_names(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let mut name = entry.file_name().to_string_lossy().into_owned();
+        match fs::metadata(entry.path()) {
+            Ok(found) if found.is_file() => names.push(name),
+            Ok(found) if found.is_dir() => {
+                name.push('/');
+                names.push(name);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// A regular file of at most `max` bytes.
 fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {

@@ -4,6 +4,7 @@ mod args;
 mod cases;
 mod check;
 mod clock;
+pub mod convert;
 mod disabled;
 mod disk;
 mod explain;

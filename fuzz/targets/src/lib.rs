@@ -11,9 +11,11 @@
 //! list formats             lists of ours, and of other programs
 //! regex                    patterns, and what a shard of them says
 //! twins                    the matcher beside its slow twin
+//! convert                  the configuration and lists of other filters
 //! feed rules               bytes as choices, and a policy of one rule, for those that need them
 //! ```
 
+mod convert;
 mod feed;
 mod formats;
 mod handshake;
@@ -43,7 +45,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "wire", run: wire::run, bytes_max: 4_096 },
     Target { name: "handshake", run: handshake::run, bytes_max: 2_048 },
     Target { name: "payload", run: payload::run, bytes_max: 4_096 },
@@ -55,6 +57,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "list", run: list::run, bytes_max: 2_048 },
     Target { name: "formats", run: formats::run, bytes_max: 2_048 },
     Target { name: "stored", run: stored::run, bytes_max: 4_096 },
+    Target { name: "convert", run: convert::run, bytes_max: 2_048 },
     Target { name: "twins", run: twins::run, bytes_max: 1_024 },
 ];
 
