@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eg_policy::check::{Conditions, Mode, Validity};
 use eg_policy::moment::Moment;
 use eg_policy::ruleset::Rule;
 use eg_policy::uri::Malformed;
@@ -16,6 +15,9 @@ use super::syncer::Handle;
 use super::writer::Sink;
 use super::{Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
+
+#[path = "tests_monitored.rs"]
+mod monitored;
 
 /// What a sink does with the next bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,71 +146,6 @@ fn ask(
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(1_790_000_000_000_001);
     recorder.record(verdict, "0123", &facts, &session, now)
-}
-
-/// A rule that only monitors.
-fn monitored(action: Action) -> &'static Rule {
-    Box::leak(Box::new(Rule {
-        id: RuleId(7),
-        name: "tried".to_owned(),
-        file: String::new(),
-        line: 1,
-        action,
-        description: None,
-        category: None,
-        tls: None,
-        conditions: Conditions::default(),
-        except: None,
-        validity: Validity::ALWAYS,
-        mode: Mode::Monitor,
-    }))
-}
-
-#[test]
-fn what_a_monitored_rule_would_have_done_is_recorded() {
-    let blocks = PERMIT.noting(Some(monitored(Action::Warn)));
-    let permits = PERMIT.noting(Some(monitored(Action::Permit)));
-    let denied = DENY.noting(Some(monitored(Action::Permit)));
-    for (verdicts, expected) in [
-        (Verdicts::All, &[1, 2, 3, 4][..]),
-        (Verdicts::Blocked, &[1, 3][..]),
-        (Verdicts::None, &[][..]),
-    ] {
-        let (audit, thread, memory) = trail(verdicts, OnFailure::Deny);
-        let mut recorder = audit.recorder(RedirectStatus::Found);
-        for (query, verdict) in (1..).zip([blocks, permits, denied, PERMIT]) {
-            let recorded = ask(&mut recorder, verdict, query, Asked::First);
-            assert_eq!(*recorded.verdict(), verdict);
-        }
-        recorder.commit();
-        thread.finish();
-        let lines = memory.lines();
-        assert_eq!(lines.len(), expected.len(), "{verdicts:?}");
-        for (line, query) in lines.iter().zip(expected) {
-            let would = match query {
-                1 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "warn"}),
-                2 | 3 => serde_json::json!({"rule_id": 7, "rule": "tried", "action": "permit"}),
-                _ => serde_json::Value::Null,
-            };
-            assert_eq!(line["monitored"], would);
-            assert_eq!(line["action"], if *query == 3 { "deny" } else { "permit" });
-        }
-    }
-}
-
-#[test]
-fn a_monitored_rule_stops_nobody_by_its_record() {
-    let (audit, thread, memory) = trail(Verdicts::Blocked, OnFailure::Deny);
-    memory.feel(Mood::Full);
-    let mut recorder = audit.recorder(RedirectStatus::Found);
-    ask(&mut recorder, DENY, 1, Asked::First);
-    recorder.commit();
-    until(|| audit.shared.failing.load(Ordering::Acquire));
-    let permit = PERMIT.noting(Some(monitored(Action::Deny)));
-    assert_eq!(*ask(&mut recorder, permit, 2, Asked::First).verdict(), permit);
-    let denied = ask(&mut recorder, WARN, 3, Asked::First);
-    assert_eq!(*denied.verdict(), Verdict::audit_unavailable());
-    thread.finish();
 }
 
 /// Waits until the writer has done what the condition asks for.
@@ -569,7 +506,7 @@ fn the_manual_has_every_field_and_kind() {
     let session = SessionRef { connector: "squid", number: 3, run: 77 };
     let now = Moment::from_unix_micros(0);
     let mut recorder = audit.recorder(RedirectStatus::Found);
-    let denied = DENY.noting(Some(monitored(Action::Warn)));
+    let denied = DENY.noting(Some(monitored::monitored(Action::Warn)));
     recorder.record(denied, "0123", &facts, &session, now);
     recorder.commit();
     let (ruleset, reason) = ("0123", "x");
