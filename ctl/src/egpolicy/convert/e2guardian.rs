@@ -300,6 +300,11 @@ impl Reader<'_> {
         let field = if entries == Entries::Agents { Field::UserAgent } else { Field::Uri };
         let mut found = Vec::new();
         for (entry, place) in lines {
+            if entry.chars().any(|letter| letter.is_control() && letter != '\t') {
+                let what = format!("{entry:?}: a control character has no place in a policy");
+                self.draft.report.add(Kind::Expression, place, what);
+                continue;
+            }
             let parsed = RegexPattern::parse(entry)
                 .and_then(|pattern| pattern.fits_every(field).map(|()| pattern));
             match parsed {
