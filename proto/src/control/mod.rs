@@ -6,16 +6,31 @@
 //! INVARIANT: requests refuse unknown fields, so that a misspelt `force` or `dry_run` is never taken
 //! for its default. Answers may grow, so whoever reads one passes over what it does not know.
 
+// Who may ask for what. To read first: `verbs`.
+pub mod level;
+pub mod verbs;
+mod verb_table;
+
+// What is said, one file a resource.
+pub mod auth;
+pub mod user;
+pub mod neighbor;
+pub mod system;
 mod policy;
-
+pub mod edit;
+pub mod explain;
 mod problem;
+mod secret;
 
+pub use level::Level;
 pub use policy::{
     BackupRow, Backups, BlameRow, Changes, Diff, GitDone, ListRow, ListState, Listed, LiveList,
     LivePolicy, LogRow, MemoryRow, PolicyLog, Receipt, RegexRow, ReloadOutcome, ReloadRequest,
     ReloadTicket, RollbackReceipt, RollbackRequest, RuleBlame, Step, TagRequest,
 };
 pub use problem::{FaultRow, Problem, ProblemKind};
+pub use secret::Secret;
+pub use verbs::{Row, TABLE, Verb};
 
 /// The front of every path of the Control API.
 pub const BASE: &str = "/api/v1";

@@ -6,6 +6,7 @@ use super::FaultRow;
 
 /// `POST policy/reload`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ReloadRequest {
     /// Why, for the trail, the snapshot and the history.
@@ -23,6 +24,7 @@ pub struct ReloadRequest {
 
 /// What a reload that is not done yet is known by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReloadTicket {
     /// Its number: `GET policy/reload/NUMBER` gives its receipt or its problem once it is done.
     pub reload: u64,
@@ -32,6 +34,7 @@ pub struct ReloadTicket {
 
 /// How a reload ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReloadOutcome {
     /// The policy of the files is live.
@@ -42,6 +45,7 @@ pub enum ReloadOutcome {
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// The number of the reload in this run of the engine.
     pub reload: u64,
@@ -88,6 +92,7 @@ pub struct Receipt {
 
 /// A list file and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ListRow {
     /// Its path.
     pub path: String,
@@ -101,6 +106,7 @@ pub struct ListRow {
 
 /// What a reload did with a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ListState {
     /// It was read and parsed.
@@ -114,6 +120,7 @@ pub enum ListState {
 /// What is different from the policy before. Names are in order; long lists of them are cut, with the
 /// true count beside.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Changes {
     /// Rules that are new.
     pub added: Listed,
@@ -139,6 +146,7 @@ impl Changes {
 
 /// Some names, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Listed {
     /// How many there are.
     pub count: u64,
@@ -148,6 +156,7 @@ pub struct Listed {
 
 /// Where the regexes of a policy went.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RegexRow {
     /// All of them.
     pub patterns: u64,
@@ -161,6 +170,7 @@ pub struct RegexRow {
 
 /// What a reload was thought to take, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemoryRow {
     /// What the engine had before.
     pub resident: u64,
@@ -172,6 +182,7 @@ pub struct MemoryRow {
 
 /// How long one step of a reload took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// Which one.
     pub name: String,
@@ -181,6 +192,7 @@ pub struct Step {
 
 /// `GET policy`: what is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LivePolicy {
     /// The store's number of the policy.
     pub revision: u64,
@@ -200,6 +212,7 @@ pub struct LivePolicy {
 
 /// A list of the live policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LiveList {
     /// Its path.
     pub path: String,
@@ -211,6 +224,7 @@ pub struct LiveList {
 
 /// `GET policy/backups`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Backups {
     /// Newest first.
     pub backups: Vec<BackupRow>,
@@ -218,6 +232,7 @@ pub struct Backups {
 
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupRow {
     /// 1 is the newest.
     pub generation: u32,
@@ -231,6 +246,7 @@ pub struct BackupRow {
 
 /// `POST policy/rollback`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     /// Which one, as `GET policy/backups` numbers them.
@@ -248,6 +264,7 @@ pub struct RollbackRequest {
 
 /// What a rollback did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RollbackReceipt {
     /// The generation.
     pub generation: u32,
@@ -267,6 +284,7 @@ pub struct RollbackReceipt {
 
 /// `GET policy/log`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyLog {
     /// Newest first.
     pub commits: Vec<LogRow>,
@@ -274,6 +292,7 @@ pub struct PolicyLog {
 
 /// One commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogRow {
     /// Its id.
     pub id: String,
@@ -289,6 +308,7 @@ pub struct LogRow {
 
 /// `GET policy/blame/RULE`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleBlame {
     /// The rule.
     pub rule: String,
@@ -300,6 +320,7 @@ pub struct RuleBlame {
 
 /// Who last changed a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlameRow {
     /// The line, from 1.
     pub line: u32,
@@ -311,6 +332,7 @@ pub struct BlameRow {
 
 /// `POST policy/tag`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TagRequest {
     /// The name.
@@ -319,6 +341,7 @@ pub struct TagRequest {
 
 /// What `POST policy/git-init` and `POST policy/tag` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GitDone {
     /// In a sentence.
     pub detail: String,
@@ -328,6 +351,7 @@ pub struct GitDone {
 
 /// `GET policy/diff/GENERATION`, or a tag or a commit in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Diff {
     /// What the files are compared with.
     pub from: String,

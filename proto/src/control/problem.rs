@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What went wrong, for programs and for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Which kind it is; see [`ProblemKind`].
     #[serde(rename = "type")]
@@ -24,10 +25,14 @@ pub struct Problem {
 
 /// Every kind of problem. On the wire it is a URN, which never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ProblemKind {
     /// The request cannot be understood.
     #[serde(rename = "urn:enforcegate:problem:bad-request")]
     BadRequest,
+    /// Nobody has logged in, or the token is not good any more.
+    #[serde(rename = "urn:enforcegate:problem:unauthorized")]
+    Unauthorized,
     /// Whoever asks may not.
     #[serde(rename = "urn:enforcegate:problem:forbidden")]
     Forbidden,
@@ -49,6 +54,9 @@ pub enum ProblemKind {
     /// What was asked for does not fit the state of things.
     #[serde(rename = "urn:enforcegate:problem:conflict")]
     Conflict,
+    /// Too many attempts; later ones are heard again.
+    #[serde(rename = "urn:enforcegate:problem:too-many")]
+    TooMany,
     /// Too much waits already.
     #[serde(rename = "urn:enforcegate:problem:busy")]
     Busy,
@@ -66,6 +74,7 @@ impl ProblemKind {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -73,6 +82,7 @@ impl ProblemKind {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::PolicyRefused => 422,
+            Self::TooMany => 429,
             Self::Failed => 500,
             Self::Busy | Self::Ending => 503,
         }
@@ -83,6 +93,7 @@ impl ProblemKind {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "the request cannot be understood",
+            Self::Unauthorized => "log in first",
             Self::Forbidden => "not allowed",
             Self::NotFound => "not found",
             Self::MethodNotAllowed => "the path takes another method",
@@ -90,6 +101,7 @@ impl ProblemKind {
             Self::TooSlow => "the request came too slowly",
             Self::PolicyRefused => "the policy was refused",
             Self::Conflict => "it does not fit the state of things",
+            Self::TooMany => "too many attempts",
             Self::Busy => "too much waits already",
             Self::Ending => "the engine ends",
             Self::Failed => "the engine could not do it",
@@ -114,6 +126,7 @@ impl Problem {
 
 /// One fault of a policy file, as `egpolicy check` says it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FaultRow {
     /// The stable number, `EGP0xx`.
     pub code: String,
