@@ -350,7 +350,9 @@ impl Doors {
         let control = config.control.socket.as_deref().and_then(|path| {
             let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
             let (facts, config) = (facts.clone(), config.policy.clone());
-            match Control::start(path, ControlParts { door, live, facts, audit, config }) {
+            let accounts = Arc::default();
+            match Control::start(path, ControlParts { door, live, facts, audit, config, accounts })
+            {
                 Ok(control) => {
                     tracing::info!(path = %path.display(), "the control socket is there");
                     Some(control)

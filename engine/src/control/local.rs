@@ -16,7 +16,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::operator::Operator;
+use super::auth::Accounts;
+use super::operator::Identity;
 use super::policy::{Desk, stopped};
 use super::routes::{nobodys, routes};
 use crate::asks::Door;
@@ -75,6 +76,8 @@ pub(crate) struct ControlParts {
     pub(crate) audit: Audit,
     /// `[policy]`
     pub(crate) config: PolicyConfig,
+    /// The accounts.
+    pub(crate) accounts: Arc<Accounts>,
 }
 
 /// The open door.
@@ -105,9 +108,10 @@ impl Control {
             .map_err(ControlFault::Threads)?;
         let (stop, stopping) = watch::channel(false);
         let (end, ended) = oneshot::channel();
-        let ControlParts { door, live, facts, audit, config } = parts;
+        let ControlParts { door, live, facts, audit, config, accounts } = parts;
         let (trail, config) = (audit.clone(), Arc::new(config));
-        let desk = Desk { door, live, facts, audit, config, stopping: stopping.clone() };
+        let stopping_too = stopping.clone();
+        let desk = Desk { door, live, facts, audit, config, accounts, stopping: stopping_too };
         let serve = serve(listener, routes(Arc::new(desk)), trail, stopping);
         drop(runtime.spawn(async move {
             if let Err(fault) = serve.await {
@@ -174,9 +178,9 @@ async fn accept(
 /// What whoever connects may ask: everything, or nothing.
 fn routes_for(stream: &UnixStream, routes: &Router, audit: &Audit) -> Router {
     let found = stream.peer_cred().ok();
-    let operator = found.and_then(|found| Operator::local(found.uid()));
-    match (operator, found) {
-        (Some(operator), _) => routes.clone().layer(Extension(operator)),
+    let identity = found.and_then(|found| Identity::local(found.uid()));
+    match (identity, found) {
+        (Some(identity), _) => routes.clone().layer(Extension(identity)),
         (None, found) => {
             let (user, process) =
                 found.map_or((u32::MAX, 0), |found| (found.uid(), found.pid().unwrap_or(0)));

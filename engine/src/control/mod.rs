@@ -8,6 +8,7 @@
 //! INVARIANT: nothing of this runs on a thread that serves connectors.
 
 mod answer;
+pub(crate) mod auth;
 pub(crate) mod faults;
 mod history;
 mod local;

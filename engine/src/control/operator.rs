@@ -1,28 +1,150 @@
-//! Who asks. That there is one means that a door has let somebody in.
+//! Who asks, and that he may. A door says who it is; the table of verbs says whether he may; only then is
+//! there an [`Operator`], and a handler takes nothing else.
+//!
+//! INVARIANT: an [`Operator`] is made by [`Operator::granted`] alone, which asks the table.
 
-use axum::extract::FromRequestParts;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use eg_proto::control::{Problem, ProblemKind};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use eg_proto::control::auth::{Duty, LoginKind, Who};
+use eg_proto::control::verbs::{Asker, Barred, Target};
+use eg_proto::control::{Level, Problem, ProblemKind, Row, Verb};
 use nix::unistd::{Uid, User, geteuid};
 
 use super::answer::Refused;
+use super::policy::Desk;
 
-/// An operator whom a door has let in, by the name that trail and history have.
+/// Somebody whom a door knows, before it is looked what he may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The account, or `local:root`.
+    pub(super) name: String,
+    /// Its level at this moment.
+    pub(super) level: Level,
+    /// How it showed who it is.
+    pub(super) by: LoginKind,
+    /// What it has to do before anything else.
+    pub(super) must: Option<Duty>,
+    /// The login that the token is of; ends with `logout`.
+    pub(super) login: Option<u64>,
+}
+
+impl Identity {
+    /// The one behind a connection of this machine: the engine's own user, and root. Both can replace
+    /// the engine, its policy and its accounts already, so they have the highest level.
+    pub(super) fn local(user: u32) -> Option<Self> {
+        is_admitted(user, geteuid().as_raw()).then(|| Self {
+            name: local_name(user),
+            level: Level::SuperAdministrator,
+            by: LoginKind::Local,
+            must: None,
+            login: None,
+        })
+    }
+}
+
+/// An operator who may do what the handler does, by the name that trail and history have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Operator {
-    name: String,
+    identity: Identity,
 }
 
 impl Operator {
-    /// The operator behind a connection of this machine: the engine's own user, and root. Both can
-    /// replace the engine and its policy already.
-    pub(super) fn local(user: u32) -> Option<Self> {
-        is_admitted(user, geteuid().as_raw()).then(|| Self { name: local_name(user) })
+    /// `identity` as an operator for this verb, on the account `target` where it acts on one.
+    pub(super) fn granted(
+        identity: Identity,
+        row: &Row,
+        target: Option<Target<'_>>,
+    ) -> Result<Self, Problem> {
+        if identity.must == Some(Duty::EnrolTotp) && !serves_to_enrol(row.verb) {
+            let detail = "a second factor is demanded of this account: set it up first, with \
+                          `request user totp`";
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
+        let asker = Asker { name: &identity.name, level: identity.level };
+        row.access(Some(asker), target).map_err(|barred| barred_problem(row, barred))?;
+        Ok(Self { identity })
     }
 
     /// `local:root`
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.identity.name
+    }
+
+    /// The level, for what depends on the level that an account is to get and for what is hidden.
+    pub(super) const fn level(&self) -> Level {
+        self.identity.level
+    }
+
+    /// The login that the token is of.
+    pub(super) const fn login(&self) -> Option<u64> {
+        self.identity.login
+    }
+
+    /// Whether patterns, list paths and list lines may be shown (SPEC 9).
+    pub(super) const fn sees_patterns(&self) -> bool {
+        matches!(self.identity.level, Level::Administrator | Level::SuperAdministrator)
+    }
+
+    /// Whether the argument of this name may be given.
+    pub(super) fn may_give(&self, verb: Verb, argument: &str) -> Result<(), Refused> {
+        let Some(row) = Row::of(verb) else { return Ok(()) };
+        row.access_to(argument, self.identity.level)
+            .map_err(|barred| Refused(barred_problem(row, barred)))
+    }
+
+    /// As others see it.
+    pub(super) fn who(&self) -> Who {
+        let Identity { name, level, by, must, login: _ } = &self.identity;
+        Who { user: name.clone(), level: *level, by: *by, must: *must }
+    }
+}
+
+/// What an account may do that has to set up its second factor first.
+const fn serves_to_enrol(verb: Verb) -> bool {
+    matches!(verb, Verb::Who | Verb::Logout | Verb::Login | Verb::Refresh | Verb::RequestUserTotp)
+}
+
+/// Why somebody may not, as an answer.
+pub(super) fn barred_problem(row: &Row, barred: Barred) -> Problem {
+    let kind = match barred {
+        Barred::NoLogin => ProblemKind::Unauthorized,
+        Barred::Disabled
+        | Barred::Level(_)
+        | Barred::Scope
+        | Barred::Outranked
+        | Barred::Oneself => ProblemKind::Forbidden,
+    };
+    Problem::new(kind, format!("`{}`: {barred}", row.words.join(" ")))
+}
+
+/// Looks whether whoever asks may, in front of the handler of `row`.
+pub(super) async fn admit(
+    State((desk, row)): State<(Arc<Desk>, &'static Row)>,
+    parameters: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let identity = request.extensions().get::<Identity>().cloned();
+    let named = parameters.iter().find(|(name, _)| *name == "user").map(|(_, value)| value);
+    let target = named.map(|name| Target { name, level: desk.accounts.level_of(name) });
+    let granted = match identity {
+        Some(identity) => Operator::granted(identity, row, target).map(Some),
+        None => {
+            row.access(None, target).map(|()| None).map_err(|barred| barred_problem(row, barred))
+        }
+    };
+    match granted {
+        Ok(operator) => {
+            if let Some(operator) = operator {
+                request.extensions_mut().insert(operator);
+            }
+            next.run(request).await
+        }
+        Err(problem) => Refused(problem).into_response(),
     }
 }
 
@@ -66,7 +188,24 @@ mod tests {
         ] {
             assert_eq!(is_admitted(user, own), expected, "{user} {own}");
         }
-        assert_eq!(Operator::local(0).unwrap().name(), "local:root");
+        let root = Identity::local(0).unwrap();
+        assert_eq!((root.name.as_str(), root.level), ("local:root", Level::SuperAdministrator));
         assert_eq!(local_name(4_000_000_000), "local:4000000000");
+    }
+
+    #[test]
+    fn an_account_without_its_second_factor_does_nothing_else() {
+        let identity = Identity {
+            name: "a".to_owned(),
+            level: Level::SuperAdministrator,
+            by: LoginKind::Token,
+            must: Some(Duty::EnrolTotp),
+            login: Some(1),
+        };
+        for row in eg_proto::control::TABLE {
+            let target = Target { name: "a", level: Some(Level::SuperAdministrator) };
+            let granted = Operator::granted(identity.clone(), row, Some(target));
+            assert_eq!(granted.is_ok(), serves_to_enrol(row.verb), "{}", row.name());
+        }
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use eg_proto::control::{Problem, ProblemKind, RELOAD_WAIT_S, ReloadRequest, ReloadTicket};
+use eg_proto::control::{Problem, ProblemKind, RELOAD_WAIT_S, ReloadRequest, ReloadTicket, Verb};
 use tokio::sync::watch;
 
 use super::answer::{Refused, json, reason_of, value_of};
+use super::auth::Accounts;
 use super::operator::Operator;
 use super::shape;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
@@ -36,6 +37,8 @@ pub(crate) struct Desk {
     pub(crate) audit: Audit,
     /// `[policy]`, for what is read beside the policy thread.
     pub(crate) config: Arc<PolicyConfig>,
+    /// The accounts.
+    pub(crate) accounts: Arc<Accounts>,
     /// Whether the engine ends.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -53,6 +56,9 @@ pub(super) async fn reload(
     request: Request,
 ) -> Result<Response, Refused> {
     let ReloadRequest { reason, force, dry_run, wait_s } = value_of(request).await?;
+    if force {
+        operator.may_give(Verb::RequestPolicyReload, "force")?;
+    }
     let order = Order {
         by: Origin::Operator(operator.name().to_owned()),
         reason: reason_of(reason)?,

@@ -1,36 +1,99 @@
-//! Every path of the Control API in one table.
+//! Every path of the Control API, out of the one table of verbs.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::routing::{get, post};
-use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use eg_proto::control::verbs::HttpMethod;
+use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind, Row, TABLE, Verb};
 
 use super::answer::Refused;
 use super::history;
+use super::operator::admit;
 use super::policy::{self, Desk};
 
-/// The routes, for any door.
+/// The routes, for any door. Each has the table's answer to whether one may in front of it.
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
-    let policy = Router::new()
-        .route("/policy", get(policy::live))
-        .route("/policy/reload", post(policy::reload))
-        .route("/policy/reload/{number}", get(policy::receipt))
-        .route("/policy/backups", get(history::backups))
-        .route("/policy/rollback", post(history::rollback))
-        .route("/policy/git-init", post(history::git_init))
-        .route("/policy/tag", post(history::tag))
-        .route("/policy/log", get(history::log))
-        .route("/policy/blame/{rule}", get(history::blame))
-        .route("/policy/diff/{from}", get(history::diff));
+    let mut verbs = Router::new();
+    for row in TABLE {
+        let may = from_fn_with_state((Arc::clone(&desk), row), admit);
+        verbs = verbs.route(&format!("/{}", row.path), handler(row).layer(may));
+    }
     Router::new()
-        .nest(BASE, policy)
+        .nest(BASE, verbs)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk)
+}
+
+/// What answers a verb.
+fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
+    match row.verb {
+        Verb::ShowPolicySummary => at(row, policy::live),
+        Verb::RequestPolicyReload => at(row, policy::reload),
+        Verb::ReloadReceipt => at(row, policy::receipt),
+        Verb::ShowPolicyBackups => at(row, history::backups),
+        Verb::RequestPolicyRollback => at(row, history::rollback),
+        Verb::RequestPolicyGitInit => at(row, history::git_init),
+        Verb::RequestPolicyTag => at(row, history::tag),
+        Verb::ShowPolicyLog => at(row, history::log),
+        Verb::ShowPolicyBlame => at(row, history::blame),
+        Verb::ShowPolicyDiff => at(row, history::diff),
+        Verb::Login
+        | Verb::Refresh
+        | Verb::Logout
+        | Verb::Who
+        | Verb::ShowStatus
+        | Verb::ShowVersion
+        | Verb::ShowClock
+        | Verb::ShowLog
+        | Verb::ShowUsers
+        | Verb::ShowNeighborSummary
+        | Verb::ShowNeighborDetail
+        | Verb::ShowDatabaseStatus
+        | Verb::ShowSystemThreads
+        | Verb::ShowSystemUriEngine
+        | Verb::ShowPolicyList
+        | Verb::ShowPolicyRule
+        | Verb::ShowPolicyMatch
+        | Verb::PolicyFiles
+        | Verb::PolicyFile
+        | Verb::PolicyCommit
+        | Verb::RequestPolicyConfirm
+        | Verb::RequestNeighborTeardown
+        | Verb::RequestEngineRestart
+        | Verb::RequestUserAdd
+        | Verb::RequestUserPasswd
+        | Verb::RequestUserLevel
+        | Verb::RequestUserDisable
+        | Verb::RequestUserEnable
+        | Verb::RequestUserRemove
+        | Verb::RequestUserTotp
+        | Verb::RequestUserTotpRemove
+        | Verb::ShowUserKeys
+        | Verb::RequestUserKeyAdd
+        | Verb::RequestUserKeyRemove => at(row, unknown),
+    }
+}
+
+/// A handler at the method of its row.
+fn at<H, T>(row: &Row, handler: H) -> MethodRouter<Arc<Desk>>
+where
+    H: Handler<T, Arc<Desk>>,
+    T: 'static,
+{
+    let filter = match row.method {
+        HttpMethod::Get => MethodFilter::GET,
+        HttpMethod::Post => MethodFilter::POST,
+        HttpMethod::Put => MethodFilter::PUT,
+        HttpMethod::Delete => MethodFilter::DELETE,
+    };
+    on(filter, handler)
 }
 
 /// The routes of somebody who may not ask: none.
