@@ -45,6 +45,8 @@ pub struct Kept {
     pub shared: u64,
     /// How many old snapshots were removed.
     pub pruned: usize,
+    /// What may not be read, and is not in it.
+    pub left_out: Vec<String>,
 }
 
 /// Whether a rollback had been cut off.
@@ -126,7 +128,8 @@ impl Snapshots {
         let (snapshot, made, cost) = keep(&shelf, &root, &found, &snapshots, (now, note))?;
         let pruned = self.prune(&shelf);
         let Cost { copied, copied_bytes, shared } = cost;
-        Ok(Kept { snapshot, made, copied, copied_bytes, shared, pruned })
+        let left_out = found.left_out;
+        Ok(Kept { snapshot, made, copied, copied_bytes, shared, pruned, left_out })
     }
 
     /// Every generation, the newest first.

@@ -28,6 +28,9 @@ use crate::backup::{BackupFault, Kept, Made, Recovery};
 use crate::sources::{self, Sources};
 use crate::store::StoredPolicy;
 
+/// How many names a note has of what is not in a snapshot.
+const NAMES_SHOWN: usize = 10;
+
 /// A policy that was read and holds together.
 struct Compiled {
     policy: CompiledPolicy,
@@ -144,7 +147,10 @@ impl Reloader {
             Run::Real => {}
         }
         match (self.snapshots.keep(Moment::from_unix_micros(now_us), &order.note()), &order.by) {
-            (Ok(Kept { made: Made::New, snapshot, .. }), _) => Ok(Some(snapshot)),
+            (Ok(Kept { made: Made::New, snapshot, left_out, .. }), _) => {
+                notes.extend(not_kept(&left_out));
+                Ok(Some(snapshot))
+            }
             (Ok(Kept { made: Made::Already, .. }), _) => Ok(None),
             // There is nothing yet that one could go back to, and no policy that could go on.
             (Err(fault), Origin::Start) => {
@@ -246,4 +252,17 @@ impl Reloader {
         notes.append(&mut banked.notes);
         Ok(Built { ruleset, held, banked, memory, notes })
     }
+}
+
+/// What to say of files that are in no snapshot.
+fn not_kept(left_out: &[String]) -> Option<String> {
+    let names: Vec<&str> = left_out.iter().take(NAMES_SHOWN).map(String::as_str).collect();
+    (!left_out.is_empty()).then(|| {
+        format!(
+            "{} name(s) below `[policy] path` may not be read by the engine and are not in the snapshot: \
+             {}",
+            left_out.len(),
+            names.join(", ")
+        )
+    })
 }
