@@ -235,6 +235,12 @@ impl Reloader {
         Ok(Start::FromFiles(Box::new(filled)))
     }
 
+    /// The store, for a test that breaks it.
+    #[cfg(test)]
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// `[policy]`
     #[must_use]
     pub const fn config(&self) -> &PolicyConfig {
@@ -259,8 +265,9 @@ impl Reloader {
         &self.named
     }
 
-    /// Removes the set files that the live policy does not need.
+    /// Removes the set files that the live policy does not need, and the oldest snapshots.
     pub fn clean_up(&self) {
+        self.snapshots.prune();
         let Some(live) = &self.live else { return };
         let mut needed = needed_sets(&live.policy);
         needed.extend(self.bank.files());
