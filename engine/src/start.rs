@@ -327,6 +327,7 @@ const fn reason(fault: &DaemonFault) -> Reason {
             ReloadFault::TooFewRules { .. }
             | ReloadFault::Memory { .. }
             | ReloadFault::Snapshot(_)
+            | ReloadFault::HalfRolledBack(_)
             | ReloadFault::NoList { .. }
             | ReloadFault::LostSet { .. }
             | ReloadFault::Set { .. }

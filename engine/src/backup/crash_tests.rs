@@ -259,7 +259,8 @@ fn a_journal_of_somebody_else_is_not_followed() {
         let text = format!("{{\"format\":1,\"snapshot\":\"x\",\"acts\":[{acts}]}}");
         fs::write(staging.join("journal.json"), text).unwrap();
         let fault = site.snapshots().recover().unwrap_err();
-        assert!(matches!(fault, BackupFault::Damaged { .. }), "{acts}: {fault}");
+        assert!(matches!(fault, BackupFault::BadJournal { .. }), "{acts}: {fault}");
+        assert!(fault.to_string().contains("then remove `.enforcegate-rollback`"), "{fault}");
     };
     for path in ["../backups", "/etc/passwd", "", "a/../../b", "."] {
         journal(&format!("{{\"act\":\"make-folder\",\"path\":\"{path}\"}}"));

@@ -131,7 +131,7 @@ impl Reloader {
             }
             // It says better than a snapshot what is wrong with the folder.
             Err(BackupFault::NoPath { .. }) => Ok(()),
-            Err(fault) => Err(ReloadFault::Snapshot(fault)),
+            Err(fault) => Err(ReloadFault::HalfRolledBack(fault)),
         }
     }
 
