@@ -189,7 +189,7 @@ impl Reloader {
             recovered.push(eg_settings::log::chain(&fault));
         }
         let Some(mut stored) = self.store.load_policy()? else {
-            return self.fill(Guards::FirstFill);
+            return self.fill(Guards::FirstFill, recovered);
         };
         let action_before = stored.policy.default_action;
         stored.policy.default_action = self.config.default_action;
@@ -223,15 +223,16 @@ impl Reloader {
                 );
                 // The stored policy is what the files are measured against, as in a reload.
                 self.live = Some(stored);
-                self.fill(Guards::Heeded)
+                self.fill(Guards::Heeded, recovered)
             }
         }
     }
 
-    /// The policy of the files, at a start.
-    fn fill(&mut self, guards: Guards) -> Result<Start, ReloadFault> {
+    /// The policy of the files, at a start; `notes` say what was done before.
+    fn fill(&mut self, guards: Guards, notes: Vec<String>) -> Result<Start, ReloadFault> {
         let order = Order { guards, ..Order::of(Origin::Start) };
-        let filled = self.carry_out(&order, Instant::now())?;
+        let mut filled = self.carry_out(&order, Instant::now())?;
+        filled.receipt.notes.splice(0..0, notes);
         Ok(Start::FromFiles(Box::new(filled)))
     }
 

@@ -21,8 +21,8 @@ use super::seen::Known;
 use super::sets::{Held, SetBuilder};
 use super::steps::Steps;
 use super::{
-    Guards, Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept,
-    own_files, receipt,
+    Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
+    receipt,
 };
 use crate::backup::{BackupFault, Kept, Made, Recovery};
 use crate::sources::{self, Sources};
@@ -229,10 +229,10 @@ impl Reloader {
         let mut notes = Vec::new();
         if !memory.fits() {
             let fault = ReloadFault::Memory { memory };
-            match order.guards {
+            match order.by {
                 // Nothing serves that could be hurt, and the system may still find the room.
-                Guards::FirstFill => notes.push(fault.to_string()),
-                Guards::Heeded | Guards::Overridden => return Err(fault),
+                Origin::Start => notes.push(fault.to_string()),
+                Origin::Signal | Origin::Watch | Origin::Operator(_) => return Err(fault),
             }
         }
         let keeping = match order.run {
