@@ -206,7 +206,9 @@ impl Reloader {
                 notes.append(&mut banked.notes);
                 let regexes = banked.counts;
                 if action_before != self.config.default_action {
-                    stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
+                    let digest = prepare::own_digest(&stored.policy, &ruleset);
+                    stored.revision =
+                        self.store.save_policy(&stored.policy, digest, stored.compiled_us)?;
                     notes.push(format!("`default_action` is now `{}`", self.config.default_action));
                 }
                 notes.extend(self.newer_files(&stored));

@@ -79,7 +79,10 @@ impl Reloader {
         steps.end_of("snapshot");
         self.ending.check()?;
         let revision = match order.run {
-            Run::Real => self.store.save_policy(&policy, compiled_us)?,
+            Run::Real => {
+                let digest = own_digest(&policy, &made.ruleset);
+                self.store.save_policy(&policy, digest, compiled_us)?
+            }
             Run::Dry => self.live.as_ref().map_or(0, |live| live.revision),
         };
         steps.end_of("store");
@@ -251,6 +254,15 @@ impl Reloader {
         notes.append(&mut builder.notes);
         notes.append(&mut banked.notes);
         Ok(Built { ruleset, held, banked, memory, notes })
+    }
+}
+
+/// The digest of the policy of a ruleset, which has the zone in its own where a rule asks the clock.
+pub(super) fn own_digest(policy: &CompiledPolicy, ruleset: &Ruleset) -> Digest {
+    match policy.asks_the_clock() {
+        // PERF: building has worked it out, over all that every rule says.
+        false => ruleset.digest(),
+        true => policy.digest(),
     }
 }
 

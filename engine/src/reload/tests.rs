@@ -583,11 +583,14 @@ fn the_zone_of_the_settings_is_that_of_the_ruleset() {
     site.reloader.config.time_window_tz = TimeZoneChoice::Utc;
     let utc = site.reloader.reload().unwrap().ruleset;
     assert_ne!(utc.digest(), zurich);
+    // The store has the policy's own digest, and takes no other for it.
+    assert_eq!(site.stored().policy.digest(), site.reloader.live.as_ref().unwrap().policy.digest());
     // Where no rule asks the clock, nobody looks for one.
     site.write("own/10.policy", "a: {\n match-port: 80\n}\n");
     let broken = TimeZoneChoice::Named("Mars/Olympus".to_owned());
     site.reloader.config.time_window_tz = broken;
     assert_eq!(site.reloader.reload().unwrap().ruleset.zone().name(), "UTC");
+    site.stored();
     site.write("own/10.policy", "a: {\n match-port: 80\n except-time-window: 08:00-09:00\n}\n");
     assert!(matches!(site.reloader.reload(), Err(ReloadFault::Zone(_))));
     assert_eq!(site.names(), ["a"]);
