@@ -88,21 +88,34 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     /// When it was asked for.
     pub(crate) asked: Instant,
-    answer: oneshot::Sender<Answer>,
+    /// `None` once it is answered.
+    answer: Option<oneshot::Sender<Answer>>,
     kept: Answers,
 }
 
 impl Job {
     /// Tells whoever asked, and keeps it for a while.
-    pub(crate) fn answer(self, answer: Answer) {
+    pub(crate) fn answer(mut self, answer: Answer) {
+        self.tell(answer);
+    }
+
+    fn tell(&mut self, answer: Answer) {
+        let Some(asker) = self.answer.take() else { return };
         self.kept.put(self.number, answer.clone());
         // Somebody who no longer waits may come back with the number.
-        drop(self.answer.send(answer));
+        drop(asker.send(answer));
     }
 
     /// Tells that the engine ends.
     pub(crate) fn refuse(self) {
         self.answer(Err(ending()));
+    }
+}
+
+impl Drop for Job {
+    /// Where nobody has answered the thread has ended by itself.
+    fn drop(&mut self) {
+        self.tell(Err(lost()));
     }
 }
 
@@ -138,8 +151,8 @@ pub(crate) struct Door {
 
 /// A way, and its other end.
 pub(crate) fn door() -> (Door, Receiver<Ask>) {
-    // Three places more, for `Serve`, `Look` and `Changed`.
-    let (asks, inbox) = sync_channel(WAITING_MAX + 3);
+    // `Serve` comes before all others, `Look` is never missed (`policy_thread`), `Changed` is said again.
+    let (asks, inbox) = sync_channel(WAITING_MAX);
     (Door { asks, numbers: Arc::default(), kept: Answers::default() }, inbox)
 }
 
@@ -154,7 +167,8 @@ impl Door {
         let (answer, comes) = oneshot::channel();
         self.kept.wait(number);
         let (asked, kept) = (Instant::now(), self.kept.clone());
-        match self.tell(Ask::Do(Box::new(Job { number, work, asked, answer, kept }))) {
+        match self.tell(Ask::Do(Box::new(Job { number, work, asked, answer: Some(answer), kept })))
+        {
             Ok(()) => Ok(Ticket { number, answer: comes }),
             Err(refused) => {
                 self.kept.forget(number);
@@ -190,6 +204,13 @@ impl Door {
 pub(crate) fn ending() -> Problem {
     let detail = "the engine ends before it came to this; nothing was changed";
     Problem::new(ProblemKind::Ending, detail)
+}
+
+/// What those hear whose ask was lost.
+fn lost() -> Problem {
+    let detail = "the thread of the policy ended by itself before it was done with this; look at the log, \
+                  restart the engine, and report it";
+    Problem::new(ProblemKind::Failed, detail)
 }
 
 /// What is known of an ask by its number.
@@ -255,7 +276,7 @@ mod tests {
         let (door, inbox) = door();
         let tickets: Vec<Ticket> =
             std::iter::from_fn(|| door.ask(reload()).ok()).take(100).collect();
-        assert_eq!(tickets.len(), WAITING_MAX + 3);
+        assert_eq!(tickets.len(), WAITING_MAX);
         let refused = door.ask(reload()).unwrap_err();
         assert_eq!((refused.kind, refused.status), (ProblemKind::Busy, 503));
         assert!(refused.detail.contains("16 asks wait"), "{refused:?}");
@@ -292,8 +313,16 @@ mod tests {
     fn a_thread_that_is_gone_leaves_nobody_waiting() {
         let (door, inbox) = door();
         let mut waiting = door.ask(reload()).unwrap();
-        drop(inbox);
-        assert!(waiting.answer.try_recv().is_err());
+        let mut at_work = door.ask(reload()).unwrap();
+        let Ok(Ask::Do(first)) = inbox.recv() else { panic!() };
+        // As where it panics: what it was at, and what waits.
+        drop((first, inbox));
+        for ticket in [&mut waiting, &mut at_work] {
+            let told = ticket.answer.try_recv().unwrap().unwrap_err();
+            assert_eq!(told.kind, ProblemKind::Failed);
+            assert!(told.detail.contains("ended by itself"), "{told:?}");
+            assert_eq!(door.answer_to(ticket.number), Found::Answered(Box::new(Err(told))));
+        }
         assert_eq!(door.ask(reload()).unwrap_err().kind, ProblemKind::Ending);
     }
 

@@ -109,6 +109,25 @@ pub(crate) struct PolicyThread {
     facts: LiveFacts,
 }
 
+/// Says at once, and not at the next ask, that the thread ended by a panic: its own words go to standard
+/// error, which a daemon does not have.
+struct Alarm;
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lost();
+        }
+    }
+}
+
+fn lost() {
+    eg_settings::critical!(
+        "the thread of the policy ended by itself, so that the policy cannot be reloaded; the one that is \
+         live stays; restart the engine, and report it"
+    );
+}
+
 /// Whether a reload was asked for and not done.
 #[derive(Debug, Clone, Default)]
 struct Wanted(Arc<AtomicBool>);
@@ -137,6 +156,7 @@ impl PolicyThread {
         let said = facts.clone();
         let run = move || {
             let _alive = alive;
+            let _alarm = Alarm;
             let reloader = match open(&loaded.config, backend, &heeded) {
                 Ok((reloader, ruleset)) => {
                     said.say(&reloader);
@@ -201,10 +221,7 @@ impl PolicyThread {
             && refused.kind == ProblemKind::Ending
             && !self.ending.has_begun()
         {
-            eg_settings::critical!(
-                "the thread of the policy ended by itself, so that the policy cannot be \
-                 reloaded; restart the engine, and report it"
-            );
+            lost();
         }
     }
 
