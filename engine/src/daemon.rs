@@ -37,6 +37,9 @@ const RELOAD_END_MIN: Duration = Duration::from_millis(500);
 /// How long the control socket has for its last answers, once the policy thread has given them.
 const CONTROL_END_MAX: Duration = Duration::from_millis(1000);
 
+/// How long the watch over the policy's files has to end the look that it is at.
+const WATCH_END_MAX: Duration = Duration::from_millis(500);
+
 /// How long the service manager hears signs of life while the first policy is loaded, as by the next run
 /// of a restart in place: longer than the largest policy takes, and not for ever.
 const LOAD_MAX: Duration = Duration::from_mins(10);
@@ -415,10 +418,10 @@ impl Running<'_> {
         let until = Instant::now() + DRAIN_MAX;
         thread.begin_end();
         let Doors { control, watch } = doors;
-        if let Some(watch) = watch {
-            watch.finish();
-        }
         let drained = plane.drain(DRAIN_MAX);
+        if let Some(watch) = watch {
+            watch.finish(WATCH_END_MAX);
+        }
         match drained {
             Drained::Whole => shadow_thread.finish(),
             // It waits for samples as long as somebody might send one.
