@@ -12,7 +12,7 @@ use eg_policy::ruleset::Ruleset;
 use eg_settings::Switch;
 use eg_settings::log::Sink;
 
-use crate::audit::{Audit, AuditFault, AuditThread, Event};
+use crate::audit::{Audit, AuditFault, AuditThread, Event, TrailEnd};
 use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::control::{Control, ControlParts};
@@ -108,6 +108,8 @@ pub struct Ended {
     pub next: Next,
     /// Whether all threads have ended.
     pub halted: Halted,
+    /// Whether the audit trail has.
+    pub trail: TrailEnd,
 }
 
 /// What comes after a run.
@@ -151,7 +153,9 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         Opening::Opened { ruleset, after } => (*ruleset, after),
         Opening::GivenUp => {
             supervisor.tell(Told::Stopping);
-            return Ok(Ended { next: Next::End, halted: policy.end(DRAIN_MAX) });
+            let (next, halted) = (Next::End, policy.end(DRAIN_MAX));
+            // It has not begun.
+            return Ok(Ended { next, halted, trail: TrailEnd::Whole });
         }
     };
     let live = Arc::new(Live::new(ruleset));
@@ -440,7 +444,7 @@ impl Running<'_> {
         }
         audit.event(&Event::Stop, now());
         drop(audit);
-        audit_thread.finish();
+        let trail = audit_thread.finish();
         let halted = match (policy, drained) {
             (Halted::Whole, Drained::Whole) => {
                 tracing::info!("ended");
@@ -455,7 +459,7 @@ impl Running<'_> {
                 Halted::InAStep
             }
         };
-        waited.map(|_| Ended { next, halted })
+        waited.map(|_| Ended { next, halted, trail })
     }
 
     fn wait_for_the_end(

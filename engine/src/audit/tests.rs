@@ -13,7 +13,9 @@ use eg_policy::verdict::{Action, Cause, RuleId, Verdict};
 
 use super::syncer::Handle;
 use super::writer::Sink;
-use super::{Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
+use super::{
+    Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef, TrailEnd,
+};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 #[path = "tests_monitored.rs"]
@@ -443,8 +445,21 @@ fn a_sync_that_never_comes_back_is_noticed_while_nothing_more_is_appended() {
         assert_eq!(refused.verdict().cause, Cause::AuditUnavailable);
         memory.feel(Mood::Well);
         until(|| audit.is_writing());
-        thread.finish();
+        assert_eq!(thread.finish(), TrailEnd::Whole);
         assert_eq!(memory.lines().len(), 1);
+    }
+}
+
+#[test]
+fn a_disk_that_never_comes_back_holds_up_no_end() {
+    for mood in [Mood::Stuck, Mood::Busy] {
+        let (audit, thread, memory) = trail(Verdicts::All, OnFailure::Deny);
+        memory.feel(mood);
+        audit.event(&Event::Stop, Moment::from_unix_micros(0));
+        let began = Instant::now();
+        assert_eq!(thread.finish_within(Duration::from_millis(200)), TrailEnd::Stuck, "{mood:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{mood:?}");
+        memory.feel(Mood::Well);
     }
 }
 
