@@ -145,11 +145,11 @@ impl Wanted {
 impl PolicyThread {
     /// Starts it; it opens the store and takes the first policy at once.
     pub(crate) fn start(loaded: &Arc<Loaded>, backend: Backend) -> io::Result<Self> {
-        let (asks, inbox) = door();
+        let ending = Ending::default();
+        let (asks, inbox) = door(&ending);
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, mut rope) = UnixStream::pair()?;
-        let ending = Ending::default();
         let wanted = Wanted::default();
         let facts = LiveFacts::default();
         let (loaded, heeded, asked) = (Arc::clone(loaded), ending.clone(), wanted.clone());
@@ -373,11 +373,11 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_without_a_word_is_no_wait_without_end() {
-        let (asks, inbox) = door();
+        let (ending, wanted) = (Ending::default(), Wanted::default());
+        let (asks, inbox) = door(&ending);
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, rope) = UnixStream::pair().unwrap();
-        let (ending, wanted) = (Ending::default(), Wanted::default());
         let facts = LiveFacts::default();
         let asks = Some(asks);
         let mut thread = PolicyThread { asks, opened, bell, ended, ending, wanted, facts };

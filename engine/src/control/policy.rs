@@ -178,6 +178,7 @@ mod tests {
     use super::*;
     use crate::asks::{Rollback, door};
     use crate::audit::tests::audit_to_memory;
+    use crate::reload::Ending;
 
     /// A ruleset without a rule.
     fn nothing_live() -> Arc<Live> {
@@ -202,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_even_taken_is_in_the_trail_as_what_it_was() {
-        let (door, inbox) = door();
+        let (door, inbox) = door(&Ending::default());
         drop(inbox);
         let (audit, thread, memory) = audit_to_memory();
         let (_stop, stopping) = watch::channel(false);
