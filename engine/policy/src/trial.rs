@@ -108,14 +108,15 @@ impl Trial<'_> {
     /// Whether nothing that the rule excepts holds.
     pub(crate) fn unexcepted(&mut self) -> Outcome {
         let Some(mut exception) = self.exception() else { return Outcome::Holds };
-        let mut found = Outcome::Fails;
+        // That none holds is that all do not: what is lacked is what the next question tells, if any.
+        let mut free = Outcome::Holds;
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(exception.plan)) {
-            found = found.or(exception.kind(kind));
-            if found == Outcome::Holds {
+            free = free.and(|| exception.kind(kind).not());
+            if free == Outcome::Fails {
                 break;
             }
         }
-        found.not()
+        free
     }
 
     fn kind(&mut self, kind: Kind) -> Outcome {

@@ -212,6 +212,23 @@ fn what_a_later_question_tells_is_waited_for() {
     ]);
 }
 
+/// Of two exceptions that are not known yet, each may spare the client; the verdict waits for both.
+#[test]
+fn of_several_exceptions_none_is_settled_before_its_question() {
+    let text = rule("except-uri: a.test/ok/\n except-sni: ok.a.test");
+    one(&text).decides(&[
+        ("connect a.test:443 | tunnel=peeked", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=ok.a.test", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=www.a.test", "deny r"),
+        ("connect a.test:443", "deny r"),
+    ]);
+    one(&text.replace("}", " action: warn\n}")).decides(&[
+        ("connect a.test:443 | tunnel=peeked", "deferred"),
+        ("hello a.test:443 | tunnel=peeked | sni=ok.a.test", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=www.a.test", "warn r"),
+    ]);
+}
+
 #[test]
 fn an_exception_that_nobody_will_tell_spares_nobody() {
     let text = rule("except-uri: a.test/ok/");
