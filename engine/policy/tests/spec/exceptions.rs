@@ -260,6 +260,31 @@ fn an_exception_that_nobody_will_tell_spares_nobody() {
         .decides(&[("hello a.test:443 | sni=a.test", "default")]);
 }
 
+/// Exceptions are ORed: one that names a host says nothing about where a pattern beside it fits, so that
+/// the rule lacks more than a path, with it as without it.
+#[test]
+fn an_exception_beside_a_pattern_makes_no_word_heard() {
+    for beside in ["", "except-domain: bank.test\n except-source: 10.0.0.0/8"] {
+        let text = format!(
+            "a: {{\n match-source: 192.0.2.0/24\n except-uri-regex: /malware\n {beside}\n \
+             action: permit\n tls: splice\n}}\n\
+             b: {{\n match-source: 192.0.2.0/24\n action: permit\n tls: bump\n}}"
+        );
+        one(&text).answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "bump deferred")]);
+        one(&text).decides(&[("connect x.test:443 | tunnel=peeked", "deferred")]);
+    }
+    // Where the rule itself names its hosts, it lacks nothing but the path.
+    one("a: {\n match-domain: x.test\n except-uri-regex: /malware\n action: permit\n tls: splice\n}\n\
+         b: {\n match-domain: x.test\n action: permit\n tls: bump\n}")
+        .answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "splice permit b")]);
+    let list = "a: {\n match-source: 192.0.2.0/24\n except-domain-list: ads\n except-uri: bank.test/x\n \
+                action: permit\n tls: splice\n}\n\
+                b: {\n match-source: 192.0.2.0/24\n action: permit\n tls: bump\n}";
+    one(list)
+        .list("ads/expressions", b"/malware\n")
+        .answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "bump deferred")]);
+}
+
 #[test]
 fn words_that_look_closer_are_excepted_like_rules_that_block() {
     let text =
