@@ -141,11 +141,7 @@ pub(super) fn format_of(
 fn usable(sets: &ListSets, reports: &[ListReport]) -> Result<(), ListFault> {
     let unused = reports.iter().find(|report| report.unused() > 0);
     match unused {
-        Some(report) if sets.is_empty() => Err(ListFault::NothingUsable {
-            lines: report.lines,
-            format: report.format,
-            refused: report.refused.first().copied(),
-        }),
+        Some(report) if sets.is_empty() => Err(report.nothing_usable()),
         Some(_) | None => Ok(()),
     }
 }

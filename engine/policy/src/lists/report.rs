@@ -113,7 +113,7 @@ impl ListReport {
         Self { part, format, ..Self::default() }
     }
 
-    pub(super) fn refuse(&mut self, line: u64, reason: RefusedLine) {
+    pub(crate) fn refuse(&mut self, line: u64, reason: RefusedLine) {
         self.refused_count = self.refused_count.saturating_add(1);
         match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count = count.saturating_add(1),
@@ -135,6 +135,15 @@ impl ListReport {
     pub(super) fn exception(&mut self) {
         self.exceptions = self.exceptions.saturating_add(1);
         self.first_exception = self.first_exception.or(Some(self.lines));
+    }
+
+    /// The fault of a list of which this is all that can be said.
+    pub(crate) fn nothing_usable(&self) -> ListFault {
+        ListFault::NothingUsable {
+            lines: self.lines,
+            format: self.format,
+            refused: self.refused.first().copied(),
+        }
     }
 
     /// How many lines say something that was not taken.
@@ -210,6 +219,9 @@ pub enum RefusedLine {
     /// A URL that is not UTF-8.
     #[error("a URL that is not UTF-8; write other bytes with `%`")]
     NotUtf8,
+    /// Bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotText,
     /// An expression that no rule may have either.
     #[error("{} ({})", .0.title(), .0.id())]
     Expression(Code),

@@ -24,7 +24,7 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The bytes that `bytes` stand for, without a byte order mark.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ListFault> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ListFault> {
     let packed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let max =
         packed.saturating_mul(RATIO_MAX).saturating_add(RATIO_FREE_BYTES).min(UNPACKED_BYTES_MAX);
