@@ -97,7 +97,9 @@ fn lines(bytes: &[u8], format: ListFormat, report: ListReport) -> Result<Collect
         ListFormat::Urls | ListFormat::Expressions => list.read(bytes, urls::line),
         ListFormat::Rpz => {
             let mut zone = rpz::Zone::default();
-            list.read(bytes, move |list, line| zone.line(list, line))
+            let mut list = list.read(bytes, |list, line| zone.line(list, line))?;
+            zone.end(&mut list);
+            Ok(list)
         }
     }
 }

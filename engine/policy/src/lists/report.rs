@@ -210,18 +210,21 @@ pub enum RefusedLine {
     /// An absolute name that does not end with the zone.
     #[error("a name outside of the zone")]
     RpzOutside,
+    /// `name CNAME (`, and no `)` before the next record.
+    #[error("a bracket that is not closed before the next record")]
+    RpzOpen,
     /// Not a record.
     #[error("not a record of a zone")]
     RpzRecord,
     /// Not a URL that a request can have.
     #[error("not a URL: {}", .0.sentence())]
     BadUrl(Malformed),
-    /// A URL that is not UTF-8.
-    #[error("a URL that is not UTF-8; write other bytes with `%`")]
-    NotUtf8,
     /// Bytes that are no text.
     #[error("not UTF-8 text")]
     NotText,
+    /// A URL that is not UTF-8.
+    #[error("a URL that is not UTF-8; write other bytes with `%`")]
+    NotUtf8,
     /// An expression that no rule may have either.
     #[error("{} ({})", .0.title(), .0.id())]
     Expression(Code),
