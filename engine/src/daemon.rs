@@ -15,7 +15,7 @@ use eg_settings::log::Sink;
 use crate::audit::{Audit, AuditFault, AuditThread, Event, TrailEnd};
 use crate::bind::{BoundListener, ControlBindFault, Listener, Place, bind_control, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
-use crate::control::{Control, ControlFault, ControlParts, System};
+use crate::control::{Control, ControlParts, System};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
 use crate::policy_thread::{Halted, LiveFacts, OpenFault, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
@@ -72,8 +72,8 @@ pub enum DaemonFault {
     #[error(transparent)]
     ControlBind(#[from] ControlBindFault),
     /// No threads for the Control API.
-    #[error(transparent)]
-    Control(#[from] ControlFault),
+    #[error("the threads of the Control API cannot be started")]
+    Control(#[source] std::io::Error),
     /// No signals.
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
@@ -157,7 +157,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     let (pair, control_pair) = tls_pair(config)?;
     let backend = choose_backend(config.policy.regex_backend)?;
     // From here on it can be asked whether the engine lives, however long its first policy takes.
-    let control = Control::start(https, control_pair)?;
+    let control = Control::start(https, control_pair).map_err(DaemonFault::Control)?;
     let mut policy = PolicyThread::start(loaded, backend).map_err(ListenFault::Threads)?;
     let (ruleset, after) = match first_policy(&policy, signals, supervisor)? {
         Opening::Opened { ruleset, after } => (*ruleset, after),

@@ -40,7 +40,7 @@ const STAND_BACK: u8 = 5;
 
 /// Why a door cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ControlFault {
+pub(crate) enum ControlFault {
     /// The socket.
     #[error("the control socket `{}` cannot be listened on", path.display())]
     Bind {
@@ -150,11 +150,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`ControlFault::Threads`]
-    pub(crate) fn start(
-        listener: TcpListener,
-        tls: Arc<ServerConfig>,
-    ) -> Result<Self, ControlFault> {
+    /// Where the system gives no threads.
+    pub(crate) fn start(listener: TcpListener, tls: Arc<ServerConfig>) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .max_blocking_threads(THREADS)
@@ -162,14 +159,12 @@ impl Control {
             .on_thread_start(|| stand_back(STAND_BACK))
             .enable_io()
             .enable_time()
-            .build()
-            .map_err(ControlFault::Threads)?;
+            .build()?;
         let (stop, stopping) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let (stage, places) = (Arc::new(Stage::new()), ApiPlaces::new());
         let on_it = runtime.enter();
-        let door = Remote::new(listener, tls, Arc::clone(&places.remote), Arc::clone(&stage))
-            .map_err(ControlFault::Threads)?;
+        let door = Remote::new(listener, tls, Arc::clone(&places.remote), Arc::clone(&stage))?;
         drop(on_it);
         drop(runtime.spawn(serve(door, stopping, alive.clone())));
         Ok(Self { runtime, stop, alive, ended, stage, places })

@@ -47,8 +47,10 @@ impl Door for Local {
     const NAME: &'static str = "socket";
 
     async fn accept(&self) -> io::Result<Guest<UnixStream>> {
-        let place = self.places.wait().await;
+        // Nobody else takes places here.
+        self.places.wait().await;
         let (socket, _) = self.listener.accept().await?;
+        let place = self.places.take(None).map_err(|full| io::Error::other(full.detail()))?;
         Ok(Guest { socket, place })
     }
 

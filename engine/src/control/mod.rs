@@ -28,6 +28,5 @@ mod serving;
 pub(crate) mod shape;
 mod system;
 
-pub use doors::ControlFault;
 pub(crate) use doors::{Control, ControlParts};
 pub(crate) use system::System;

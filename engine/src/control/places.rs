@@ -82,12 +82,9 @@ impl Places {
         Ok(Place { places: Arc::clone(self), source })
     }
 
-    /// Waits for one; for one who waits.
-    pub(super) async fn wait(self: &Arc<Self>) -> Place {
-        loop {
-            if let Ok(place) = self.take(None) {
-                return place;
-            }
+    /// Waits until there is one; for one who waits.
+    pub(super) async fn wait(&self) {
+        while self.taken() >= self.max {
             self.freed.notified().await;
         }
     }
@@ -157,7 +154,8 @@ mod tests {
     #[tokio::test]
     async fn who_waits_gets_the_place_that_comes_free() {
         let places = Places::new(1, 1);
-        let first = places.wait().await;
+        places.wait().await;
+        let first = places.take(None).unwrap();
         let waiting = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.wait().await }
@@ -165,7 +163,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(first);
-        drop(waiting.await.unwrap());
+        waiting.await.unwrap();
         assert_eq!(places.taken(), 0);
     }
 }

@@ -38,7 +38,7 @@ pub fn ask_again() -> io::Result<()> {
 }
 
 /// Whether a restart begins, or why not.
-pub type Restarts = Result<(), String>;
+type Restarts = Result<(), String>;
 
 /// Where operators ask for a restart in place: by the signal that asks for one from outside, and with an
 /// answer. Cheap to clone.
