@@ -113,11 +113,13 @@ pub(super) async fn value_of<T: DeserializeOwned>(request: Request) -> Result<T,
     })
 }
 
-/// Whether this media type is JSON, whatever its parameters say.
+/// Whether a body of this media type is taken for JSON, whatever its parameters say. `curl -d` calls
+/// everything a form, and no path takes one.
 fn is_json(kind: &HeaderValue) -> bool {
     let kind = kind.to_str().unwrap_or_default();
     let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind);
-    kind.trim().eq_ignore_ascii_case("application/json")
+    let taken = ["application/json", "application/x-www-form-urlencoded"];
+    taken.iter().any(|taken| kind.trim().eq_ignore_ascii_case(taken))
 }
 
 /// A reason as trail, snapshot and history take it: one line, not too long, not empty.
@@ -140,7 +142,9 @@ mod tests {
         for (kind, expected) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
+            ("application/x-www-form-urlencoded", true),
             ("application/json-patch+json", false),
+            ("multipart/form-data; boundary=x", false),
             ("text/plain", false),
             ("", false),
         ] {

@@ -257,9 +257,10 @@ fn value_of(schema: &RefOr<Schema>) -> Value {
 fn whole() -> Value {
     let mut schemas = Schemas::default();
     let problem = schemas.take(shape::<Problem>());
+    let mut refusals: BTreeSet<u16> = BTreeSet::new();
     let mut paths: Map<String, Value> = Map::new();
     for row in TABLE {
-        let operation = operation(row, &mut schemas, &problem);
+        let operation = operation(row, &mut schemas, &mut refusals);
         let path = paths.entry(format!("{BASE}/{}", row.path)).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(row.method.word().to_ascii_lowercase(), operation);
@@ -270,6 +271,14 @@ fn whole() -> Value {
     let ready = "a policy is live, the store is open, the audit trail takes entries, and the engine \
                  does not end";
     paths.insert(READYZ.to_owned(), watched("readyz", ready, &health, &[503]));
+    let refusals: Map<String, Value> = refusals
+        .into_iter()
+        .map(|status| {
+            let content = json!({ "application/problem+json": { "schema": problem } });
+            let answer = json!({ "description": title(status), "content": content });
+            (format!("Problem{status}"), answer)
+        })
+        .collect();
     let own = json!({ "type": "object" });
     let document = watched("openapi", "this document", &own, &[]);
     paths.insert(format!("{BASE}{PATH}"), document);
@@ -287,6 +296,7 @@ fn whole() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.0,
+            "responses": refusals,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -314,7 +324,7 @@ fn watched(name: &str, help: &str, schema: &Value, others: &[u16]) -> Value {
     })
 }
 
-fn operation(row: &Row, schemas: &mut Schemas, problem: &Value) -> Value {
+fn operation(row: &Row, schemas: &mut Schemas, refusals: &mut BTreeSet<u16>) -> Value {
     let mut operation = Map::new();
     let mut put = |key: &str, value: Value| drop(operation.insert(key.to_owned(), value));
     put("operationId", row.name().into());
@@ -363,9 +373,9 @@ fn operation(row: &Row, schemas: &mut Schemas, problem: &Value) -> Value {
         answers.insert(status.to_string(), answer);
     }
     for status in statuses_of(row, takes_body) {
-        let content = json!({ "application/problem+json": { "schema": problem } });
-        let answer = json!({ "description": title(status), "content": content });
-        answers.insert(status.to_string(), answer);
+        refusals.insert(status);
+        let way = json!({ "$ref": format!("#/components/responses/Problem{status}") });
+        answers.insert(status.to_string(), way);
     }
     put("responses", answers.into());
     operation.into()
@@ -462,7 +472,6 @@ mod tests {
     #[test]
     fn every_verb_is_in_it_once_and_every_way_leads_somewhere() {
         let document = whole();
-        let schemas = document["components"]["schemas"].as_object().unwrap();
         let mut operations = 0;
         for row in TABLE {
             let path = format!("{BASE}/{}", row.path);
@@ -478,9 +487,9 @@ mod tests {
         }
         assert_eq!(operations, TABLE.len());
         let text = document.to_string();
-        for way in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
-            let name = way.split('"').next().unwrap();
-            assert!(schemas.contains_key(name), "{name}");
+        for way in text.split("\"$ref\":\"#/components/").skip(1) {
+            let (kind, name) = way.split('"').next().unwrap().split_once('/').unwrap();
+            assert!(document["components"][kind].get(name).is_some(), "{kind}/{name}");
         }
     }
 
