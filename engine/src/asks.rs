@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::policy_thread::Public;
 use crate::reload::{Ending, Guards, Order, Origin, Run};
+use crate::store::StoreFacts;
 
 /// Asks that may wait. Each may take seconds, so whoever comes behind more of them is better told so.
 pub(crate) const WAITING_MAX: usize = 16;
@@ -133,6 +134,44 @@ pub(crate) enum Ask {
     Changed,
     /// An operator's ask.
     Do(Box<Job>),
+    /// What the store is now, for all who look.
+    Store(StoreLookers),
+}
+
+/// What the store is: its figures, or what is wrong with it.
+pub(crate) type StoreLook = Result<StoreFacts, String>;
+
+/// Those who look at the store. However many they are, they have one place in the queue, so that nobody
+/// who only looks stands in the way of who changes something.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoreLookers(Arc<Mutex<Lookers>>);
+
+#[derive(Debug, Default)]
+struct Lookers {
+    waiting: Vec<oneshot::Sender<StoreLook>>,
+    /// Whether their place in the queue is taken.
+    queued: bool,
+}
+
+impl StoreLookers {
+    fn lookers(&self) -> std::sync::MutexGuard<'_, Lookers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all of them; `look` is not called for nobody.
+    pub(crate) fn tell(&self, look: impl FnOnce() -> StoreLook) {
+        let mut lookers = self.lookers();
+        lookers.queued = false;
+        let waiting = std::mem::take(&mut lookers.waiting);
+        drop(lookers);
+        if waiting.iter().all(oneshot::Sender::is_closed) {
+            return;
+        }
+        let look = look();
+        for looker in waiting {
+            drop(looker.send(look.clone()));
+        }
+    }
 }
 
 /// What an asker holds.
@@ -151,6 +190,7 @@ pub(crate) struct Door {
     numbers: Arc<AtomicU64>,
     kept: Answers,
     engine_ends: Ending,
+    lookers: StoreLookers,
 }
 
 /// A way, and its other end; `ending` says whether the engine ends.
@@ -158,7 +198,8 @@ pub(crate) fn door(ending: &Ending) -> (Door, Receiver<Ask>) {
     // `Serve` comes before all others, `Look` is never missed (`policy_thread`), `Changed` is said again.
     let (asks, inbox) = sync_channel(WAITING_MAX);
     let (numbers, kept) = (Arc::default(), Answers::default());
-    (Door { asks, numbers, kept, engine_ends: ending.clone() }, inbox)
+    let (engine_ends, lookers) = (ending.clone(), StoreLookers::default());
+    (Door { asks, numbers, kept, engine_ends, lookers }, inbox)
 }
 
 impl Door {
@@ -204,6 +245,28 @@ impl Door {
             ),
             TrySendError::Disconnected(_) => ending(),
         })
+    }
+
+    /// Looks at the store. Where nothing comes, the engine ends.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody looks.
+    pub(crate) fn look(&self) -> Result<oneshot::Receiver<StoreLook>, Problem> {
+        let (looker, comes) = oneshot::channel();
+        let mut lookers = self.lookers.lookers();
+        if !lookers.queued {
+            self.tell(Ask::Store(self.lookers.clone()))?;
+            lookers.queued = true;
+        }
+        lookers.waiting.retain(|waiting| !waiting.is_closed());
+        lookers.waiting.push(looker);
+        Ok(comes)
+    }
+
+    /// Whether the engine ends.
+    pub(crate) fn ends(&self) -> bool {
+        self.engine_ends.has_begun()
     }
 
     /// What became of an ask.
@@ -319,6 +382,25 @@ mod tests {
             assert_eq!(answer, Err(problem(ticket.number)));
             assert_eq!(door.answer_to(ticket.number), Found::Answered(Box::new(answer)));
         }
+    }
+
+    #[test]
+    fn those_who_look_at_the_store_have_one_place_in_the_queue() {
+        let (door, inbox) = door(&Ending::default());
+        let mut comes: Vec<_> = (0..100).map(|_| door.look().unwrap()).collect();
+        let Ok(Ask::Store(lookers)) = inbox.try_recv() else { panic!() };
+        assert!(inbox.try_recv().is_err(), "one ask for all");
+        comes.truncate(3);
+        lookers.tell(|| Err("broken".to_owned()));
+        for one in &mut comes {
+            assert_eq!(one.try_recv().unwrap(), Err("broken".to_owned()));
+        }
+        drop(door.look().unwrap());
+        let Ok(Ask::Store(lookers)) = inbox.try_recv() else { panic!() };
+        lookers.tell(|| unreachable!("nobody waits"));
+        // Behind a full queue nobody waits for what never comes.
+        while door.ask(reload()).is_ok() {}
+        assert_eq!(door.look().unwrap_err().kind, ProblemKind::Busy);
     }
 
     #[test]

@@ -159,6 +159,28 @@ pub enum BindCause {
     },
 }
 
+/// Why the Control API has no address.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the address {address} of `[control]` cannot be listened on; stop what listens there, or choose \
+     another `ip` or `port`"
+)]
+pub struct ControlBindFault {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Listens at the address of the Control API.
+///
+/// # Errors
+/// Where it cannot be had.
+pub fn bind_control(address: SocketAddr) -> Result<TcpListener, ControlBindFault> {
+    TcpListener::bind(address).map_err(|source| ControlBindFault { address, source })
+}
+
 /// A bound listener and who may speak on it.
 #[derive(Debug)]
 pub struct BoundListener {

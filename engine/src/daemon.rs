@@ -4,7 +4,7 @@
 //! service manager wants to hear that the engine is alive.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use eg_settings::Switch;
 use eg_settings::log::Sink;
 
 use crate::audit::{Audit, AuditFault, AuditThread, Event, TrailEnd};
-use crate::bind::{BoundListener, Listener, wanted};
+use crate::bind::{BoundListener, ControlBindFault, Listener, Place, bind_control, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
-use crate::control::{Control, ControlParts};
+use crate::control::{Control, ControlParts, System};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
 use crate::policy_thread::{Halted, LiveFacts, OpenFault, PolicyThread, Public};
 use crate::portal_link::PortalLinks;
-use crate::process::{self, Asked, Handed, Signals, Supervisor, Told};
+use crate::process::{self, Asked, Handed, RestartDesk, Signals, Supervisor, Told};
 use crate::reload::{BackendFault, ReloadFault, choose_backend};
 use crate::shadow::{Shadow, ShadowThread};
 use crate::tls::{self, Made, TlsFault};
@@ -68,6 +68,12 @@ pub enum DaemonFault {
     /// No listener.
     #[error(transparent)]
     Listen(#[from] ListenFault),
+    /// No address for the Control API.
+    #[error(transparent)]
+    ControlBind(#[from] ControlBindFault),
+    /// No threads for the Control API.
+    #[error("the threads of the Control API cannot be started")]
+    Control(#[source] std::io::Error),
     /// No signals.
     #[error("cannot wait for signals")]
     Signals(#[source] std::io::Error),
@@ -136,6 +142,7 @@ enum Wish {
 pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFault> {
     let Given { loaded, sink, signals, supervisor, mut handed } = given;
     let config = &loaded.config;
+    let started = Instant::now();
     tracing::info!(
         version = version(),
         configuration = %config.file.display(),
@@ -143,11 +150,14 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     );
     announce(loaded);
     // The address first: a second engine must fail before it touches the first one's files.
-    let listeners = listeners(config, &mut handed, supervisor)?;
+    let (listeners, https) = listeners(config, &mut handed, supervisor)?;
     let kept = listeners.iter().map(|bound| bound.listener.try_clone());
-    let kept = kept.collect::<Result<Vec<_>, _>>().map_err(ListenFault::Threads)?;
-    let pair = tls_pair(config)?;
+    let again = https.try_clone().map(Listener::Tcp);
+    let kept = kept.chain([again]).collect::<Result<Vec<_>, _>>().map_err(ListenFault::Threads)?;
+    let (pair, control_pair) = tls_pair(config)?;
     let backend = choose_backend(config.policy.regex_backend)?;
+    // From here on it can be asked whether the engine lives, however long its first policy takes.
+    let control = Control::start(https, control_pair).map_err(DaemonFault::Control)?;
     let mut policy = PolicyThread::start(loaded, backend).map_err(ListenFault::Threads)?;
     let (ruleset, after) = match first_policy(&policy, signals, supervisor)? {
         Opening::Opened { ruleset, after } => (*ruleset, after),
@@ -164,6 +174,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     record_start(&audit, &live, config);
     let (shadow, shadow_thread) =
         Shadow::start(Arc::clone(&live), audit.clone()).map_err(DaemonFault::Shadow)?;
+    let compared = shadow.tally();
     let plane = DataPlane::start(DataPlaneParts {
         listeners,
         tls: pair,
@@ -181,7 +192,17 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         supervisor: Arc::clone(supervisor),
         facts: facts.clone(),
     });
-    let doors = Doors::open(config, &policy, (&live, &audit, &facts));
+    let restarts = RestartDesk::default();
+    let system = System {
+        loaded: Arc::clone(loaded),
+        started,
+        neighbors: plane.neighbors(),
+        shadow: compared,
+        restart: restarts.clone(),
+        places: control.places(),
+        backend,
+    };
+    let doors = Doors::open(control, &policy, (&live, &audit, &facts), system);
     let places: Vec<String> = plane.places().iter().map(ToString::to_string).collect();
     tracing::info!(listening = places.join(" "), "ready");
     supervisor.tell(Told::Ready);
@@ -194,6 +215,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     let running = Running {
         policy,
         doors,
+        restarts,
         audit,
         shadow_thread,
         audit_thread,
@@ -219,12 +241,13 @@ fn announce(loaded: &Loaded) {
     }
 }
 
-/// The listeners of all connectors: those that came along, and the others bound now.
+/// The listeners of all connectors and that of the Control API: those that came along, and the others
+/// bound now.
 fn listeners(
     config: &Config,
     handed: &mut Handed,
     supervisor: &Supervisor,
-) -> Result<Vec<BoundListener>, ListenFault> {
+) -> Result<(Vec<BoundListener>, TcpListener), DaemonFault> {
     let (mut listeners, mut fresh, mut lost) = (Vec::new(), Vec::new(), 0_usize);
     for wanted in wanted(&config.connectors) {
         let kept = handed.listener_at(&wanted.place);
@@ -240,16 +263,23 @@ fn listeners(
                         kept is gone from its path; it is made anew");
                 }
                 fresh.push(listeners.len());
-                listeners.push(wanted.bind()?);
+                listeners.push(wanted.bind().map_err(ListenFault::Bind)?);
             }
         }
     }
+    let address = config.control.address;
+    // Kept over a restart in place; whoever else starts us anew finds operators who try again.
+    let https = match handed.listener_at(&Place::Tcp(address)) {
+        Some(Listener::Tcp(listener)) => listener,
+        Some(Listener::Socket(_)) | None => bind_control(address)?,
+    };
     let rest = handed.rest();
     for (name, place) in &rest {
         tracing::warn!(
             name,
             %place,
-            "a socket was handed over that no `[connectors.<name>]` asks for; it is closed"
+            "a socket was handed over that no `[connectors.<name>]` asks for, nor `[control]`; it is \
+             closed"
         );
     }
     // By one name: what is not wanted any more goes only with the others.
@@ -262,7 +292,7 @@ fn listeners(
             supervisor.keep(&bound.listener);
         }
     }
-    Ok(listeners)
+    Ok((listeners, https))
 }
 
 /// What came of the wait for the first policy.
@@ -327,9 +357,12 @@ fn record_start(audit: &Audit, live: &Live, config: &Config) {
     }
 }
 
-fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
-    let addresses: BTreeSet<IpAddr> =
-        config.connectors.iter().map(|connector| connector.ip).collect();
+/// The pair for Defendr, and for the Control API.
+fn tls_pair(
+    config: &Config,
+) -> Result<(Arc<rustls::ServerConfig>, Arc<rustls::ServerConfig>), TlsFault> {
+    let connectors = config.connectors.iter().map(|connector| connector.ip);
+    let addresses: BTreeSet<IpAddr> = connectors.chain([config.control.address.ip()]).collect();
     let addresses: Vec<IpAddr> = addresses.into_iter().collect();
     let pair = tls::pair(&config.control.key, &config.control.cert, &addresses)?;
     let what = match pair.made {
@@ -338,41 +371,46 @@ fn tls_pair(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsFault> {
     };
     let certificate = config.control.cert.display();
     tracing::info!(sha256 = pair.fingerprint, %certificate, "{what}");
-    Ok(pair.config)
+    Ok((pair.config, pair.control))
 }
 
-/// The ways to ask the policy thread that are no signals. Without them the engine serves all the same.
+/// The ways to ask the policy thread that are no signals.
 struct Doors {
-    control: Option<Control>,
+    control: Control,
+    /// Without it the engine serves all the same.
     watch: Option<FileWatch>,
 }
 
 impl Doors {
     fn open(
-        config: &Config,
+        control: Control,
         policy: &PolicyThread,
         (live, audit, facts): (&Arc<Live>, &Audit, &LiveFacts),
+        system: System,
     ) -> Self {
-        let Some(door) = policy.door() else { return Self { control: None, watch: None } };
-        let control = config.control.socket.as_deref().and_then(|path| {
-            let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
-            let (facts, config) = (facts.clone(), config.policy.clone());
-            let accounts = Arc::default();
-            match Control::start(path, ControlParts { door, live, facts, audit, config, accounts })
-            {
-                Ok(control) => {
-                    tracing::info!(path = %path.display(), "the control socket is there");
-                    Some(control)
-                }
-                Err(fault) => {
-                    tracing::error!(
-                        cause = eg_settings::log::chain(&fault),
-                        "there is no control socket, so that `egpolicy load` cannot ask; SIGHUP can"
-                    );
-                    None
-                }
-            }
+        let Some(door) = policy.door() else { return Self { control, watch: None } };
+        let loaded = Arc::clone(&system.loaded);
+        let config = &loaded.config;
+        control.open(ControlParts {
+            door: door.clone(),
+            live: Arc::clone(live),
+            facts: facts.clone(),
+            audit: audit.clone(),
+            config: config.policy.clone(),
+            accounts: Arc::default(),
+            system,
         });
+        let address = config.control.address;
+        tracing::info!(%address, "the Control API is served");
+        if let Some(path) = config.control.socket.as_deref() {
+            match control.open_socket(path) {
+                Ok(()) => tracing::info!(path = %path.display(), "the control socket is there"),
+                Err(fault) => tracing::error!(
+                    cause = eg_settings::log::chain(&fault),
+                    "there is no control socket, so that `egpolicy load` cannot ask; SIGHUP can"
+                ),
+            }
+        }
         let watch = match config.policy.watch {
             Switch::Off => None,
             Switch::On => match FileWatch::start(&config.policy, facts.named.clone(), door.clone())
@@ -392,6 +430,8 @@ impl Doors {
 struct Running<'s> {
     policy: PolicyThread,
     doors: Doors,
+    /// Where operators ask for a restart.
+    restarts: RestartDesk,
     audit: Audit,
     shadow_thread: ShadowThread,
     audit_thread: AuditThread,
@@ -437,9 +477,7 @@ impl Running<'_> {
         }
         let left = until.saturating_duration_since(Instant::now());
         let policy = thread.end(left.max(RELOAD_END_MIN));
-        if let Some(control) = control {
-            control.finish(CONTROL_END_MAX);
-        }
+        control.finish(CONTROL_END_MAX);
         if matches!(next, Next::Restart(_)) && thread.owes_a_reload() {
             // The next run starts from the store, and finds the signal waiting.
             process::ask_again().map_err(DaemonFault::Signals)?;
@@ -479,15 +517,19 @@ impl Running<'_> {
                     tracing::info!(signal = signal.as_str(), "draining");
                     return Ok(Wish::End);
                 }
-                Asked::Restart => match caller.may_restart() {
-                    Ok(()) => {
-                        tracing::info!("draining; the program is executed anew");
-                        return Ok(Wish::Restart);
+                Asked::Restart => {
+                    let restarts = caller.may_restart();
+                    self.restarts.answer(&restarts);
+                    match restarts {
+                        Ok(()) => {
+                            tracing::info!("draining; the program is executed anew");
+                            return Ok(Wish::Restart);
+                        }
+                        Err(cause) => {
+                            tracing::error!(cause, "the engine was not restarted and goes on");
+                        }
                     }
-                    Err(cause) => {
-                        tracing::error!(cause, "the engine was not restarted and goes on");
-                    }
-                },
+                }
             }
             match watch.look(Instant::now(), pulses) {
                 Look::Early => {}

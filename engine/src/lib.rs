@@ -34,6 +34,7 @@ pub mod audit;
 pub mod portal_link;
 mod tags;
 pub mod refusals;
+mod neighbors;
 pub mod shadow;
 
 // -- the policy's life cycle

@@ -19,6 +19,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use crate::audit::Audit;
 use crate::bind::{BindFault, BoundListener, Listener, Place};
 use crate::handshake::{Guest, Vacancy};
+use crate::neighbors::{Neighbors, Torn};
 use crate::portal_link::PortalLinks;
 use crate::refusals::{Refusal, Refusals};
 use crate::shadow::Shadow;
@@ -109,6 +110,7 @@ pub(crate) struct House {
     pub(crate) tokens: Vec<FailureToken>,
     pub(crate) version: String,
     pub(crate) refusals: Refusals,
+    pub(crate) neighbors: Arc<Neighbors>,
     connections: Arc<AtomicUsize>,
     sessions: Arc<AtomicUsize>,
     session_numbers: AtomicU64,
@@ -236,11 +238,13 @@ impl DataPlane {
         let tokens = parts.portal.link()?.failure_tokens(now());
         let (listeners, doors): (Vec<_>, Vec<_>) =
             parts.listeners.into_iter().map(|bound| (bound.listener, bound.guests)).unzip();
+        let refusals = Refusals::new(parts.audit.clone());
         let house = Arc::new(House {
             doors,
             tls: parts.tls,
             live: parts.live,
-            refusals: Refusals::new(parts.audit.clone()),
+            neighbors: Arc::new(Neighbors::new(refusals.counts())),
+            refusals,
             audit: parts.audit,
             shadow: parts.shadow,
             portal: parts.portal,
@@ -253,15 +257,19 @@ impl DataPlane {
         });
         let mut hands = Vec::new();
         let mut workers = Vec::new();
+        let mut desks = Vec::new();
         for number in 0..parts.threads.get().min(THREADS_MAX) {
             let poll = Poll::new()?;
             let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
             let (arrivals, inbox) = sync_channel(ARRIVALS_MAX);
-            let worker = Worker::new(Arc::clone(&house), poll, inbox)?;
+            let torn = Arc::new(Torn::default());
+            desks.push((Arc::clone(&waker), Arc::clone(&torn)));
+            let worker = Worker::new(Arc::clone(&house), poll, inbox, (number, torn))?;
             hands.push(Hand { waker: Arc::clone(&waker), arrivals });
             let name = format!("defendr-{number}");
             workers.push(Thread::start(name, waker, move |pulse| worker.run(pulse))?);
         }
+        house.neighbors.serve(desks.into_iter());
         let places = listeners.iter().map(Listener::place).collect::<Result<_, _>>()?;
         let front = Front::new(Arc::clone(&house), listeners, hands)?;
         let waker = Arc::new(Waker::new(front.poll.registry(), WAKER)?);
@@ -300,6 +308,11 @@ impl DataPlane {
                 beats
             })
             .collect()
+    }
+
+    /// The open sessions, for whoever shows them.
+    pub(crate) fn neighbors(&self) -> Arc<Neighbors> {
+        Arc::clone(&self.house.neighbors)
     }
 
     /// Takes no more sessions, answers what is in flight for at most `patience`, and ends. A thread that

@@ -6,7 +6,7 @@ use std::time::Instant;
 use eg_proto::control::{self, Problem};
 use eg_settings::log::chain;
 
-use crate::asks::{Answer, Done, Job, Work};
+use crate::asks::{Answer, Done, Job, StoreLook, Work};
 use crate::audit::{AskedBy, Event};
 use crate::control::shape;
 use crate::policy_log::{report, report_fault};
@@ -43,6 +43,11 @@ impl Desk<'_> {
             Work::Tag { by, name } => self.tag(by, name).map(Done::Git),
         };
         job.answer(answer);
+    }
+
+    /// What the store is.
+    pub(crate) fn look(&self) -> StoreLook {
+        self.reloader.store().facts().map_err(|fault| chain(&fault))
     }
 
     /// A reload as an answer.

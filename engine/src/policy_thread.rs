@@ -12,9 +12,9 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use eg_policy::regex::Backend;
@@ -22,7 +22,7 @@ use eg_policy::ruleset::Ruleset;
 use eg_proto::control::ProblemKind;
 use eg_settings::log::chain;
 
-use crate::asks::{Ask, Door, door};
+use crate::asks::{Ask, Door, door, ending};
 use crate::audit::Audit;
 use crate::config::{Config, Loaded};
 use crate::git::{self, GitState};
@@ -70,6 +70,10 @@ pub(crate) struct LiveFacts {
     revision: Arc<AtomicU64>,
     /// The list files that the policy files name, for whoever watches them.
     pub(crate) named: Named,
+    /// What the store is made with, once it is open.
+    engine: Arc<OnceLock<String>>,
+    /// Whether the thread that owns store and policy ended by itself.
+    lost: Arc<AtomicBool>,
 }
 
 impl LiveFacts {
@@ -78,10 +82,21 @@ impl LiveFacts {
         self.revision.load(Ordering::Acquire)
     }
 
+    /// The database that the store is in, and its version.
+    pub(crate) fn engine(&self) -> &str {
+        self.engine.get().map_or("DuckDB", String::as_str)
+    }
+
+    /// Whether the thread that owns store and policy ended by itself.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
     /// Says what a reload, or the start, has left.
     pub(crate) fn say(&self, reloader: &Reloader) {
         self.revision.store(reloader.live().map_or(0, |live| live.revision), Ordering::Release);
         self.named.put(reloader.named_lists());
+        self.engine.get_or_init(|| reloader.store().engine());
     }
 }
 
@@ -111,11 +126,12 @@ pub(crate) struct PolicyThread {
 
 /// Says at once, and not at the next ask, that the thread ended by a panic: its own words go to standard
 /// error, which a daemon does not have.
-struct Alarm;
+struct Alarm(LiveFacts);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            self.0.lost.store(true, Ordering::Release);
             lost();
         }
     }
@@ -156,7 +172,7 @@ impl PolicyThread {
         let said = facts.clone();
         let run = move || {
             let _alive = alive;
-            let _alarm = Alarm;
+            let _alarm = Alarm(said.clone());
             let reloader = match open(&loaded.config, backend, &heeded) {
                 Ok((reloader, ruleset)) => {
                     said.say(&reloader);
@@ -278,6 +294,7 @@ fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Endi
             Ask::Serve(_) | Ask::Look => {}
             Ask::Changed => desk.changed(),
             Ask::Do(job) => desk.serve(*job),
+            Ask::Store(lookers) => lookers.tell(|| desk.look()),
         }
         // Also behind others: where the queue was full, nobody could say so.
         if !ending.has_begun() && wanted.take() {
@@ -296,6 +313,7 @@ fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Endi
 fn refuse(ask: Ask) {
     match ask {
         Ask::Do(job) => job.refuse(),
+        Ask::Store(lookers) => lookers.tell(|| Err(ending().detail)),
         Ask::Serve(_) | Ask::Look | Ask::Changed => {}
     }
 }

@@ -4,7 +4,7 @@
 //! A stranger may knock thousands of times a second; the log and the trail then show the first few
 //! of each kind in a minute and how many more there were.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use eg_proto::RefusedReason;
@@ -42,6 +42,12 @@ pub enum Refusal {
 const KINDS: usize = 13;
 
 impl Refusal {
+    /// All of them.
+    fn all() -> impl Iterator<Item = Self> {
+        let own = [Self::Source, Self::Busy, Self::Tls, Self::Slow, Self::Broken, Self::Silent];
+        own.into_iter().chain(RefusedReason::ALL.iter().copied().map(Self::Handshake))
+    }
+
     const fn number(self) -> usize {
         match self {
             Self::Source => 0,
@@ -93,22 +99,47 @@ struct Window {
     total: u64,
 }
 
-/// The counts of all kinds.
+/// The counts of all kinds, for whoever shows them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalCounts(Arc<Mutex<[Window; KINDS]>>);
+
+impl RefusalCounts {
+    /// How often each happened since the engine's start; what never did is left out.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+        let windows = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = |refusal: &Refusal| windows.get(refusal.number()).map_or(0, |one| one.total);
+        let rows = Refusal::all().map(|refusal| (refusal.word(), total(&refusal)));
+        rows.filter(|(_, total)| *total > 0).collect()
+    }
+}
+
+/// What counts refusals and speaks of them.
 #[derive(Debug)]
 pub struct Refusals {
     audit: Audit,
-    windows: Mutex<[Window; KINDS]>,
+    counts: RefusalCounts,
 }
 
 impl Refusals {
     pub(crate) fn new(audit: Audit) -> Self {
-        Self { audit, windows: Mutex::new([Window::default(); KINDS]) }
+        Self { audit, counts: RefusalCounts::default() }
+    }
+
+    /// The trail that refused attempts go to.
+    pub(crate) const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// What it has counted, and will.
+    pub(crate) fn counts(&self) -> RefusalCounts {
+        self.counts.clone()
     }
 
     /// How often this happened since the engine's start.
     #[must_use]
     pub fn count(&self, refusal: Refusal) -> u64 {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         windows.get(refusal.number()).map_or(0, |window| window.total)
     }
 
@@ -132,7 +163,7 @@ impl Refusals {
 
     /// Whether this one is said, and how many before it were not.
     fn admit(&self, refusal: Refusal, at: Instant) -> Option<u64> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.get_mut(refusal.number())?;
         window.total += 1;
         if window.opened.is_none_or(|opened| at.saturating_duration_since(opened) >= WINDOW) {
@@ -163,22 +194,13 @@ mod tests {
         assert_eq!(refusals.admit(Refusal::Tls, start), Some(0));
         assert_eq!(refusals.admit(Refusal::Source, start + WINDOW), Some(990));
         assert_eq!(refusals.count(Refusal::Source), 1001);
+        assert_eq!(refusals.counts().snapshot(), [("source-not-allowed", 1001), ("tls", 1)]);
         thread.finish();
     }
 
     #[test]
     fn every_kind_has_its_own_number() {
-        let mut numbers: Vec<usize> =
-            RefusedReason::ALL.iter().map(|reason| Refusal::Handshake(*reason).number()).collect();
-        let others = [
-            Refusal::Source,
-            Refusal::Busy,
-            Refusal::Tls,
-            Refusal::Slow,
-            Refusal::Broken,
-            Refusal::Silent,
-        ];
-        numbers.extend(others.map(Refusal::number));
+        let mut numbers: Vec<usize> = Refusal::all().map(Refusal::number).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..KINDS).collect::<Vec<_>>());
     }

@@ -17,6 +17,7 @@ use crate::answer::{Desk, answer, answer_unreadable};
 use crate::handshake::{AuthenticPeer, Door, Proving};
 use crate::link::{Flushed, Link, LinkFault, OUT_BYTES_MAX, Received};
 use crate::listener::{House, Seat};
+use crate::neighbors::{BatchTally, Entry};
 use crate::refusals::Refusal;
 use crate::transport::Peer;
 use crate::view::{View, now};
@@ -28,6 +29,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// farewell stops asking, and what it had sent before is here within a few round trips.
 const DRAIN_QUIET: Duration = Duration::from_millis(250);
 
+/// How long a session stays open after its farewell at most, for a peer that does not heed it: as long as
+/// the engine's own end takes.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
 /// What a worker lends to the session whose turn it is.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -35,6 +40,8 @@ pub(crate) struct Bench {
     pub(crate) chunk: Vec<u8>,
     /// The revision that the scratch fits.
     pub(crate) fitted: u64,
+    /// The number of the worker.
+    pub(crate) worker: usize,
 }
 
 /// Whose turn is next.
@@ -64,6 +71,8 @@ enum Stage {
 #[derive(Debug)]
 struct Seated {
     peer: AuthenticPeer,
+    /// As operators see it.
+    entry: Entry,
     _seat: Seat,
 }
 
@@ -186,6 +195,9 @@ impl Session {
             Received::Bytes => {
                 self.heard = at;
                 self.pinged = None;
+                if let Stage::Open(seated) = &self.stage {
+                    seated.entry.hear(at);
+                }
                 self.flush(at)?;
                 Ok(Turn::More)
             }
@@ -207,7 +219,9 @@ impl Session {
         match (&self.stage, self.drained, self.pinged) {
             (Stage::Ending { since }, _, _) => *since + LINGER,
             (Stage::Connecting | Stage::Proving(_), _, _) => self.began + HANDSHAKE_TIMEOUT,
-            (Stage::Open(_), Some(drained), _) => self.heard.max(drained) + DRAIN_QUIET,
+            (Stage::Open(_), Some(drained), _) => {
+                (self.heard.max(drained) + DRAIN_QUIET).min(drained + FAREWELL_MAX)
+            }
             (Stage::Open(_), None, Some(_)) => self.heard + KEEPALIVE_DEAD,
             (Stage::Open(_), None, None) => self.heard + KEEPALIVE_IDLE,
         }
@@ -224,8 +238,9 @@ impl Session {
                 fault(Refusal::Slow, "the handshake took longer than it may", CloseReason::Silent)
             }
             Stage::Open(_) if self.drained.is_some() => {
-                if !self.link.is_flushed() {
-                    // The drain's own end cuts a peer that does not read.
+                let patient = self.drained.is_some_and(|drained| at < drained + FAREWELL_MAX);
+                if patient && !self.link.is_flushed() {
+                    // The end of the patience cuts a peer that does not read.
                     self.heard = at;
                     return Turn::Idle;
                 }
@@ -252,14 +267,29 @@ impl Session {
 
     /// Tells the peer to go elsewhere; what it has in flight is still answered.
     pub(crate) fn drain(&mut self, house: &House, at: Instant) -> Turn {
+        self.see_off(house, at, (CloseReason::Draining, "the engine is ending"))
+    }
+
+    /// Whether an operator wants it to end.
+    pub(crate) fn is_torn(&self) -> bool {
+        match &self.stage {
+            Stage::Open(seated) => seated.entry.is_torn() && self.drained.is_none(),
+            Stage::Connecting | Stage::Proving(_) | Stage::Ending { .. } => false,
+        }
+    }
+
+    /// Tells the peer that this session ends; what it has in flight is still answered.
+    pub(crate) fn tear_down(&mut self, house: &House, at: Instant) -> Turn {
+        self.see_off(house, at, (CloseReason::Teardown, "an operator ends this session"))
+    }
+
+    fn see_off(&mut self, house: &House, at: Instant, (reason, text): (CloseReason, &str)) -> Turn {
         let said = match self.stage {
             Stage::Ending { .. } => return Turn::Idle,
             Stage::Connecting | Stage::Proving(_) => Err(End::Done),
             Stage::Open(_) => {
                 self.drained = Some(at);
-                say(self.link.out(), CloseReason::Draining, "the engine is ending")
-                    .map_err(End::from)
-                    .and_then(|()| self.flush(at))
+                say(self.link.out(), reason, text).map_err(End::from).and_then(|()| self.flush(at))
             }
         };
         match said {
@@ -356,7 +386,7 @@ fn take_frames(
     while let Some((frame, out)) = link.next_frame()? {
         match stage {
             Stage::Connecting | Stage::Ending { .. } => return Ok(()),
-            Stage::Open(seated) => take_frame(frame, out, &seated.peer, bench, house)?,
+            Stage::Open(seated) => take_frame(frame, out, seated, bench, house)?,
             Stage::Proving(proving) => {
                 let door = Door {
                     guests: house.guests(ticket.door),
@@ -367,7 +397,7 @@ fn take_frames(
                     version: &house.version,
                 };
                 if let Some(peer) = proving.feed(frame, &door, ticket.number, out)? {
-                    *stage = Stage::Open(Box::new(seat(peer, house)?));
+                    *stage = Stage::Open(Box::new(seat(peer, house, bench.worker)?));
                     link.widen();
                 }
             }
@@ -377,33 +407,35 @@ fn take_frames(
 }
 
 /// Gives a proven peer its place.
-fn seat(peer: AuthenticPeer, house: &House) -> Result<Seated, End> {
+fn seat(peer: AuthenticPeer, house: &House, worker: usize) -> Result<Seated, End> {
     let full = Refusal::Handshake(RefusedReason::SessionLimit);
     let seat = house.take_seat().ok_or_else(|| {
         fault(full, RefusedReason::SessionLimit.sentence(), CloseReason::Teardown)
     })?;
     let (connector, from) = (peer.connector().as_str(), peer.peer());
     tracing::info!(connector, peer = %from, session = peer.session(), "connector connected");
-    Ok(Seated { peer, _seat: seat })
+    let who = (peer.connector().clone(), from, peer.inspect());
+    let entry = house.neighbors.enter(peer.session(), who, worker);
+    Ok(Seated { peer, entry, _seat: seat })
 }
 
 /// Takes one frame of a peer that has proved itself.
 fn take_frame(
     frame: Frame<'_>,
     out: &mut Vec<u8>,
-    peer: &AuthenticPeer,
+    seated: &Seated,
     bench: &mut Bench,
     house: &House,
 ) -> Result<(), End> {
     match frame.kind {
-        FrameKind::Queries => answer_batch(frame.body, out, peer, bench, house),
+        FrameKind::Queries => answer_batch(frame.body, out, seated, bench, house),
         FrameKind::Ping => Ok(write_pong(out, read_number(frame.body)?)?),
         FrameKind::Pong => Ok(()),
         FrameKind::Report => {
             let report = Report::read(frame.body)?;
             let fallbacks: u64 = report.fallbacks_used.iter().map(|(_, count)| count).sum();
             let Report { asked_again, late, .. } = report;
-            let connector = peer.connector().as_str();
+            let connector = seated.peer.connector().as_str();
             tracing::info!(connector, fallbacks, asked_again, late, "what a connector did alone");
             Ok(())
         }
@@ -425,7 +457,7 @@ fn take_frame(
 fn answer_batch(
     body: &[u8],
     out: &mut Vec<u8>,
-    peer: &AuthenticPeer,
+    seated: &Seated,
     bench: &mut Bench,
     house: &House,
 ) -> Result<(), End> {
@@ -436,22 +468,25 @@ fn answer_batch(
         bench.fitted = published.revision();
     }
     let view = published.view(now());
-    let written = write_answers(body, out, peer, &mut bench.desk, (&view, received));
-    bench.desk.recorder.commit();
+    let mut tally = BatchTally::default();
+    let desk = &mut bench.desk;
+    let written = write_answers(body, out, (&seated.peer, &mut tally), desk, (&view, received));
+    desk.recorder.commit();
+    seated.entry.batch(&tally, received.elapsed());
     written
 }
 
 fn write_answers(
     body: &[u8],
     out: &mut Vec<u8>,
-    peer: &AuthenticPeer,
+    (peer, tally): (&AuthenticPeer, &mut BatchTally),
     desk: &mut Desk,
     (view, received): (&View<'_>, Instant),
 ) -> Result<(), End> {
     let mut unreadable = Ok(());
     let mut writer = AnswerWriter::begin(&mut *out);
     for item in queries(body)? {
-        let (answer, _recorded) = match item {
+        let (answer, recorded) = match item {
             Ok(query) => answer(view, desk, peer, &query, received),
             Err(BadQuery { id: Some(id), .. }) => answer_unreadable(view, desk, peer, id, received),
             Err(bad) => {
@@ -459,6 +494,7 @@ fn write_answers(
                 continue;
             }
         };
+        tally.count(recorded.verdict().action);
         if push(&mut writer, &answer)? == Pushed::Full {
             writer.finish()?;
             writer = AnswerWriter::begin(&mut *out);

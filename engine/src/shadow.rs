@@ -63,6 +63,16 @@ struct Counters {
     ending: AtomicBool,
 }
 
+impl Counters {
+    fn counts(&self) -> ShadowCounts {
+        ShadowCounts {
+            compared: self.compared.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            disagreements: self.disagreements.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// How the comparison went so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShadowCounts {
@@ -79,6 +89,18 @@ pub struct ShadowCounts {
 pub struct Shadow {
     outbox: SyncSender<Sample>,
     counters: Arc<Counters>,
+}
+
+/// What the comparison has counted so far, for whoever shows it. It keeps no thread alive.
+#[derive(Debug, Clone, Default)]
+pub struct ShadowTally(Arc<Counters>);
+
+impl ShadowTally {
+    /// How it went so far.
+    #[must_use]
+    pub fn counts(&self) -> ShadowCounts {
+        self.0.counts()
+    }
 }
 
 /// The thread of the comparison.
@@ -122,6 +144,12 @@ impl Shadow {
         Ok((shadow, ShadowThread { counters, handle }))
     }
 
+    /// What it counts.
+    #[must_use]
+    pub fn tally(&self) -> ShadowTally {
+        ShadowTally(Arc::clone(&self.counters))
+    }
+
     /// A worker's way to the comparison.
     pub(crate) fn post(&self) -> ShadowPost {
         let (home, empty) = sync_channel(BUFFERS);
@@ -139,11 +167,7 @@ impl ShadowThread {
     /// How it went so far.
     #[must_use]
     pub fn counts(&self) -> ShadowCounts {
-        ShadowCounts {
-            compared: self.counters.compared.load(Ordering::Relaxed),
-            dropped: self.counters.dropped.load(Ordering::Relaxed),
-            disagreements: self.counters.disagreements.load(Ordering::Relaxed),
-        }
+        self.counters.counts()
     }
 
     /// Ends the thread, for which everybody with a [`Shadow`] must be gone, and says how it went.

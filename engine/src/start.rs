@@ -347,9 +347,10 @@ const fn reason(fault: &DaemonFault) -> Reason {
         },
         DaemonFault::Backend(_) => Reason::Regexes,
         DaemonFault::Audit(_) => Reason::Audit,
-        DaemonFault::Listen(ListenFault::Bind(_)) => Reason::Listen,
+        DaemonFault::Listen(ListenFault::Bind(_)) | DaemonFault::ControlBind(_) => Reason::Listen,
         DaemonFault::PolicyThread
         | DaemonFault::Shadow(_)
+        | DaemonFault::Control(_)
         | DaemonFault::Listen(ListenFault::Threads(_)) => Reason::Threads,
         DaemonFault::Signals(_) => Reason::Signals,
     }
@@ -375,9 +376,11 @@ fn told(fault: &DaemonFault, loaded: &Loaded) -> String {
             };
             Some((format!("[connectors.{}]", fault.connector), key))
         }
+        DaemonFault::ControlBind(_) => Some(("[control]".to_owned(), "port")),
         DaemonFault::Policy(_)
         | DaemonFault::PolicyThread
         | DaemonFault::Shadow(_)
+        | DaemonFault::Control(_)
         | DaemonFault::Listen(ListenFault::Threads(_))
         | DaemonFault::Signals(_) => None,
     };

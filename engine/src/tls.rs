@@ -70,11 +70,13 @@ pub enum TlsFault {
     },
 }
 
-/// The pair, ready for Defendr.
+/// The pair, ready for Defendr and the Control API.
 #[derive(Debug)]
 pub struct Pair {
-    /// TLS 1.3 only.
+    /// For Defendr: TLS 1.3 only.
     pub config: Arc<ServerConfig>,
+    /// For the Control API: TLS 1.3 and 1.2, and HTTP/1.1 alone.
+    pub control: Arc<ServerConfig>,
     /// SHA-256 of the certificate, as `openssl x509 -fingerprint -sha256` shows it.
     pub fingerprint: String,
     /// Whether it was made just now.
@@ -128,12 +130,24 @@ pub fn pair(key: &Path, cert: &Path, addresses: &[IpAddr]) -> Result<Pair, TlsFa
     };
     let fingerprint = fingerprint(leaf);
     let secret = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+    let mismatch = |source| TlsFault::Mismatch { key: key.into(), cert: cert.into(), source };
+    let (again, once_more) = (chain.clone(), secret.clone_key());
+    let defendr = server(&[&rustls::version::TLS13], chain, secret).map_err(mismatch)?;
+    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    let mut control = server(versions, again, once_more).map_err(mismatch)?;
+    control.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Pair { config: Arc::new(defendr), control: Arc::new(control), fingerprint, made })
+}
+
+fn server(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    chain: Vec<CertificateDer<'static>>,
+    secret: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
+    ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
-        .map_err(|source| TlsFault::Mismatch { key: key.into(), cert: cert.into(), source })?;
-    Ok(Pair { config: Arc::new(config), fingerprint, made })
 }
 
 /// Upper-case pairs of digits with colons between them.

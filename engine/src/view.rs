@@ -26,13 +26,14 @@ pub struct Published {
     ruleset: Ruleset,
     revision: u64,
     digest: String,
+    since: Moment,
 }
 
 impl Published {
     fn new(ruleset: Ruleset, revision: u64) -> Self {
         let mut digest = ruleset.digest().to_string();
         digest.truncate(DIGEST_DIGITS);
-        Self { ruleset, revision, digest }
+        Self { ruleset, revision, digest, since: now() }
     }
 
     /// The ruleset.
@@ -51,6 +52,12 @@ impl Published {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// When it became live.
+    #[must_use]
+    pub const fn since(&self) -> Moment {
+        self.since
     }
 
     /// The view of a batch that arrives at `now`.

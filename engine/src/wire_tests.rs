@@ -34,6 +34,8 @@ mod client;
 
 use client::Client;
 
+#[path = "wire_neighbor_tests.rs"]
+mod neighbor;
 #[path = "wire_term_tests.rs"]
 mod terms;
 #[path = "wire_tunnel_tests.rs"]

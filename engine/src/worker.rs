@@ -18,6 +18,7 @@ use rustls::ServerConnection;
 use crate::answer::Desk;
 use crate::link::{CHUNK_BYTES, Link};
 use crate::listener::{House, Pulse, Seat};
+use crate::neighbors::Torn;
 use crate::session::{Bench, Session, Turn};
 use crate::transport::{Peer, Stream};
 
@@ -64,6 +65,8 @@ pub(crate) struct Worker {
     /// When a session may have something to do by the clock; never later than that.
     check_at: Instant,
     drain: Drain,
+    /// Whether operators want sessions of this worker to end.
+    torn: Arc<Torn>,
 }
 
 /// Whether the sessions have been told that the engine ends.
@@ -74,7 +77,12 @@ enum Drain {
 }
 
 impl Worker {
-    pub(crate) fn new(house: Arc<House>, poll: Poll, inbox: Receiver<Arrival>) -> io::Result<Self> {
+    pub(crate) fn new(
+        house: Arc<House>,
+        poll: Poll,
+        inbox: Receiver<Arrival>,
+        (number, torn): (usize, Arc<Torn>),
+    ) -> io::Result<Self> {
         let published = house.live.load();
         let (tags, told) = house.portal.tags()?;
         let desk = Desk {
@@ -87,7 +95,8 @@ impl Worker {
             told,
             shadow: house.shadow.post(),
         };
-        let bench = Bench { desk, chunk: vec![0; CHUNK_BYTES], fitted: published.revision() };
+        let (chunk, fitted) = (vec![0; CHUNK_BYTES], published.revision());
+        let bench = Bench { desk, chunk, fitted, worker: number };
         drop(published);
         Ok(Self {
             house,
@@ -99,6 +108,7 @@ impl Worker {
             bench,
             check_at: Instant::now() + IDLE,
             drain: Drain::Serving,
+            torn,
         })
     }
 
@@ -126,6 +136,7 @@ impl Worker {
             }
             self.take_arrivals(at);
             self.begin_drain(at);
+            self.tear_down(at);
             self.take_turns(at);
             self.check_clock(at);
             if self.is_done(at) {
@@ -227,6 +238,20 @@ impl Worker {
             let Some(Some(slot)) = self.slots.get_mut(number) else { continue };
             let turn = slot.session.drain(&self.house, at);
             self.after(number, turn);
+        }
+    }
+
+    /// Says farewell to the sessions that operators want to end.
+    fn tear_down(&mut self, at: Instant) {
+        if !self.torn.take() {
+            return;
+        }
+        for number in 0..self.slots.len() {
+            let Some(Some(slot)) = self.slots.get_mut(number) else { continue };
+            if slot.session.is_torn() {
+                let turn = slot.session.tear_down(&self.house, at);
+                self.after(number, turn);
+            }
         }
     }
 

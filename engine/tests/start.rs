@@ -23,14 +23,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Home {
     folder: tempfile::TempDir,
     port: u16,
+    /// Of the Control API.
+    control: u16,
 }
 
 impl Home {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The port is free now; whoever takes it meanwhile makes the test fail, not hang.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let home = Self { folder, port };
+        // The ports are free now; whoever takes one meanwhile makes the test fail, not hang.
+        let [one, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, control] = [one, other].map(|free| free.local_addr().unwrap().port());
+        let home = Self { folder, port, control };
         fs::create_dir(home.path("rules.d")).unwrap();
         home.write("key", "0123456789abcdef0123456789abcdef\n", 0o400);
         home.write("secret", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", 0o640);
@@ -58,11 +61,12 @@ impl Home {
              [database]\ndatabase_file = \"state/engine.db\"\n\
              [policy]\npath = \"rules.d\"\nshared_path = \"\"\nbackup_path = \"backups\"\n\
              [captive_portal]\nsecret_file = \"secret\"\n\
-             [control]\nip = \"127.0.0.1\"\nkey = \"ssl/key.pem\"\ncert = \"ssl/cert.pem\"\n\
+             [control]\nip = \"127.0.0.1\"\nport = {}\nkey = \"ssl/key.pem\"\n\
+             cert = \"ssl/cert.pem\"\n\
              socket = \"control.sock\"\n\
              [audit]\npath = \"audit\"\n\
              [logging]\ntype = \"console\"\nlevel = \"notice\"\n{extra}",
-            self.port
+            self.port, self.control
         );
         self.write("engine.conf", &text, 0o640);
     }

@@ -45,6 +45,17 @@ pub struct Plan {
     pub portal_host: &'static str,
     /// Whom the helper of the second question asks.
     pub second_helper: SecondHelper,
+    /// Whether an operator's account is made at the first start.
+    pub first_account: FirstAccount,
+}
+
+/// Whether an operator's account is made at the first start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstAccount {
+    /// None is.
+    None,
+    /// `admin` is, with a password of its own, which stands in a file below the folder.
+    Made,
 }
 
 /// Whom the helper of the second question asks.
@@ -68,6 +79,7 @@ impl Plan {
             inspect: "peek",
             portal_host: "127.0.0.1",
             second_helper: SecondHelper::AsksTheEngine,
+            first_account: FirstAccount::None,
         }
     }
 }
@@ -91,6 +103,7 @@ pub struct Installation {
     programs: Programs,
     defendr: SocketAddr,
     portal_address: SocketAddr,
+    control: SocketAddr,
     engine_leaf: Leaf,
     key: String,
     secret: String,
@@ -115,6 +128,7 @@ impl Installation {
             programs: programs.clone(),
             defendr,
             portal_address,
+            control,
             engine_leaf: authority.leaf(&["engine.demo.example"])?,
             key: material::shared_key()?,
             secret: material::portal_secret()?,
@@ -125,8 +139,9 @@ impl Installation {
         };
         installation.place_connector()?;
         installation.write_rules(plan)?;
-        installation.write_engine(plan, control)?;
+        installation.write_engine(plan)?;
         installation.write_portal()?;
+        installation.write_egctl()?;
         installation.write_connector(&installation.right_settings())?;
         Ok(installation)
     }
@@ -141,6 +156,24 @@ impl Installation {
     #[must_use]
     pub const fn defendr(&self) -> SocketAddr {
         self.defendr
+    }
+
+    /// Where the Control API is asked over HTTPS.
+    #[must_use]
+    pub const fn control(&self) -> SocketAddr {
+        self.control
+    }
+
+    /// Where the configuration of `egctl` is that asks this engine as its first account.
+    #[must_use]
+    pub fn egctl_conf(&self) -> PathBuf {
+        self.path("egctl/egctl.conf")
+    }
+
+    /// Where the credential of the first account is until somebody has logged in with it.
+    #[must_use]
+    pub fn first_credential(&self) -> PathBuf {
+        self.path("engine/first-credential.json")
     }
 
     /// What the engine shows there.
@@ -395,7 +428,7 @@ impl Installation {
         }
     }
 
-    fn write_engine(&self, plan: &Plan, control: SocketAddr) -> Result<()> {
+    fn write_engine(&self, plan: &Plan) -> Result<()> {
         folder::write(&self.path("portal-secret"), &self.secret, 0o640)?;
         folder::write(&self.path("engine/cert.pem"), &self.engine_leaf.certificate_pem, 0o644)?;
         folder::write(&self.path("engine/key.pem"), &self.engine_leaf.key_pem, 0o600)?;
@@ -426,6 +459,8 @@ ack_secret_file = "ack-secret"
 
 [aaa]
 passwd = "passwd"
+auto_bootstrap = {bootstrap}
+bootstrap_credential_file = "first-credential.json"
 
 [control]
 ip = "{control_ip}"
@@ -447,11 +482,21 @@ verdicts = "{verdicts}"
             port = self.defendr.port(),
             key = self.key,
             base_url = self.base_url(),
-            control_ip = control.ip(),
-            control_port = control.port(),
+            bootstrap = plan.first_account == FirstAccount::Made,
+            control_ip = self.control.ip(),
+            control_port = self.control.port(),
             verdicts = plan.verdicts,
         );
         folder::write(&self.path("engine/engine.conf"), &text, 0o640)
+    }
+
+    fn write_egctl(&self) -> Result<()> {
+        let text = format!(
+            "[global]\nhost = \"{}\"\nport = {}\nuser = \"admin\"\ncert = \"../engine/cert.pem\"\n",
+            self.control.ip(),
+            self.control.port()
+        );
+        folder::write(&self.egctl_conf(), &text, 0o640)
     }
 
     fn write_portal(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use comfy_table::{Cell, Table};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{Plan, Site};
+use eg_tests::installation::{FirstAccount, Installation, Plan, Site};
 use eg_tests::interrupt;
 use eg_tests::programs::Programs;
 use eg_tests::showcase::{self, Examiner, Row};
@@ -53,7 +53,8 @@ pub(crate) fn run(wish: &Wish) -> Result<ExitCode> {
         "demo: starting engine, portal, Squid and an origin below {}",
         folder.path().display()
     ));
-    let site = Site::start(folder, &programs, &Plan::demo())?;
+    let plan = Plan { first_account: FirstAccount::Made, ..Plan::demo() };
+    let site = Site::start(folder, &programs, &plan)?;
     let shown = show(&site, wish);
     let stopped = site.stop();
     let ok = shown?;
@@ -118,6 +119,23 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
+/// How an operator asks this engine.
+fn operator(installation: &Installation) -> String {
+    let credential = installation.first_credential();
+    if !credential.is_file() {
+        return format!(
+            "operator no account yet; on this machine ask {}",
+            installation.path("engine/control.sock").display()
+        );
+    }
+    format!(
+        "operator admin, with the password in {credential} (the file goes with the first login)
+    egctl -c {conf} show status",
+        credential = credential.display(),
+        conf = installation.egctl_conf().display(),
+    )
+}
+
 fn stay(site: &Site) {
     let (squid, origin) = (&site.squid, &site.origin);
     let installation = &site.installation;
@@ -129,7 +147,7 @@ It stays up until Ctrl-C. Try it:
     curl -v -x http://{plain} http://listed.demo.example:{port}/
     curl -v -k -x http://{peeking} https://listed.demo.example:{tls_port}/
 portal   {base_url}
-engine   {defendr} (Defendr)
+engine   {defendr} (Defendr), https://{control}/api/v1/ (Control API)
 policy   {rules}
 audit    {audit}
 logs     {logs}",
@@ -138,10 +156,12 @@ logs     {logs}",
         tls_port = origin.https().port(),
         base_url = installation.base_url(),
         defendr = installation.defendr(),
+        control = installation.control(),
         rules = installation.path("rules.d").display(),
         audit = installation.path("audit/audit.jsonl").display(),
         logs = installation.path("log").display(),
     ));
+    say::line(&operator(installation));
     while !interrupt::came() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }

@@ -124,6 +124,17 @@ pub enum Event<'a> {
         /// Who asked.
         asked_by: AskedBy<'a>,
     },
+    /// Something was done to the engine itself or to sessions of connectors.
+    Engine {
+        /// What: `restart`, `teardown`.
+        what: &'a str,
+        /// What came of it: `done`, `refused`.
+        outcome: &'a str,
+        /// What it was about, or why it was refused.
+        detail: &'a str,
+        /// Who asked.
+        asked_by: AskedBy<'a>,
+    },
     /// A setting weakens the gate or the record.
     Weakening {
         /// The setting.
@@ -363,7 +374,8 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
             line.outcome = Some("refused");
             line.reason = Some(reason);
         }
-        Event::Policy { what, outcome, detail, asked_by } => {
+        Event::Policy { what, outcome, detail, asked_by }
+        | Event::Engine { what, outcome, detail, asked_by } => {
             line.asked(asked_by);
             line.kind = what;
             line.outcome = Some(outcome);

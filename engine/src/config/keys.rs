@@ -138,9 +138,9 @@ const KEYS: &[Key] = &[
         "how long that file stays").later(),
     // -- [control]
     key("control", "ip", Kind::Address, Value("0.0.0.0"),
-        "where the Control API is bound").later(),
+        "where the Control API is bound; `0.0.0.0` is every address of this machine, and `127.0.0.1` itself alone"),
     key("control", "port", Kind::Integer { least: 1, most: 65535 }, Value("11225"),
-        "the Control API's port").later(),
+        "the Control API's port, HTTPS"),
     key("control", "key", Kind::Path, Value("conf/ssl/key.pem"),
         "private key of the TLS pair of Defendr and the Control API; where `key` and `cert` are both missing, the engine makes a pair"),
     key("control", "cert", Kind::Path, Value("conf/ssl/cert.pem"),

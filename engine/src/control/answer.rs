@@ -4,15 +4,41 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest as _, Request};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use eg_proto::control::{BODY_BYTES_MAX, Problem, ProblemKind, REASON_BYTES_MAX};
+use eg_proto::control::edit::COMMIT_BYTES_MAX;
+use eg_proto::control::{BODY_BYTES_MAX, Problem, ProblemKind, REASON_BYTES_MAX, Verb};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How long a body may take. It is small and comes from a program.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one of policy files may take: a slow line needs a minute for some megabytes.
+const FILES_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BodyBound {
+    /// Its bytes.
+    pub(super) bytes: usize,
+    /// How long it may take.
+    pub(super) time: Duration,
+}
+
+impl BodyBound {
+    /// Of whatever says nothing else.
+    pub(super) const USUAL: Self = Self { bytes: BODY_BYTES_MAX, time: BODY_TIMEOUT };
+
+    /// What a verb takes.
+    pub(super) fn of(verb: Verb) -> Self {
+        if verb == Verb::PolicyCommit {
+            return Self { bytes: COMMIT_BYTES_MAX, time: FILES_TIMEOUT };
+        }
+        Self::USUAL
+    }
+}
 
 /// A problem as an answer.
 #[derive(Debug)]
@@ -28,7 +54,11 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        respond(status, "application/problem+json", &self.0)
+        let mut response = respond(status, "application/problem+json", &self.0);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -50,18 +80,25 @@ fn respond(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Re
 
 /// The value that a request carries; an empty body is an empty object.
 pub(super) async fn value_of<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &()));
+    let bound = request.extensions().get().copied().unwrap_or(BodyBound::USUAL);
+    if let Some(kind) = request.headers().get(CONTENT_TYPE)
+        && !is_json(kind)
+    {
+        let detail = "the body is JSON: `Content-Type: application/json`";
+        return Err(Problem::new(ProblemKind::UnsupportedMedia, detail).into());
+    }
+    let bytes = tokio::time::timeout(bound.time, Bytes::from_request(request, &()));
     let bytes = match bytes.await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("a body has {BODY_BYTES_MAX} bytes at most");
+            let detail = format!("the body has {} bytes at most", bound.bytes);
             return Err(Problem::new(ProblemKind::TooLarge, detail).into());
         }
         Ok(Err(refused)) => {
             return Err(Problem::new(ProblemKind::BadRequest, refused.body_text()).into());
         }
         Err(_) => {
-            let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+            let detail = format!("the body took longer than {} s", bound.time.as_secs());
             return Err(Problem::new(ProblemKind::TooSlow, detail).into());
         }
     };
@@ -74,6 +111,15 @@ pub(super) async fn value_of<T: DeserializeOwned>(request: Request) -> Result<T,
         let detail = format!("the body is not what this path takes: {fault}");
         Problem::new(ProblemKind::BadRequest, detail).into()
     })
+}
+
+/// Whether a body of this media type is taken for JSON, whatever its parameters say. `curl -d` calls
+/// everything a form, and no path takes one.
+fn is_json(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind);
+    let taken = ["application/json", "application/x-www-form-urlencoded"];
+    taken.iter().any(|taken| kind.trim().eq_ignore_ascii_case(taken))
 }
 
 /// A reason as trail, snapshot and history take it: one line, not too long, not empty.
@@ -90,6 +136,21 @@ pub(super) fn reason_of(given: Option<String>) -> Result<Option<String>, Refused
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_told_by_its_name() {
+        for (kind, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/x-www-form-urlencoded", true),
+            ("application/json-patch+json", false),
+            ("multipart/form-data; boundary=x", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(&HeaderValue::from_static(kind)), expected, "{kind}");
+        }
+    }
 
     #[test]
     fn reasons_are_one_short_line() {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use eg_policy::moment::Moment;
 use eg_policy::sources::Files;
 use eg_policy::syntax::{FILE_BYTES_MAX, parse};
 use eg_proto::control::{
@@ -20,6 +19,7 @@ use serde::Serialize;
 
 use super::answer::{Refused, json, reason_of, value_of};
 use super::faults::{of_backup, of_git};
+use super::machine::when;
 use super::operator::Operator;
 use super::policy::Desk;
 use crate::asks::{Rollback, Work};
@@ -242,13 +242,6 @@ fn log_row(row: git::LogRow) -> LogRow {
         reason: row.reason,
         tags: row.tags,
     }
-}
-
-/// A moment in RFC 3339.
-fn when(moment: Moment) -> String {
-    jiff::Timestamp::from_microsecond(moment.unix_micros())
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_string()
 }
 
 #[cfg(test)]

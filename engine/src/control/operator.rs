@@ -3,8 +3,10 @@
 //!
 //! INVARIANT: an [`Operator`] is made by [`Operator::granted`] alone, which asks the table.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -45,6 +47,14 @@ impl Identity {
         })
     }
 }
+
+/// Where a request came from; a door for other machines puts it there, the one of this machine does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Source(pub(super) Option<IpAddr>);
+
+/// Why what somebody showed is not good. Who asks for what is for everybody never hears of it.
+#[derive(Debug, Clone)]
+pub(super) struct Unidentified(pub(super) Problem);
 
 /// An operator who may do what the handler does, by the name that trail and history have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,18 +134,26 @@ pub(super) fn barred_problem(row: &Row, barred: Barred) -> Problem {
 /// Looks whether whoever asks may, in front of the handler of `row`.
 pub(super) async fn admit(
     State((desk, row)): State<(Arc<Desk>, &'static Row)>,
-    parameters: RawPathParams,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(fault) => {
+            return Refused(Problem::new(ProblemKind::BadRequest, fault.body_text()))
+                .into_response();
+        }
+    };
     let identity = request.extensions().get::<Identity>().cloned();
     let named = parameters.iter().find(|(name, _)| *name == "user").map(|(_, value)| value);
     let target = named.map(|name| Target { name, level: desk.accounts.level_of(name) });
     let granted = match identity {
         Some(identity) => Operator::granted(identity, row, target).map(Some),
-        None => {
-            row.access(None, target).map(|()| None).map_err(|barred| barred_problem(row, barred))
-        }
+        None => row.access(None, target).map(|()| None).map_err(|barred| {
+            let told = request.extensions().get::<Unidentified>().map(|why| why.0.clone());
+            told.unwrap_or_else(|| barred_problem(row, barred))
+        }),
     };
     match granted {
         Ok(operator) => {

@@ -13,6 +13,7 @@ use super::answer::{Refused, json, reason_of, value_of};
 use super::auth::Accounts;
 use super::operator::Operator;
 use super::shape;
+use super::system::System;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
 use crate::audit::{AskedBy, Audit, Event};
 use crate::config::PolicyConfig;
@@ -42,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) accounts: Arc<Accounts>,
     /// Whether the engine ends.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// The engine itself.
+    pub(crate) system: System,
 }
 
 /// `GET policy`
@@ -220,6 +223,7 @@ mod tests {
             audit,
             config: Arc::new(settings()),
             stopping,
+            system: System::for_a_test(),
         };
         let by = || Origin::Operator("local:root".to_owned());
         let (reason, guards, run) = (Some("why".to_owned()), Guards::Overridden, Run::Real);

@@ -2,33 +2,44 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
+use axum::{Extension, Router};
 use eg_proto::control::verbs::HttpMethod;
-use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind, Row, TABLE, Verb};
+use eg_proto::control::{BASE, Problem, ProblemKind, Row, TABLE, Verb};
 
-use super::answer::Refused;
-use super::history;
+use super::answer::{BodyBound, Refused};
+use super::guard::guard;
+use super::health::{HEALTHZ, READYZ, is_ready, lives, starts};
 use super::operator::admit;
 use super::policy::{self, Desk};
+use super::{history, neighbor, openapi, system};
 
 /// The routes, for any door. Each has the table's answer to whether one may in front of it.
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
     let mut verbs = Router::new();
     for row in TABLE {
         let may = from_fn_with_state((Arc::clone(&desk), row), admit);
-        verbs = verbs.route(&format!("/{}", row.path), handler(row).layer(may));
+        let bound = BodyBound::of(row.verb);
+        // The outermost first.
+        let around = (DefaultBodyLimit::max(bound.bytes), Extension(bound), may);
+        verbs = verbs.route(&format!("/{}", row.path), handler(row).layer(around));
     }
     Router::new()
-        .nest(BASE, verbs)
+        .nest(BASE, verbs.route(openapi::PATH, get(openapi::document)))
+        .route(HEALTHZ, get(lives))
+        .route(READYZ, get(is_ready))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk)
+}
+
+/// What is served before the first policy is live.
+pub(super) fn starting() -> Router {
+    Router::new().route(HEALTHZ, get(lives)).route(READYZ, get(starts)).fallback(too_early)
 }
 
 /// What answers a verb.
@@ -44,20 +55,22 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         Verb::ShowPolicyLog => at(row, history::log),
         Verb::ShowPolicyBlame => at(row, history::blame),
         Verb::ShowPolicyDiff => at(row, history::diff),
+        Verb::ShowStatus => at(row, system::status),
+        Verb::ShowVersion => at(row, system::version),
+        Verb::ShowClock => at(row, system::clock),
+        Verb::ShowLog => at(row, system::log),
+        Verb::ShowDatabaseStatus => at(row, system::database),
+        Verb::ShowSystemThreads => at(row, system::threads),
+        Verb::ShowSystemUriEngine => at(row, system::uri_engine),
+        Verb::RequestEngineRestart => at(row, system::restart),
+        Verb::ShowNeighborSummary => at(row, neighbor::summary),
+        Verb::ShowNeighborDetail => at(row, neighbor::detail),
+        Verb::RequestNeighborTeardown => at(row, neighbor::teardown),
         Verb::Login
         | Verb::Refresh
         | Verb::Logout
         | Verb::Who
-        | Verb::ShowStatus
-        | Verb::ShowVersion
-        | Verb::ShowClock
-        | Verb::ShowLog
         | Verb::ShowUsers
-        | Verb::ShowNeighborSummary
-        | Verb::ShowNeighborDetail
-        | Verb::ShowDatabaseStatus
-        | Verb::ShowSystemThreads
-        | Verb::ShowSystemUriEngine
         | Verb::ShowPolicyList
         | Verb::ShowPolicyRule
         | Verb::ShowPolicyMatch
@@ -65,8 +78,6 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         | Verb::PolicyFile
         | Verb::PolicyCommit
         | Verb::RequestPolicyConfirm
-        | Verb::RequestNeighborTeardown
-        | Verb::RequestEngineRestart
         | Verb::RequestUserAdd
         | Verb::RequestUserPasswd
         | Verb::RequestUserLevel
@@ -98,7 +109,7 @@ where
 
 /// The routes of somebody who may not ask: none.
 pub(super) fn nobodys() -> Router {
-    Router::new().fallback(forbidden)
+    Router::new().fallback(forbidden).layer(from_fn(guard))
 }
 
 async fn unknown(uri: Uri) -> Refused {
@@ -109,6 +120,11 @@ async fn unknown(uri: Uri) -> Refused {
 async fn wrong_method(method: Method, uri: Uri) -> Refused {
     let detail = format!("`{}` does not take {method}", uri.path().escape_debug());
     Problem::new(ProblemKind::MethodNotAllowed, detail).into()
+}
+
+async fn too_early() -> Refused {
+    let detail = "the engine starts and has no policy yet; ask again in a moment";
+    Problem::new(ProblemKind::Busy, detail).into()
 }
 
 async fn forbidden() -> Refused {

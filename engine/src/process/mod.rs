@@ -13,6 +13,6 @@ pub use detach::{Caller, DetachFault, Detached, detach};
 pub use handed::{Handed, HandedFault, Heirloom, Restart, RestartFault};
 pub use last_error::{LastError, LastErrorFault, Reason};
 pub use pid_file::{PidFault, PidFile};
-pub use raw::{leave, without_git_configuration};
-pub use signals::{Asked, Signals, ask_again};
+pub use raw::{clock_is_synchronised, leave, stand_back, without_git_configuration};
+pub use signals::{Asked, RestartDesk, Signals, ask_again};
 pub use supervisor::{Supervisor, Told};

@@ -1,9 +1,10 @@
-//! The three system calls that Rust cannot vouch for, and a setting of libgit2, each behind the check
+//! The five system calls that Rust cannot vouch for, and a setting of libgit2, each behind the check
 //! that makes it sound. The only module of the engine with `unsafe`.
 
 #![expect(
     unsafe_code,
-    reason = "fork, a descriptor by its number, an end without destructors, libgit2's paths"
+    reason = "fork, a descriptor by its number, an end without destructors, a thread's priority, the \
+              kernel's clock, libgit2's paths"
 )]
 
 use std::io;
@@ -62,6 +63,24 @@ pub(super) fn adopt_all(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
 pub fn leave(status: u8) -> ! {
     // SAFETY: ends the process; no memory is used afterwards.
     unsafe { nix::libc::_exit(i32::from(status)) }
+}
+
+/// Lets this thread stand back behind others by `steps` of the system's scale; where the system refuses,
+/// nothing changes.
+pub fn stand_back(steps: u8) {
+    // SAFETY: takes three numbers and touches no memory. Number 0 is the calling thread, for Linux keeps a
+    // priority a thread (sched(7)).
+    let _ = unsafe { nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, i32::from(steps)) };
+}
+
+/// Whether the kernel says that its clock is synchronised; `None` where it does not say.
+pub fn clock_is_synchronised() -> Option<bool> {
+    // SAFETY: every field is a number, for which zero is a value.
+    let mut told: nix::libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a whole `timex` of ours; with `modes` 0 the kernel only fills it in.
+    let state = unsafe { nix::libc::adjtimex(&raw mut told) };
+    (state >= 0)
+        .then_some(state != nix::libc::TIME_ERROR && told.status & nix::libc::STA_UNSYNC == 0)
 }
 
 /// Tells libgit2, once, to look for configuration, attributes and ignored names in the repository

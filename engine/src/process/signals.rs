@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -12,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use tokio::sync::oneshot;
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,40 @@ pub enum Asked {
 /// Where the system does not let a process signal itself.
 pub fn ask_again() -> io::Result<()> {
     kill(Pid::this(), Signal::SIGHUP).map_err(Into::into)
+}
+
+/// Whether a restart begins, or why not.
+type Restarts = Result<(), String>;
+
+/// Where operators ask for a restart in place: by the signal that asks for one from outside, and with an
+/// answer. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct RestartDesk(Arc<Mutex<Vec<oneshot::Sender<Restarts>>>>);
+
+impl RestartDesk {
+    /// Asks for one.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not let a process signal itself.
+    pub fn ask(&self) -> io::Result<oneshot::Receiver<Restarts>> {
+        let (answer, comes) = oneshot::channel();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever gave up waiting takes no room.
+        waiting.retain(|asker| !asker.is_closed());
+        waiting.push(answer);
+        drop(waiting);
+        kill(Pid::this(), Signal::SIGUSR2)?;
+        Ok(comes)
+    }
+
+    /// Tells all who asked.
+    pub fn answer(&self, restarts: &Restarts) {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for asker in waiting {
+            drop(asker.send(restarts.clone()));
+        }
+    }
 }
 
 /// The signals that the engine listens to.

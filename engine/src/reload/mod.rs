@@ -262,6 +262,11 @@ impl Reloader {
         self.live.as_ref()
     }
 
+    /// The store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The list files that the policy files named last, also where the policy was refused.
     #[must_use]
     pub fn named_lists(&self) -> &[String] {

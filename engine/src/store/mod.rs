@@ -6,6 +6,7 @@
 //! INVARIANT: nothing else in the process opens the database file: with POSIX locks, closing any
 //! other handle of it would drop DuckDB's lock.
 
+mod facts;
 mod migrate;
 mod policy;
 mod sets;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use duckdb::{AccessMode, Connection};
 use nix::sys::stat::{Mode, umask};
 
+pub use facts::StoreFacts;
 pub use policy::StoredPolicy;
 pub use sets::{SetFiles, SetKind};
 

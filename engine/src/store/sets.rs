@@ -68,6 +68,15 @@ impl SetFiles {
         Ok(Self { folder: folder.into() })
     }
 
+    /// How many files there are, and their bytes together.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64) {
+        let Ok(files) = fs::read_dir(&self.folder) else { return (0, 0) };
+        let sizes = files.flatten().filter_map(|file| file.metadata().ok());
+        let sizes = sizes.filter(fs::Metadata::is_file).map(|found| found.len());
+        sizes.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
+    }
+
     /// Where a set file lies.
     #[must_use]
     pub fn path(&self, kind: SetKind, digest: Digest) -> PathBuf {

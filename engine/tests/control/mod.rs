@@ -1,4 +1,4 @@
-//! The control socket and what is asked over it, with the real program: loads and their receipts, who may
+//! The Control API and what is asked over it, with the real program: loads and their receipts, who may
 //! ask, bounds, files that are watched, and the end of the engine.
 
 mod ask;
@@ -7,6 +7,12 @@ mod bounds;
 
 mod history;
 
+mod https;
+
 mod loads;
+
+mod tls;
+
+mod verbs;
 
 mod watch;

@@ -97,10 +97,10 @@ pub struct SessionRow {
     pub session: u64,
     /// The other end.
     pub peer: String,
-    /// What the connector says it is.
-    pub role: String,
-    /// The version that the connector says.
-    pub version: String,
+    /// How its Squid looks into TLS: `off`, `peek` or `bump`.
+    pub inspect: String,
+    /// The version of Defendr that it speaks.
+    pub defendr: u16,
     /// How long it is open, in seconds.
     pub uptime_s: u64,
     /// Since when nothing came, in seconds.

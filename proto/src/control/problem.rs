@@ -48,6 +48,9 @@ pub enum ProblemKind {
     /// The request came too slowly.
     #[serde(rename = "urn:enforcegate:problem:too-slow")]
     TooSlow,
+    /// The body is of a kind that the path does not take.
+    #[serde(rename = "urn:enforcegate:problem:unsupported-media")]
+    UnsupportedMedia,
     /// The policy has faults, or a guard stands in its way.
     #[serde(rename = "urn:enforcegate:problem:policy-refused")]
     PolicyRefused,
@@ -81,6 +84,7 @@ impl ProblemKind {
             Self::TooSlow => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
+            Self::UnsupportedMedia => 415,
             Self::PolicyRefused => 422,
             Self::TooMany => 429,
             Self::Failed => 500,
@@ -99,6 +103,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => "the path takes another method",
             Self::TooLarge => "the request is too large",
             Self::TooSlow => "the request came too slowly",
+            Self::UnsupportedMedia => "the body is of another kind",
             Self::PolicyRefused => "the policy was refused",
             Self::Conflict => "it does not fit the state of things",
             Self::TooMany => "too many attempts",

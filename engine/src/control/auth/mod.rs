@@ -1,6 +1,10 @@
 //! Accounts of operators and how they show who they are (SPEC 9).
 
-use eg_proto::control::Level;
+use std::net::IpAddr;
+
+use eg_proto::control::{Level, Problem, ProblemKind};
+
+use super::operator::Identity;
 
 /// The accounts of this engine.
 #[derive(Debug, Default)]
@@ -11,5 +15,11 @@ impl Accounts {
     #[expect(clippy::unused_self, reason = "there are no accounts yet")]
     pub(super) const fn level_of(&self, _: &str) -> Option<Level> {
         None
+    }
+
+    /// Who shows this `Authorization` from there.
+    #[expect(clippy::unused_self, reason = "there are no accounts yet")]
+    pub(super) fn identify(&self, _: &str, _: IpAddr) -> Result<Identity, Problem> {
+        Err(Problem::new(ProblemKind::Unauthorized, "there are no accounts yet"))
     }
 }
