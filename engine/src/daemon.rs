@@ -15,6 +15,7 @@ use eg_settings::log::Sink;
 use crate::audit::{Audit, AuditFault, AuditThread, Event};
 use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
+use crate::control::auth::Accounts;
 use crate::control::{Control, ControlParts};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
 use crate::policy_thread::{Halted, LiveFacts, OpenFault, PolicyThread, Public};
@@ -347,10 +348,11 @@ impl Doors {
         (live, audit, facts): (&Arc<Live>, &Audit, &LiveFacts),
     ) -> Self {
         let Some(door) = policy.door() else { return Self { control: None, watch: None } };
+        let accounts = Accounts::open(&config.aaa, audit.clone());
         let control = config.control.socket.as_deref().and_then(|path| {
             let (door, live, audit) = (door.clone(), Arc::clone(live), audit.clone());
             let (facts, config) = (facts.clone(), config.policy.clone());
-            let accounts = Arc::default();
+            let accounts = Arc::clone(&accounts);
             match Control::start(path, ControlParts { door, live, facts, audit, config, accounts })
             {
                 Ok(control) => {

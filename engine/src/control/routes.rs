@@ -11,6 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use eg_proto::control::verbs::HttpMethod;
 use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind, Row, TABLE, Verb};
 
+use super::accounts;
 use super::answer::Refused;
 use super::history;
 use super::operator::admit;
@@ -44,15 +45,26 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         Verb::ShowPolicyLog => at(row, history::log),
         Verb::ShowPolicyBlame => at(row, history::blame),
         Verb::ShowPolicyDiff => at(row, history::diff),
-        Verb::Login
-        | Verb::Refresh
-        | Verb::Logout
-        | Verb::Who
-        | Verb::ShowStatus
+        Verb::Login => at(row, accounts::login),
+        Verb::Refresh => at(row, accounts::refresh),
+        Verb::Logout => at(row, accounts::logout),
+        Verb::Who => at(row, accounts::who),
+        Verb::ShowUsers => at(row, accounts::users),
+        Verb::RequestUserAdd => at(row, accounts::add),
+        Verb::RequestUserPasswd => at(row, accounts::passwd),
+        Verb::RequestUserLevel => at(row, accounts::level),
+        Verb::RequestUserDisable => at(row, accounts::disable),
+        Verb::RequestUserEnable => at(row, accounts::enable),
+        Verb::RequestUserRemove => at(row, accounts::remove),
+        Verb::RequestUserTotp => at(row, accounts::totp),
+        Verb::RequestUserTotpRemove => at(row, accounts::totp_remove),
+        Verb::ShowUserKeys => at(row, accounts::keys),
+        Verb::RequestUserKeyAdd => at(row, accounts::key_add),
+        Verb::RequestUserKeyRemove => at(row, accounts::key_remove),
+        Verb::ShowStatus
         | Verb::ShowVersion
         | Verb::ShowClock
         | Verb::ShowLog
-        | Verb::ShowUsers
         | Verb::ShowNeighborSummary
         | Verb::ShowNeighborDetail
         | Verb::ShowDatabaseStatus
@@ -66,18 +78,7 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         | Verb::PolicyCommit
         | Verb::RequestPolicyConfirm
         | Verb::RequestNeighborTeardown
-        | Verb::RequestEngineRestart
-        | Verb::RequestUserAdd
-        | Verb::RequestUserPasswd
-        | Verb::RequestUserLevel
-        | Verb::RequestUserDisable
-        | Verb::RequestUserEnable
-        | Verb::RequestUserRemove
-        | Verb::RequestUserTotp
-        | Verb::RequestUserTotpRemove
-        | Verb::ShowUserKeys
-        | Verb::RequestUserKeyAdd
-        | Verb::RequestUserKeyRemove => at(row, unknown),
+        | Verb::RequestEngineRestart => at(row, unknown),
     }
 }
 

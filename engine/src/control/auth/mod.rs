@@ -1,15 +1,38 @@
-//! Accounts of operators and how they show who they are (SPEC 9).
+//! Accounts of operators and how they show who they are (SPEC 9, ADR 0029).
+//!
+//! Two files: `passwd`, which people read, and its state beside it, with what `passwd` has no column for.
+//! Left out: what a level may, which is the table of verbs' to say.
+//!
+//! INVARIANT: no secret of an account is in a log, in the trail or in an answer that is not its first, but
+//! for the first account's password at its making.
 
-use eg_proto::control::Level;
+// What is kept.
+mod file;
+mod passwd;
+mod digest;
+mod state;
+mod master;
 
-/// The accounts of this engine.
-#[derive(Debug, Default)]
-pub(crate) struct Accounts;
+// What shows who somebody is.
+mod password;
+mod lockout;
+mod tokens;
+mod api_key;
+mod totp;
 
-impl Accounts {
-    /// The level of an account; `None` where there is none.
-    #[expect(clippy::unused_self, reason = "there are no accounts yet")]
-    pub(super) const fn level_of(&self, _: &str) -> Option<Level> {
-        None
-    }
-}
+// All of it together.
+mod accounts;
+mod keeper;
+mod login;
+mod change;
+mod factor;
+mod keys;
+mod bootstrap;
+mod said;
+mod first;
+
+pub(crate) use accounts::{Accounts, At};
+pub(crate) use first::add_first;
+
+#[cfg(test)]
+mod tests;
