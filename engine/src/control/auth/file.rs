@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use eg_settings::open_regular;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
@@ -102,21 +103,16 @@ pub(super) fn stamp(path: &Path) -> Result<Option<Stamp>, FileFault> {
 /// The text of a file; `None` where there is none. One that others may write is not believed.
 pub(super) fn read(path: &Path, most: u64) -> Result<Option<Text>, FileFault> {
     let fault = |source| FileFault::Read { path: path.to_path_buf(), source };
-    let facts = match fs::metadata(path) {
-        Ok(facts) => facts,
+    let file = match open_regular(path) {
+        Ok(file) => file,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(fault(source)),
     };
-    // Before it is opened: a pipe would keep whoever opens it.
-    if !facts.is_file() {
-        return Err(fault(io::Error::other("it is not a file")));
-    }
-    let mode = facts.permissions().mode() & 0o777;
+    let mode = file.metadata().map_err(fault)?.permissions().mode() & 0o777;
     if mode & 0o022 != 0 {
         return Err(FileFault::Wide { path: path.to_path_buf(), mode });
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(fault)?;
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() as u64 > most {
         return Err(FileFault::TooLarge { path: path.to_path_buf(), most });
@@ -136,8 +132,9 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), FileFault> {
     name.push(format!(".{}.new", std::process::id()));
     let fresh = folder.join(name);
     let attempt = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&fresh)?;
+        // What a run that was cut off has left, or somebody has laid there: nothing of it is followed.
+        drop(fs::remove_file(&fresh));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&fresh)?;
         file.set_permissions(fs::Permissions::from_mode(MODE))?;
         keep_owner(&path, folder, &fresh)?;
         file.write_all(text.as_bytes())?;
