@@ -15,6 +15,7 @@ use eg_settings::log::Sink;
 use crate::audit::{Audit, AuditFault, AuditThread, Event, TrailEnd};
 use crate::bind::{BoundListener, ControlBindFault, Listener, Place, bind_control, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
+use crate::control::auth::Accounts;
 use crate::control::{Control, ControlParts, System};
 use crate::listener::{DataPlane, DataPlaneParts, Drained, ListenFault};
 use crate::policy_thread::{Halted, LiveFacts, OpenFault, PolicyThread, Public};
@@ -397,7 +398,7 @@ impl Doors {
             facts: facts.clone(),
             audit: audit.clone(),
             config: config.policy.clone(),
-            accounts: Arc::default(),
+            accounts: Accounts::open(&config.aaa, audit.clone()),
             system,
         });
         let address = config.control.address;

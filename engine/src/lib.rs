@@ -6,6 +6,7 @@
 //! INVARIANT: the request path touches neither disk nor DuckDB, and only `store` knows DuckDB.
 
 pub mod start;
+mod prompt;
 
 pub mod daemon;
 pub mod policy_thread;

@@ -15,6 +15,7 @@ use eg_settings::log::{self, LogFault, LogType, Sink, Speaker, chain};
 use crate::audit::TrailEnd;
 use crate::bind;
 use crate::config::{Args, Ground, Loaded, Mode, Shown, diagnostic_file, load};
+use crate::control::auth::add_first;
 use crate::daemon::{self, DaemonFault, Ended, Next};
 use crate::listener::ListenFault;
 use crate::policy_log;
@@ -23,6 +24,7 @@ use crate::process::{
     self, Caller, DetachFault, Detached, Handed, HandedFault, Heirloom, LastError, PidFault,
     PidFile, Reason, Restart, Signals, Supervisor, detach,
 };
+use crate::prompt;
 use crate::reload::{self, ReloadFault};
 use crate::store::StoreFault;
 
@@ -52,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(faults) => {
             let told = faults.to_string();
             return match args.mode {
-                Mode::Check => fail(&told),
+                Mode::Check | Mode::AddAdmin(_) => fail(&told),
                 Mode::Run => {
                     let path = diagnostic_file(&args.conf, &overrides);
                     let details: Vec<String> = told.lines().map(str::to_owned).collect();
@@ -62,8 +64,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
-    match args.mode {
+    match &args.mode {
         Mode::Check => check(&loaded),
+        Mode::AddAdmin(name) => add_admin(&loaded, name),
         Mode::Run => serve(&args, loaded, &overrides),
     }
 }
@@ -95,6 +98,21 @@ fn check(loaded: &Loaded) -> ExitCode {
     );
     say(io::stdout().lock(), &summary);
     ExitCode::SUCCESS
+}
+
+/// Makes an account of level 11 on the machine itself.
+fn add_admin(loaded: &Loaded, name: &str) -> ExitCode {
+    match add_first(&loaded.config.aaa, name, || prompt::new_password(name)) {
+        Ok(()) => {
+            let path = loaded.config.aaa.passwd.display();
+            say(io::stdout().lock(), &format!("`{name}` is in {path}, with level 11\n"));
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            let told = chain(&fault);
+            fail(&loaded.places.fault("[aaa]", "passwd", told).to_string())
+        }
+    }
 }
 
 /// Serves in the foreground or as a daemon; every failure goes where people and programs look for it.

@@ -37,7 +37,7 @@ pub use key::{
 pub use load::{Loaded, Overrides, Places, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table, with_table};
 pub use regular::{open_regular, read_regular};
-pub use secret::{Readers, SecretKeys, read_bytes};
+pub use secret::{Readers, SecretKeys, read_bytes, read_secret};
 pub use table::{Switch, Table};
 pub use tree::{TreeFault, hold_page, in_tree};
 pub use version::version;

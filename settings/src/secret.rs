@@ -76,7 +76,7 @@ impl Table<'_> {
         parse: impl FnOnce(&str) -> Result<T, F>,
     ) -> Option<T> {
         let path = self.optional_path(name)?;
-        let read = read_secret(&path, readers).and_then(|secret| {
+        let read = secret_in(&path, readers).and_then(|secret| {
             self.warnings.extend(secret.warning);
             parse(&secret.text).map_err(|fault| format!("`{}`: {fault}", path.display()))
         });
@@ -93,12 +93,17 @@ struct Secret {
     warning: Option<String>,
 }
 
-/// Reads the secret in `path`.
+/// Reads the secret in `path`, one that no configuration has been checked for: what a program makes by
+/// itself when it is first needed.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, as a sentence that names it.
-fn read_secret(path: &Path, readers: Readers) -> Result<Secret, String> {
+pub fn read_secret(path: &Path, readers: Readers) -> Result<Zeroizing<String>, String> {
+    secret_in(path, readers).map(|secret| secret.text)
+}
+
+fn secret_in(path: &Path, readers: Readers) -> Result<Secret, String> {
     let shown = path.display();
     let file = open(path)?;
     let mode = file.metadata().map_err(|error| cannot(path, &error))?.permissions().mode() & 0o777;
@@ -166,7 +171,7 @@ mod tests {
     fn line_ends_are_not_part_of_a_secret() {
         for mode in [0o400, 0o600] {
             let (_folder, path) = file("a key \r\n\n", mode);
-            assert_eq!(*read_secret(&path, Readers::Owner).unwrap().text, "a key ");
+            assert_eq!(*secret_in(&path, Readers::Owner).unwrap().text, "a key ");
         }
     }
 
@@ -174,7 +179,7 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         for mode in [0o640, 0o444, 0o604, 0o700] {
             let (_folder, path) = file("a key", mode);
-            let fault = read_secret(&path, Readers::Owner).unwrap_err();
+            let fault = secret_in(&path, Readers::Owner).unwrap_err();
             assert!(fault.contains(&format!("mode {mode:04o}")), "{fault}");
         }
     }
@@ -184,7 +189,7 @@ mod tests {
         for (mode, warns) in [(0o640, false), (0o600, false), (0o644, true)] {
             let (_folder, path) = file("x", mode);
             assert_eq!(
-                read_secret(&path, Readers::Group).unwrap().warning.is_some(),
+                secret_in(&path, Readers::Group).unwrap().warning.is_some(),
                 warns,
                 "{mode:o}"
             );
@@ -194,10 +199,10 @@ mod tests {
     #[test]
     fn other_things_than_small_files_are_refused() {
         let (folder, path) = file(&"x".repeat(5000), 0o600);
-        assert!(read_secret(&path, Readers::Owner).unwrap_err().contains("larger"));
-        assert!(read_secret(folder.path(), Readers::Owner).unwrap_err().contains("not a file"));
+        assert!(secret_in(&path, Readers::Owner).unwrap_err().contains("larger"));
+        assert!(secret_in(folder.path(), Readers::Owner).unwrap_err().contains("not a file"));
         assert!(
-            read_secret(&folder.path().join("none"), Readers::Owner)
+            secret_in(&folder.path().join("none"), Readers::Owner)
                 .unwrap_err()
                 .contains("cannot read")
         );

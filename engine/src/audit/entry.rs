@@ -151,6 +151,52 @@ pub enum Event<'a> {
         /// What the scanner did: `missed`, `invented` or `failed`.
         outcome: &'a str,
     },
+    /// Somebody has tried to log in, or has shown a token or a key that is not good.
+    Login {
+        /// The account, where there is one.
+        account: Option<&'a str>,
+        /// From where.
+        address: Option<IpAddr>,
+        /// How: `password`, `totp`, `recovery-code`, `refresh`, `token`, `api-key`.
+        how: &'a str,
+        /// `ok`, or why not.
+        outcome: &'a str,
+        /// How many more like it were not written one by one.
+        others: u64,
+    },
+    /// An old refresh token was used; its login has ended.
+    TokenReuse {
+        /// Whose login it was.
+        account: &'a str,
+        /// From where.
+        address: Option<IpAddr>,
+    },
+    /// An account was changed, or that was refused.
+    Account {
+        /// What: the verb.
+        what: &'a str,
+        /// On whom, where it is a name.
+        on: Option<&'a str>,
+        /// `done` or `refused`.
+        outcome: &'a str,
+        /// Why it was refused.
+        reason: Option<&'a str>,
+        /// Who asked.
+        by: &'a str,
+    },
+    /// Somebody asked for what he may not.
+    Barred {
+        /// Who, where he is logged in.
+        who: Option<&'a str>,
+        /// From where.
+        address: Option<IpAddr>,
+        /// What for.
+        verb: &'a str,
+        /// Why not.
+        reason: &'a str,
+        /// How many more like it were not written one by one.
+        others: u64,
+    },
     /// Somebody was not let in.
     Refused {
         /// The address that tried.
@@ -296,6 +342,14 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<Peer>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    how: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     connector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
@@ -324,6 +378,10 @@ impl<'a> EventLine<'a> {
             force: None,
             setting: None,
             peer: None,
+            account: None,
+            address: None,
+            what: None,
+            how: None,
             connector: None,
             field: None,
             pattern: None,
@@ -391,6 +449,37 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
             line.field = Some(field);
             line.pattern = Some(pattern);
             line.outcome = Some(outcome);
+        }
+        Event::Login { account, address, how, outcome, others } => {
+            line.kind = "login";
+            line.account = account;
+            line.address = address;
+            line.how = Some(how);
+            line.outcome = Some(outcome);
+            line.others = (others > 0).then_some(others);
+        }
+        Event::TokenReuse { account, address } => {
+            line.kind = "token-reuse";
+            line.account = Some(account);
+            line.address = address;
+            line.outcome = Some("login-ended");
+        }
+        Event::Account { what, on, outcome, reason, by } => {
+            line.kind = "account";
+            line.by = Some(by);
+            line.account = on;
+            line.what = Some(what);
+            line.outcome = Some(outcome);
+            line.reason = reason;
+        }
+        Event::Barred { who, address, verb, reason, others } => {
+            line.kind = "barred";
+            line.by = who;
+            line.address = address;
+            line.what = Some(verb);
+            line.outcome = Some("refused");
+            line.reason = Some(reason);
+            line.others = (others > 0).then_some(others);
         }
         Event::Refused { peer, connector, reason, others } => {
             line.kind = "refused";

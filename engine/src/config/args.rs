@@ -46,15 +46,21 @@ struct Flags {
     /// Read configuration and policy, print every fault, and leave with 0 or 1
     #[arg(long)]
     check: bool,
+
+    /// Make an account of level 11, with a password from the terminal or from standard input, and end
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "daemon"])]
+    add_admin: Option<String>,
 }
 
 /// What the program was asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     /// Serve.
     Run,
     /// Read configuration and policy, say what is wrong, and end.
     Check,
+    /// Make an account of level 11 by this name, and end.
+    AddAdmin(String),
 }
 
 /// Where it serves.
@@ -120,7 +126,11 @@ impl Args {
             conf: whole(flags.conf),
             ground,
             pid_file: flags.pidfile.or(default).map(whole),
-            mode: if flags.check { Mode::Check } else { Mode::Run },
+            mode: match flags.add_admin {
+                Some(name) => Mode::AddAdmin(name),
+                None if flags.check => Mode::Check,
+                None => Mode::Run,
+            },
             log_level: flags.loglevel,
             log_type: flags.logtype,
         })
@@ -223,6 +233,16 @@ mod tests {
             let Ok(args) = read(flags) else { continue };
             let program = std::iter::once(OsString::from("enforcegate-engine"));
             assert_eq!(Args::read(program.chain(args.again())).unwrap(), args, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_made_by_a_start_that_does_nothing_else() {
+        assert_eq!(read(&["--add-admin", "a"]).unwrap().mode, Mode::AddAdmin("a".to_owned()));
+        for flags in
+            [&["--add-admin"][..], &["--add-admin", "a", "-D"], &["--add-admin", "a", "--check"]]
+        {
+            assert!(matches!(read(flags), Err(Shown::Fault(_))), "{flags:?}");
         }
     }
 

@@ -232,11 +232,15 @@ fn aaa(settling: &mut Settling<'_>) -> Option<Aaa> {
     let auto_bootstrap = table.switch("auto_bootstrap");
     let bootstrap_credential_file = table.path("bootstrap_credential_file");
     let bootstrap_credential_ttl = table.seconds("bootstrap_credential_ttl_seconds");
+    let master_key_file = table.path("master_key_file");
+    let totp_required = table.switch("totp_required");
     Some(Aaa {
         passwd: passwd?,
         auto_bootstrap: auto_bootstrap?,
         bootstrap_credential_file: bootstrap_credential_file?,
         bootstrap_credential_ttl: bootstrap_credential_ttl?,
+        master_key_file: master_key_file?,
+        totp_required: totp_required?,
     })
 }
 

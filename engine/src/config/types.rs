@@ -255,6 +255,10 @@ pub struct Aaa {
     pub bootstrap_credential_file: PathBuf,
     /// How long that file stays.
     pub bootstrap_credential_ttl: Duration,
+    /// What seals the secrets of second factors.
+    pub master_key_file: PathBuf,
+    /// Whether Administrators must have a second factor.
+    pub totp_required: Switch,
 }
 
 /// `[control]`

@@ -7,6 +7,7 @@
 //! INVARIANT: a handler that acts takes an [`operator::Operator`], and only a door makes one.
 //! INVARIANT: nothing of this runs on a thread that serves connectors.
 
+mod accounts;
 mod answer;
 pub(crate) mod auth;
 mod doors;

@@ -3,6 +3,7 @@
 //!
 //! INVARIANT: an [`Operator`] is made by [`Operator::granted`] alone, which asks the table.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use eg_proto::control::{Level, Problem, ProblemKind, Row, Verb};
 use nix::unistd::{Uid, User, geteuid};
 
 use super::answer::Refused;
+use super::auth::At;
 use super::policy::Desk;
 
 /// Somebody whom a door knows, before it is looked what he may.
@@ -148,6 +150,7 @@ pub(super) async fn admit(
     let identity = request.extensions().get::<Identity>().cloned();
     let named = parameters.iter().find(|(name, _)| *name == "user").map(|(_, value)| value);
     let target = named.map(|name| Target { name, level: desk.accounts.level_of(name) });
+    let who = identity.as_ref().map(|identity| identity.name.clone());
     let granted = match identity {
         Some(identity) => Operator::granted(identity, row, target).map(Some),
         None => row.access(None, target).map(|()| None).map_err(|barred| {
@@ -162,7 +165,12 @@ pub(super) async fn admit(
             }
             next.run(request).await
         }
-        Err(problem) => Refused(problem).into_response(),
+        Err(problem) => {
+            let Source(address) = request.extensions().get().copied().unwrap_or(Source(None));
+            let name = row.name();
+            desk.accounts.say_barred(who.as_deref(), &name, &problem, address, At::now());
+            Refused(problem).into_response()
+        }
     }
 }
 
@@ -177,6 +185,14 @@ fn local_name(user: u32) -> String {
     match known {
         Some(User { name, .. }) => format!("local:{name}"),
         None => format!("local:{user}"),
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self(None)))
     }
 }
 

@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::health::{HEALTHZ, READYZ, is_ready, lives, starts};
 use super::operator::admit;
 use super::policy::{self, Desk};
-use super::{history, neighbor, openapi, system};
+use super::{accounts, history, neighbor, openapi, system};
 
 /// The routes, for any door. Each has the table's answer to whether one may in front of it.
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
@@ -66,29 +66,29 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         Verb::ShowNeighborSummary => at(row, neighbor::summary),
         Verb::ShowNeighborDetail => at(row, neighbor::detail),
         Verb::RequestNeighborTeardown => at(row, neighbor::teardown),
-        Verb::Login
-        | Verb::Refresh
-        | Verb::Logout
-        | Verb::Who
-        | Verb::ShowUsers
-        | Verb::ShowPolicyList
+        Verb::Login => at(row, accounts::login),
+        Verb::Refresh => at(row, accounts::refresh),
+        Verb::Logout => at(row, accounts::logout),
+        Verb::Who => at(row, accounts::who),
+        Verb::ShowUsers => at(row, accounts::users),
+        Verb::RequestUserAdd => at(row, accounts::add),
+        Verb::RequestUserPasswd => at(row, accounts::passwd),
+        Verb::RequestUserLevel => at(row, accounts::level),
+        Verb::RequestUserDisable => at(row, accounts::disable),
+        Verb::RequestUserEnable => at(row, accounts::enable),
+        Verb::RequestUserRemove => at(row, accounts::remove),
+        Verb::RequestUserTotp => at(row, accounts::totp),
+        Verb::RequestUserTotpRemove => at(row, accounts::totp_remove),
+        Verb::ShowUserKeys => at(row, accounts::keys),
+        Verb::RequestUserKeyAdd => at(row, accounts::key_add),
+        Verb::RequestUserKeyRemove => at(row, accounts::key_remove),
+        Verb::ShowPolicyList
         | Verb::ShowPolicyRule
         | Verb::ShowPolicyMatch
         | Verb::PolicyFiles
         | Verb::PolicyFile
         | Verb::PolicyCommit
-        | Verb::RequestPolicyConfirm
-        | Verb::RequestUserAdd
-        | Verb::RequestUserPasswd
-        | Verb::RequestUserLevel
-        | Verb::RequestUserDisable
-        | Verb::RequestUserEnable
-        | Verb::RequestUserRemove
-        | Verb::RequestUserTotp
-        | Verb::RequestUserTotpRemove
-        | Verb::ShowUserKeys
-        | Verb::RequestUserKeyAdd
-        | Verb::RequestUserKeyRemove => at(row, unknown),
+        | Verb::RequestPolicyConfirm => at(row, unknown),
     }
 }
 

@@ -33,6 +33,9 @@ pub enum ProblemKind {
     /// Nobody has logged in, or the token is not good any more.
     #[serde(rename = "urn:enforcegate:problem:unauthorized")]
     Unauthorized,
+    /// The password is right, and the account has a second factor, which was not given.
+    #[serde(rename = "urn:enforcegate:problem:second-factor")]
+    SecondFactor,
     /// Whoever asks may not.
     #[serde(rename = "urn:enforcegate:problem:forbidden")]
     Forbidden,
@@ -77,7 +80,7 @@ impl ProblemKind {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::SecondFactor => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -98,6 +101,7 @@ impl ProblemKind {
         match self {
             Self::BadRequest => "the request cannot be understood",
             Self::Unauthorized => "log in first",
+            Self::SecondFactor => "give the code of the second factor too",
             Self::Forbidden => "not allowed",
             Self::NotFound => "not found",
             Self::MethodNotAllowed => "the path takes another method",

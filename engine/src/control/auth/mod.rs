@@ -1,25 +1,38 @@
-//! Accounts of operators and how they show who they are (SPEC 9).
+//! Accounts of operators and how they show who they are (SPEC 9, ADR 0029).
+//!
+//! Two files: `passwd`, which people read, and its state beside it, with what `passwd` has no column for.
+//! Left out: what a level may, which is the table of verbs' to say.
+//!
+//! INVARIANT: no secret of an account is in a log, in the trail or in an answer that is not its first, but
+//! for the first account's password at its making.
 
-use std::net::IpAddr;
+// What is kept.
+mod file;
+mod passwd;
+mod digest;
+mod state;
+mod master;
 
-use eg_proto::control::{Level, Problem, ProblemKind};
+// What shows who somebody is.
+mod password;
+mod lockout;
+mod tokens;
+mod api_key;
+mod totp;
 
-use super::operator::Identity;
+// All of it together.
+mod accounts;
+mod keeper;
+mod login;
+mod change;
+mod factor;
+mod keys;
+mod bootstrap;
+mod said;
+mod first;
 
-/// The accounts of this engine.
-#[derive(Debug, Default)]
-pub(crate) struct Accounts;
+pub(crate) use accounts::{Accounts, At};
+pub(crate) use first::add_first;
 
-impl Accounts {
-    /// The level of an account; `None` where there is none.
-    #[expect(clippy::unused_self, reason = "there are no accounts yet")]
-    pub(super) const fn level_of(&self, _: &str) -> Option<Level> {
-        None
-    }
-
-    /// Who shows this `Authorization` from there.
-    #[expect(clippy::unused_self, reason = "there are no accounts yet")]
-    pub(super) fn identify(&self, _: &str, _: IpAddr) -> Result<Identity, Problem> {
-        Err(Problem::new(ProblemKind::Unauthorized, "there are no accounts yet"))
-    }
-}
+#[cfg(test)]
+mod tests;
