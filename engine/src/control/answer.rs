@@ -50,18 +50,26 @@ fn respond(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Re
 
 /// The value that a request carries; an empty body is an empty object.
 pub(super) async fn value_of<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &()));
+    value_within(request, (BODY_BYTES_MAX, BODY_TIMEOUT)).await
+}
+
+/// The same with bounds of its own; the route has the one in bytes too.
+pub(super) async fn value_within<T: DeserializeOwned>(
+    request: Request,
+    (most, patience): (usize, Duration),
+) -> Result<T, Refused> {
+    let bytes = tokio::time::timeout(patience, Bytes::from_request(request, &()));
     let bytes = match bytes.await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("a body has {BODY_BYTES_MAX} bytes at most");
+            let detail = format!("a body has {most} bytes at most here");
             return Err(Problem::new(ProblemKind::TooLarge, detail).into());
         }
         Ok(Err(refused)) => {
             return Err(Problem::new(ProblemKind::BadRequest, refused.body_text()).into());
         }
         Err(_) => {
-            let detail = format!("the body took longer than {} s", BODY_TIMEOUT.as_secs());
+            let detail = format!("the body took longer than {} s", patience.as_secs());
             return Err(Problem::new(ProblemKind::TooSlow, detail).into());
         }
     };

@@ -9,7 +9,6 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use eg_policy::moment::Moment;
 use eg_policy::sources::Files;
 use eg_policy::syntax::{FILE_BYTES_MAX, parse};
 use eg_proto::control::{
@@ -22,6 +21,7 @@ use super::answer::{Refused, json, reason_of, value_of};
 use super::faults::{of_backup, of_git};
 use super::operator::Operator;
 use super::policy::Desk;
+use super::shape::when;
 use crate::asks::{Rollback, Work};
 use crate::backup::Snapshots;
 use crate::config::PolicyConfig;
@@ -33,7 +33,7 @@ use crate::sources::Disk;
 const COMMITS_SHOWN: usize = 1000;
 
 /// How long a change of snapshots or history is waited for.
-const WAIT: Duration = Duration::from_secs(RELOAD_WAIT_S);
+pub(super) const WAIT: Duration = Duration::from_secs(RELOAD_WAIT_S);
 
 /// `GET policy/backups`
 pub(super) async fn backups(
@@ -220,7 +220,7 @@ fn history(config: &PolicyConfig) -> Result<History, Problem> {
 }
 
 /// Reads files on a thread for that.
-async fn read<T: Serialize + Send + 'static>(
+pub(super) async fn read<T: Serialize + Send + 'static>(
     desk: &Desk,
     look: impl FnOnce(&PolicyConfig) -> Result<T, Problem> + Send + 'static,
 ) -> Result<Response, Refused> {
@@ -230,7 +230,7 @@ async fn read<T: Serialize + Send + 'static>(
     Ok(json(StatusCode::OK, &read.map_err(broken)??))
 }
 
-fn origin(operator: &Operator) -> Origin {
+pub(super) fn origin(operator: &Operator) -> Origin {
     Origin::Operator(operator.name().to_owned())
 }
 
@@ -242,13 +242,6 @@ fn log_row(row: git::LogRow) -> LogRow {
         reason: row.reason,
         tags: row.tags,
     }
-}
-
-/// A moment in RFC 3339.
-fn when(moment: Moment) -> String {
-    jiff::Timestamp::from_microsecond(moment.unix_micros())
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_string()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::auth::Accounts;
+use super::editors::Editors;
+use super::explain::Explaining;
 use super::operator::Identity;
 use super::policy::{Desk, stopped};
 use super::routes::{nobodys, routes};
@@ -110,8 +112,17 @@ impl Control {
         let (end, ended) = oneshot::channel();
         let ControlParts { door, live, facts, audit, config, accounts } = parts;
         let (trail, config) = (audit.clone(), Arc::new(config));
-        let stopping_too = stopping.clone();
-        let desk = Desk { door, live, facts, audit, config, accounts, stopping: stopping_too };
+        let desk = Desk {
+            door,
+            live,
+            facts,
+            audit,
+            config,
+            accounts,
+            editors: Editors::default(),
+            explaining: Explaining::default(),
+            stopping: stopping.clone(),
+        };
         let serve = serve(listener, routes(Arc::new(desk)), trail, stopping);
         drop(runtime.spawn(async move {
             if let Err(fault) = serve.await {

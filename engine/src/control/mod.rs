@@ -9,12 +9,17 @@
 
 mod answer;
 pub(crate) mod auth;
+mod edit;
+mod editors;
+mod explain;
 pub(crate) mod faults;
 mod history;
 mod local;
 mod operator;
 mod policy;
 mod routes;
+mod rules;
 pub(crate) mod shape;
+mod told;
 
 pub(crate) use local::{Control, ControlParts};

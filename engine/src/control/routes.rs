@@ -8,10 +8,13 @@ use axum::handler::Handler;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use eg_proto::control::edit::COMMIT_BODY_BYTES_MAX;
 use eg_proto::control::verbs::HttpMethod;
 use eg_proto::control::{BASE, BODY_BYTES_MAX, Problem, ProblemKind, Row, TABLE, Verb};
 
 use super::answer::Refused;
+use super::edit;
+use super::explain;
 use super::history;
 use super::operator::admit;
 use super::policy::{self, Desk};
@@ -44,6 +47,15 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         Verb::ShowPolicyLog => at(row, history::log),
         Verb::ShowPolicyBlame => at(row, history::blame),
         Verb::ShowPolicyDiff => at(row, history::diff),
+        Verb::PolicyFiles => at(row, edit::files),
+        Verb::PolicyFile => at(row, edit::file),
+        Verb::PolicyCommit => {
+            at(row, edit::commit).layer(DefaultBodyLimit::max(COMMIT_BODY_BYTES_MAX))
+        }
+        Verb::RequestPolicyConfirm => at(row, edit::confirm),
+        Verb::ShowPolicyList => at(row, explain::rules),
+        Verb::ShowPolicyRule => at(row, explain::rule),
+        Verb::ShowPolicyMatch => at(row, explain::matching),
         Verb::Login
         | Verb::Refresh
         | Verb::Logout
@@ -58,13 +70,6 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         | Verb::ShowDatabaseStatus
         | Verb::ShowSystemThreads
         | Verb::ShowSystemUriEngine
-        | Verb::ShowPolicyList
-        | Verb::ShowPolicyRule
-        | Verb::ShowPolicyMatch
-        | Verb::PolicyFiles
-        | Verb::PolicyFile
-        | Verb::PolicyCommit
-        | Verb::RequestPolicyConfirm
         | Verb::RequestNeighborTeardown
         | Verb::RequestEngineRestart
         | Verb::RequestUserAdd
