@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use eg_policy::digest::Digest;
+use eg_proto::control::edit::{CommitReceipt, Confirmed};
 use eg_proto::control::{GitDone, Problem, ProblemKind, Receipt, RollbackReceipt};
 use tokio::sync::oneshot;
 
+use crate::edits::Edits;
 use crate::policy_thread::Public;
 use crate::reload::{Ending, Guards, Order, Origin, Run};
 use crate::store::StoreFacts;
@@ -29,6 +32,10 @@ pub(crate) enum Work {
     Reload(Order),
     /// To put the operator's files back as they were, and load them.
     Rollback(Rollback),
+    /// To change the operator's files and load them.
+    Commit(Box<Commit>),
+    /// To keep a commit that waits to be confirmed.
+    Confirm(Origin),
     /// To begin the history of the operator's files.
     GitInit(Origin),
     /// To give the last commit a name.
@@ -55,13 +62,33 @@ pub(crate) struct Rollback {
     pub(crate) run: Run,
 }
 
+/// A commit that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// What the operator's policy files were when the edit began.
+    pub(crate) base: Digest,
+    /// What changes.
+    pub(crate) edits: Edits,
+    /// Who asks.
+    pub(crate) by: Origin,
+    /// Why, where somebody said so.
+    pub(crate) reason: Option<String>,
+    /// Whether guards are heeded.
+    pub(crate) guards: Guards,
+    /// How far it goes.
+    pub(crate) run: Run,
+    /// How long it waits to be confirmed, where it does.
+    pub(crate) confirm_in: Option<Duration>,
+}
+
 impl Work {
     /// Who asks.
     pub(crate) const fn by(&self) -> &Origin {
         match self {
             Self::Reload(order) => &order.by,
             Self::Rollback(rollback) => &rollback.by,
-            Self::GitInit(by) | Self::Tag { by, .. } => by,
+            Self::Commit(commit) => &commit.by,
+            Self::Confirm(by) | Self::GitInit(by) | Self::Tag { by, .. } => by,
         }
     }
 }
@@ -73,6 +100,10 @@ pub(crate) enum Done {
     Reload(Receipt),
     /// The operator's files are those of a snapshot, and their policy is live.
     Rollback(RollbackReceipt),
+    /// The operator's files were changed, and their policy is live.
+    Commit(Box<CommitReceipt>),
+    /// A commit is kept.
+    Confirmed(Confirmed),
     /// The history was changed.
     Git(GitDone),
 }

@@ -169,7 +169,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
             return Ok(Ended { next, halted, trail: TrailEnd::Whole });
         }
     };
-    let live = Arc::new(Live::new(ruleset));
+    let live = Arc::new(Live::new(ruleset, policy.facts().stored()));
     let (audit, audit_thread) = Audit::start(&config.audit)?;
     // Before anybody is served, so that no verdict stands in front of the start that it belongs to.
     record_start(&audit, &live, config);

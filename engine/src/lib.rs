@@ -13,6 +13,8 @@ pub mod policy_thread;
 mod asks;
 mod policy_desk;
 mod policy_history;
+mod policy_commit;
+mod policy_confirm;
 mod policy_log;
 mod watch;
 
@@ -40,6 +42,7 @@ pub mod shadow;
 
 // -- the policy's life cycle
 pub mod sources;
+mod edits;
 
 pub mod reload;
 pub mod backup;

@@ -3,12 +3,15 @@
 
 use std::time::Instant;
 
+use eg_policy::digest::Digest;
+use eg_policy::moment::Moment;
 use eg_proto::control::{self, Problem};
 use eg_settings::log::chain;
 
 use crate::asks::{Answer, Done, Job, StoreLook, Work};
 use crate::audit::{AskedBy, Event};
 use crate::control::shape;
+use crate::policy_confirm::Waiting;
 use crate::policy_log::{report, report_fault};
 use crate::policy_thread::Public;
 use crate::process::Told;
@@ -29,6 +32,29 @@ pub(crate) struct Desk<'d> {
     pub(crate) reloader: &'d mut Reloader,
     pub(crate) public: &'d Public,
     pub(crate) ending: &'d Ending,
+    pub(crate) trace: &'d mut Trace,
+}
+
+/// What is remembered between two asks.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    /// What the operator's policy files were when they were loaded last.
+    pub(crate) base: Option<Digest>,
+    /// Who loaded the last change of them, where that was in this run.
+    pub(crate) changed: Option<Changed>,
+    /// The commit that waits to be confirmed.
+    pub(crate) waits: Option<Waiting>,
+}
+
+/// A change that was loaded.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    /// By whom.
+    pub(crate) by: Origin,
+    /// When.
+    pub(crate) at: Moment,
+    /// Why, where somebody said so.
+    pub(crate) reason: Option<String>,
 }
 
 impl Desk<'_> {
@@ -39,6 +65,10 @@ impl Desk<'_> {
             Work::Rollback(rollback) => {
                 self.rollback(rollback, (job.asked, job.number)).map(Done::Rollback)
             }
+            Work::Commit(commit) => self
+                .commit_files(commit, (job.asked, job.number))
+                .map(|receipt| Done::Commit(Box::new(receipt))),
+            Work::Confirm(by) => self.confirm(by).map(Done::Confirmed),
             Work::GitInit(by) => self.git_init(by).map(Done::Git),
             Work::Tag { by, name } => self.tag(by, name).map(Done::Git),
         };
@@ -76,7 +106,7 @@ impl Desk<'_> {
     }
 
     /// One reload with everything around it: the service manager, the trail, the log.
-    fn reload(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
+    pub(crate) fn reload(&mut self, order: &Order, asked: Instant) -> Result<Receipt, ReloadFault> {
         match order.run {
             Run::Dry => self.carry_out(order, asked),
             Run::Real => {
@@ -99,7 +129,7 @@ impl Desk<'_> {
         let asked_by = AskedBy { by: &by, comment: order.reason.as_deref(), force };
         match (prepared, order.run) {
             (Ok(mut prepared), Run::Real) => {
-                drop(live.swap(prepared.ruleset));
+                drop(live.swap(prepared.ruleset, self.reloader.stored()));
                 self.reloader.clean_up();
                 let Receipt { revision, rules, .. } = prepared.receipt;
                 let published = live.load();
@@ -107,6 +137,7 @@ impl Desk<'_> {
                 audit.event(&Event::Reload { ruleset, revision, rules, asked_by }, now());
                 self.commit(order, &mut prepared.receipt);
                 report(&prepared.receipt, "policy reloaded");
+                self.remember(&prepared.receipt);
                 Ok(prepared.receipt)
             }
             (Ok(prepared), Run::Dry) => {
@@ -142,5 +173,15 @@ impl Desk<'_> {
                 Err(fault)
             }
         }
+    }
+
+    /// Remembers who loaded a change of the operator's files.
+    fn remember(&mut self, receipt: &Receipt) {
+        if self.trace.base == Some(receipt.base) {
+            return;
+        }
+        let Order { by, reason, .. } = receipt.order.clone();
+        self.trace.base = Some(receipt.base);
+        self.trace.changed = Some(Changed { by, at: now(), reason });
     }
 }

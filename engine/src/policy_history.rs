@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use eg_proto::control::{GitDone, Problem, RollbackReceipt};
+use eg_proto::control::{self, GitDone, Problem, RollbackReceipt};
 use eg_settings::log::chain;
 
 use crate::asks::Rollback;
@@ -67,18 +67,29 @@ impl Desk<'_> {
             Run::Dry => return Ok(receipt),
             Run::Real => {}
         }
-        let applied = self.reloader.snapshots().apply(&plan, now());
-        let before = applied.map_err(|fault| of_backup(&fault))?;
         let to = format!("rollback to {}", plan.snapshot());
         let reason = reason.as_ref().map_or_else(|| to.clone(), |reason| format!("{to}: {reason}"));
         let order = Order { by: by.clone(), reason: Some(reason), guards: *guards, run: Run::Real };
-        match self.answer(&order, asked, number) {
-            Ok(loaded) => {
-                receipt.reload = Some(loaded);
-                Ok(receipt)
-            }
+        let mut loaded = self.go_to(&plan, &order, (asked, number))?;
+        // Whoever goes back by himself has decided what is to stay.
+        loaded.notes.extend(self.settle());
+        receipt.reload = Some(loaded);
+        Ok(receipt)
+    }
+
+    /// Makes the files what a plan says, and loads them; where that is refused, the files are put back.
+    pub(crate) fn go_to(
+        &mut self,
+        plan: &RollbackPlan,
+        order: &Order,
+        (asked, number): (Instant, u64),
+    ) -> Result<control::Receipt, Problem> {
+        let applied = self.reloader.snapshots().apply(plan, now());
+        let before = applied.map_err(|fault| of_backup(&fault))?;
+        match self.answer(order, asked, number) {
+            Ok(loaded) => Ok(loaded),
             Err(mut refused) => {
-                refused.detail = format!("{}; {}", refused.detail, self.put_back(&plan, &before));
+                refused.detail = format!("{}; {}", refused.detail, self.put_back(plan, &before));
                 Err(refused)
             }
         }
@@ -196,7 +207,9 @@ fn commit(history: &History, by: &Origin, reason: &str) -> Result<Option<CommitI
 fn author(by: &Origin) -> Result<Author, GitFault> {
     match by {
         Origin::Operator(name) => Author::new(name),
-        Origin::Start | Origin::Signal | Origin::Watch => Author::new(&format!("engine ({by})")),
+        Origin::Start | Origin::Signal | Origin::Watch | Origin::Deadline => {
+            Author::new(&format!("engine ({by})"))
+        }
     }
 }
 
@@ -213,7 +226,7 @@ fn receipt(generation: u32, plan: &RollbackPlan) -> RollbackReceipt {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
@@ -225,13 +238,15 @@ mod tests {
     use super::*;
     use crate::audit::tests::audit_to_memory;
     use crate::config::load_text;
+    use crate::policy_desk::Trace;
     use crate::policy_thread::{LiveFacts, Public};
     use crate::process::Supervisor;
     use crate::reload::{Ending, Reloader, Start};
     use crate::store::Store;
-    use crate::view::Live;
+    use crate::view::{Live, Stored};
 
-    fn reloader(folder: &Path) -> Reloader {
+    /// One that reads `own` below `folder` and keeps one snapshot.
+    pub(crate) fn reloader(folder: &Path) -> Reloader {
         let text = "[connectors.a]\nkey = \"0123456789abcdef\"\n\
              [captive_portal]\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
              [policy]\npath = \"own\"\nshared_path = \"\"\nbackup_path = \"backups\"\n\
@@ -255,7 +270,7 @@ mod tests {
         let Start::FromFiles(first) = reloader.start().unwrap() else { panic!() };
         let (audit, thread, memory) = audit_to_memory();
         let public = Public {
-            live: Arc::new(Live::new(first.ruleset)),
+            live: Arc::new(Live::new(first.ruleset, Stored::default())),
             audit,
             supervisor: Arc::new(Supervisor::of(|_| None)),
             facts: LiveFacts::default(),
@@ -265,7 +280,9 @@ mod tests {
         rule("two.example");
         let before = fs::read(&policy).unwrap();
         reloader.store().break_it();
-        let mut desk = Desk { reloader: &mut reloader, public: &public, ending: &ending };
+        let mut trace = Trace::default();
+        let (reloader, trace) = (&mut reloader, &mut trace);
+        let mut desk = Desk { reloader, public: &public, ending: &ending, trace };
         let by = Origin::Operator("local:root".to_owned());
         let (guards, run) = (Guards::Heeded, Run::Real);
         let asked = Rollback { generation: 1, by, reason: None, guards, run };

@@ -12,27 +12,31 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use eg_policy::moment::Moment;
 use eg_policy::regex::Backend;
 use eg_policy::ruleset::Ruleset;
 use eg_proto::control::ProblemKind;
+use eg_proto::control::edit::Unconfirmed;
 use eg_settings::log::chain;
 
 use crate::asks::{Ask, Door, door, ending};
 use crate::audit::Audit;
+use crate::backup::Deadline;
 use crate::config::{Config, Loaded};
+use crate::control::shape;
 use crate::git::{self, GitState};
-use crate::policy_desk::{Desk, Outcome};
+use crate::policy_desk::{Desk, Outcome, Trace};
 use crate::policy_history::no_repository;
 use crate::policy_log::report;
 use crate::process::Supervisor;
 use crate::reload::{Ending, ReloadFault, Reloader, Start};
 use crate::store::{self, Store, StoreFault};
-use crate::view::Live;
+use crate::view::{Live, Stored, now};
 use crate::watch_files::Named;
 
 /// The stack of a main thread: DuckDB and the parsers count on one.
@@ -40,6 +44,9 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// How long a start that fails waits for the store to be closed.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// Between two looks at the clock while a commit waits to be confirmed: the clock may be set meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Why there is no first policy.
 #[derive(Debug)]
@@ -66,8 +73,10 @@ pub(crate) struct Public {
 /// What is to be known of the live policy beside its ruleset. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LiveFacts {
-    /// The store's number of it.
-    revision: Arc<AtomicU64>,
+    /// What the store says of the one that was live first; later ones have it with them.
+    first: Arc<OnceLock<Stored>>,
+    /// The commit that waits to be confirmed.
+    waits: Arc<Mutex<Option<Deadline>>>,
     /// The list files that the policy files name, for whoever watches them.
     pub(crate) named: Named,
     /// What the store is made with, once it is open.
@@ -77,9 +86,20 @@ pub(crate) struct LiveFacts {
 }
 
 impl LiveFacts {
-    /// The store's number of the live policy.
-    pub(crate) fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
+    /// What the store says of the policy of the start.
+    pub(crate) fn stored(&self) -> Stored {
+        self.first.get().copied().unwrap_or_default()
+    }
+
+    /// The commit that waits to be confirmed, as whoever asks at `now` sees it.
+    pub(crate) fn unconfirmed(&self, now: Moment) -> Option<Unconfirmed> {
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.as_ref().map(|deadline| shape::unconfirmed(deadline, now))
+    }
+
+    /// Says which commit waits to be confirmed.
+    pub(crate) fn say_waits(&self, deadline: Option<Deadline>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
     }
 
     /// The database that the store is in, and its version.
@@ -94,7 +114,7 @@ impl LiveFacts {
 
     /// Says what a reload, or the start, has left.
     pub(crate) fn say(&self, reloader: &Reloader) {
-        self.revision.store(reloader.live().map_or(0, |live| live.revision), Ordering::Release);
+        let _ = self.first.set(reloader.stored());
         self.named.put(reloader.named_lists());
         self.engine.get_or_init(|| reloader.store().engine());
     }
@@ -284,8 +304,17 @@ fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Endi
         Ok(GitState::Off | GitState::On(_)) => {}
         Err(fault) => tracing::error!(cause = chain(&fault), "changes have no history"),
     }
-    let mut desk = Desk { reloader: &mut reloader, public: &public, ending };
-    while let Ok(ask) = inbox.recv() {
+    let mut trace = Trace::default();
+    let mut desk = Desk { reloader: &mut reloader, public: &public, ending, trace: &mut trace };
+    desk.take_up((now(), Instant::now()));
+    while let Some(heard) = listen(inbox, &desk) {
+        let ask = match heard {
+            Heard::Ask(ask) => ask,
+            Heard::Nothing => {
+                desk.look_at_deadline((now(), Instant::now()));
+                continue;
+            }
+        };
         if ending.has_begun() {
             refuse(ask);
             break;
@@ -306,6 +335,26 @@ fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Endi
     }
     while let Ok(ask) = inbox.try_recv() {
         refuse(ask);
+    }
+}
+
+/// What the thread wakes up for.
+enum Heard {
+    /// An ask.
+    Ask(Ask),
+    /// A commit that waits to be confirmed may have waited long enough.
+    Nothing,
+}
+
+/// Waits for an ask, or until a commit should be rolled back; `None` once nobody can ask any more.
+fn listen(inbox: &Receiver<Ask>, desk: &Desk<'_>) -> Option<Heard> {
+    let Some(patience) = desk.patience((now(), Instant::now())) else {
+        return inbox.recv().ok().map(Heard::Ask);
+    };
+    match inbox.recv_timeout(patience.min(LOOK_EVERY)) {
+        Ok(ask) => Some(Heard::Ask(ask)),
+        Err(RecvTimeoutError::Timeout) => Some(Heard::Nothing),
+        Err(RecvTimeoutError::Disconnected) => None,
     }
 }
 

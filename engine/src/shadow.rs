@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn one_request_in_so_many_is_compared_and_nothing_is_wrong() {
-        let live = Arc::new(Live::new(ruleset(RULES)));
+        let live = Arc::new(Live::new(ruleset(RULES), Stored::default()));
         let (audit, audit_thread, trail) = audit_to_memory();
         let (shadow, thread) = Shadow::start(Arc::clone(&live), audit.clone()).unwrap();
         let mut post = shadow.post();
@@ -446,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_disagreement_is_recorded_once_for_each_pattern_and_ruleset() {
-        let live = Arc::new(Live::new(ruleset(RULES)));
+        let live = Arc::new(Live::new(ruleset(RULES), Stored::default()));
         let (audit, audit_thread, trail) = audit_to_memory();
         let found = |rules: &Ruleset, field: Field, shard: Said, alone: Said| {
             let shards = rules.shards().filter(|shard| shard.field() == field);
@@ -478,7 +478,7 @@ mod tests {
         }
         let counters = Arc::clone(&thread.counters);
         wait_for(&counters.compared, 5);
-        drop(live.swap(ruleset(RULES)));
+        drop(live.swap(ruleset(RULES), Stored::default()));
         post.offer(Field::Uri, b"missed");
         drop((post, shadow, audit));
         thread.finish();
@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
-        let live = Arc::new(Live::new(ruleset(RULES)));
+        let live = Arc::new(Live::new(ruleset(RULES), Stored::default()));
         let (audit, audit_thread, _) = audit_to_memory();
         let (go, held) = sync_channel::<()>(0);
         let (began, has_begun) = sync_channel(BUFFERS + 1);

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use eg_policy::check::Trust;
+use eg_policy::digest::Digest;
 use eg_policy::lists::{FoundFile, ListFiles};
 use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
 use eg_settings::read_regular;
 
 use crate::config::PolicyConfig;
+use crate::edits::{Edits, base_of};
 
 /// No policy or list file is larger; a list of 100 million names is half of it.
 const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -101,6 +103,8 @@ pub enum SourcesFault {
 pub struct Sources {
     /// The files with whom they come from.
     pub files: Vec<(SourceFile, Trust)>,
+    /// The digest over the names and texts of the operator's files.
+    pub base: Digest,
     /// How the shared folder was found.
     pub shared: SharedFolder,
 }
@@ -125,11 +129,18 @@ pub enum SharedFolder {
 ///
 /// Where the operator's folder is missing or cannot be walked.
 pub fn read(config: &PolicyConfig) -> Result<Sources, SourcesFault> {
-    if !config.path.is_dir() {
-        return Err(SourcesFault::NoPath { path: config.path.clone() });
-    }
-    let own = policy_files(&Disk, &config.path)?;
-    let mut files: Vec<_> = own.into_iter().map(|file| (file, Trust::Operator)).collect();
+    read_over(config, &Edits::default())
+}
+
+/// The same, as if the operator's files had been edited already.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_over(config: &PolicyConfig, edits: &Edits) -> Result<Sources, SourcesFault> {
+    let own = edits.over(&config.path, own_files(config)?);
+    let base = base_of(own.iter().map(|(name, file)| (name.as_str(), file)));
+    let mut files: Vec<_> = own.into_iter().map(|(_, file)| (file, Trust::Operator)).collect();
     let shared = match config.shared_path.as_deref() {
         None => SharedFolder::Off,
         Some(path) if !path.is_dir() => SharedFolder::Missing,
@@ -141,7 +152,23 @@ pub fn read(config: &PolicyConfig) -> Result<Sources, SourcesFault> {
             Err(fault) => SharedFolder::Unwalkable(fault),
         },
     };
-    Ok(Sources { files, shared })
+    Ok(Sources { files, base, shared })
+}
+
+/// The operator's policy files in load order, each with its path below `[policy] path`.
+///
+/// # Errors
+///
+/// Where the folder is missing or cannot be walked.
+pub(crate) fn own_files(config: &PolicyConfig) -> Result<Vec<(String, SourceFile)>, SourcesFault> {
+    if !config.path.is_dir() {
+        return Err(SourcesFault::NoPath { path: config.path.clone() });
+    }
+    let named = |file: SourceFile| {
+        let below = Path::new(&file.path).strip_prefix(&config.path).ok().and_then(Path::to_str);
+        (below.unwrap_or(&file.path).to_owned(), file)
+    };
+    Ok(policy_files(&Disk, &config.path)?.into_iter().map(named).collect())
 }
 
 /// When the newest of `paths` was changed, and which one it is.

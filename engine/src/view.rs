@@ -20,26 +20,42 @@ const RETIRE_STEP: Duration = Duration::from_millis(1);
 /// Digits of the ruleset's digest that the trail shows: 64 bits, enough to tell rulesets apart.
 pub(crate) const DIGEST_DIGITS: usize = 16;
 
+/// What the store says of a ruleset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The store's number of its policy.
+    pub revision: u64,
+    /// When its files began to be read, in microseconds of Unix time.
+    pub compiled_us: i64,
+}
+
 /// A ruleset that is or was live.
 #[derive(Debug)]
 pub struct Published {
     ruleset: Ruleset,
+    stored: Stored,
     revision: u64,
     digest: String,
     since: Moment,
 }
 
 impl Published {
-    fn new(ruleset: Ruleset, revision: u64) -> Self {
+    fn new(ruleset: Ruleset, stored: Stored, revision: u64) -> Self {
         let mut digest = ruleset.digest().to_string();
         digest.truncate(DIGEST_DIGITS);
-        Self { ruleset, revision, digest, since: now() }
+        Self { ruleset, stored, revision, digest, since: now() }
     }
 
     /// The ruleset.
     #[must_use]
     pub const fn ruleset(&self) -> &Ruleset {
         &self.ruleset
+    }
+
+    /// What the store says of it.
+    #[must_use]
+    pub const fn stored(&self) -> Stored {
+        self.stored
     }
 
     /// Its number since the engine's start, from 1.
@@ -87,8 +103,8 @@ pub struct Live {
 impl Live {
     /// Makes `ruleset` live.
     #[must_use]
-    pub fn new(ruleset: Ruleset) -> Self {
-        Self { current: ArcSwap::from_pointee(Published::new(ruleset, 1)) }
+    pub fn new(ruleset: Ruleset, stored: Stored) -> Self {
+        Self { current: ArcSwap::from_pointee(Published::new(ruleset, stored, 1)) }
     }
 
     /// What is live now. Takes no lock; to be held for one batch.
@@ -99,9 +115,9 @@ impl Live {
 
     /// Makes another ruleset live and gives the old one back, once the batches that use it are done.
     /// For one reloader at a time; requests never wait for it.
-    pub fn swap(&self, ruleset: Ruleset) -> Arc<Published> {
+    pub fn swap(&self, ruleset: Ruleset, stored: Stored) -> Arc<Published> {
         let revision = self.current.load().revision.saturating_add(1);
-        let old = self.current.swap(Arc::new(Published::new(ruleset, revision)));
+        let old = self.current.swap(Arc::new(Published::new(ruleset, stored, revision)));
         let deadline = Instant::now() + RETIRE_TIMEOUT;
         while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
             thread::sleep(RETIRE_STEP);

@@ -152,7 +152,7 @@ impl Engine {
 
     fn start_rules_on(listener: Listener, guests: Vec<Guest>, rules: Vec<CheckedRule>) -> Self {
         let (audit, thread, trail) = audit_to_memory();
-        let live = Arc::new(Live::new(ruleset(rules)));
+        let live = Arc::new(Live::new(ruleset(rules), Stored::default()));
         let (shadow, _) = Shadow::start(Arc::clone(&live), audit.clone()).unwrap();
         let plane = DataPlane::start(DataPlaneParts {
             listeners: vec![BoundListener { listener, guests }],
@@ -477,7 +477,9 @@ fn a_batch_sees_one_ruleset_and_the_next_one_the_other() {
     let mut client = engine.client();
     let asked = [query(1, "http://games.example/")];
     assert_eq!(client.ask(&asked)[0].action, Action::Deny);
-    let old = engine.live.swap(ruleset(vec![rule(1, "new", Asks::Warn, "games.example")]));
+    let old = engine
+        .live
+        .swap(ruleset(vec![rule(1, "new", Asks::Warn, "games.example")]), Stored::default());
     assert_eq!(old.revision(), 1);
     assert_eq!(Arc::strong_count(&old), 1, "its memory is the reloader's to give back");
     assert_eq!(client.ask(&asked)[0].action, Action::Warn);

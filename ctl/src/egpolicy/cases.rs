@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use eg_policy::decide::Scratch;
+use eg_policy::explain::{Explained, RequestFault, RequestSpec};
 use eg_policy::moment::Moment;
 use eg_policy::verdict::Action;
 use eg_policy::zone::Zone;
@@ -17,9 +18,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::clock;
-use super::explain::{Explained, explain_with};
+use super::explain::explain_with;
 use super::policy::{Policy, PolicyFault};
-use super::request::{RequestFault, RequestSpec};
 
 /// A file of cases is written by hand; one that is larger is not one.
 const FILE_BYTES_MAX: u64 = 16 << 20;

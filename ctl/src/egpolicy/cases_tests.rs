@@ -168,6 +168,7 @@ fn a_disabled_rule_that_would_match_is_told() {
     let names: Vec<_> = told.disabled.iter().map(|rule| (&*rule.name, rule.line)).collect();
     assert_eq!((names, told.verdict.rule.as_str()), (vec![("a", 1)], "default-permit"));
     let mut text = Vec::new();
+    let told = super::super::wire::explained(&told);
     forms::explanation(&mut text, &spec, &told, forms::Detail::Near).unwrap();
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("Disabled rules that would match:\n      -  deny   a"), "{text}");

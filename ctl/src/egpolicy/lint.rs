@@ -1,11 +1,11 @@
 //! `egpolicy lint`: what is allowed and probably not meant.
 
 use eg_policy::diagnostic::{Diagnostic, Severity};
+use eg_policy::explain::InspectWord;
 use eg_policy::lint::{Inspect, LintInput, ListSet, lint as look};
 use eg_policy::moment::Moment;
 
 use super::policy::{Entries, Policy};
-use super::request::InspectWord;
 
 /// What was found.
 #[derive(Debug)]

@@ -17,15 +17,16 @@ mod real_lists;
 mod regexes;
 mod request;
 mod verbs;
+mod wire;
 
 pub use args::{Args, run};
 pub use cases::{
     ActionName, CaseResult, CasesFault, Difference, Expectation, PolicyPlace, Tested, TlsName, test,
 };
 pub use check::{CheckFault, Checked, ListSummary, check};
-pub use explain::{ExplainFault, Explained, FailedTold, FitTold, Reading, RuleTold, Told, explain};
+pub use explain::{ExplainFault, explain};
 pub use fmt::{FmtFault, FmtMode, Formatted, fmt};
 pub use lint::{LintFound, lint};
 pub use policy::{Entries, Policy, PolicyFault};
 pub use regexes::{FallbackRegex, RegexSummary};
-pub use request::{InspectWord, PhaseWord, RequestFault, RequestSpec, SOURCE_DEFAULT};
+pub(crate) use wire::explained as explained_for_wire;

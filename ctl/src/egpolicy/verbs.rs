@@ -18,7 +18,8 @@ use super::clock;
 use super::explain::explain;
 use super::lint::lint;
 use super::policy::Policy;
-use super::request::{InspectWord, RequestSpec};
+use super::request::{InspectArg, RequestArgs};
+use super::wire;
 use crate::exit::Exit;
 use crate::forms::{self, Detail};
 use crate::render;
@@ -67,7 +68,7 @@ impl ActionWord {
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
-    request: RequestSpec,
+    request: RequestArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     /// The time of the request, as `2026-11-27T08:00:00+01:00`; now where it is not given.
@@ -96,7 +97,7 @@ pub(super) struct LintArgs {
     check: CheckArgs,
     /// How Squid looks into TLS; without it nothing is said of paths in tunnels.
     #[arg(long, value_enum)]
-    inspect: Option<InspectWord>,
+    inspect: Option<InspectArg>,
     /// Exit with 1 on a warning too.
     #[arg(long)]
     strict: bool,
@@ -142,13 +143,14 @@ pub(super) fn paths(own: &[PathBuf], shared: &[PathBuf]) -> (Vec<PathBuf>, Vec<P
 /// Explains one verdict.
 pub(super) fn run_explain(args: &ExplainArgs, out: &mut impl Write) -> io::Result<Exit> {
     let ExplainArgs { request, policy, at, all, check, format } = args;
+    let request = request.spec();
     let (own, shared) = paths(&policy.policy, &policy.shared);
     let default = policy.default_action.map_or(Action::Permit, ActionWord::action);
     let now = at.unwrap_or_else(now);
     let zone = policy.time_window_tz.clone().unwrap_or_else(clock::local);
     let explained = Policy::read(&own, &shared)
         .map_err(Into::into)
-        .and_then(|policy| explain(&policy, default, request, (now, &zone)));
+        .and_then(|policy| explain(&policy, default, &request, (now, &zone)));
     let explained = match explained {
         Ok(explained) => explained,
         Err(fault) => {
@@ -159,7 +161,7 @@ pub(super) fn run_explain(args: &ExplainArgs, out: &mut impl Write) -> io::Resul
     match format {
         ExplainFormat::Text => {
             let detail = if *all { Detail::All } else { Detail::Near };
-            forms::explanation(out, request, &explained, detail)?;
+            forms::explanation(out, &request, &wire::explained(&explained), detail)?;
         }
         ExplainFormat::Json => {
             let at = Timestamp::from_microsecond(now.unix_micros()).map(|at| at.to_string());
@@ -189,7 +191,7 @@ pub(super) fn run_lint(args: &LintArgs, out: &mut impl Write) -> io::Result<Exit
             return Ok(Exit::Failed);
         }
     };
-    let found = lint(&policy, *inspect, now());
+    let found = lint(&policy, inspect.map(InspectArg::word), now());
     match check.format {
         FormatWord::Text => forms::lint(out, &found)?,
         FormatWord::Json => forms::lint_json(out, &found)?,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::words::{count, tame};
 use super::{Detail, explanation};
-use crate::egpolicy::{CaseResult, Tested};
+use crate::egpolicy::{CaseResult, Tested, explained_for_wire};
 
 /// Prints the cases that failed, with what differs and why it was decided so.
 ///
@@ -33,7 +33,10 @@ fn failure(out: &mut impl Write, case: &CaseResult) -> io::Result<()> {
         writeln!(out, "  + {}: {}", difference.what, tame(&difference.found))?;
     }
     match &case.explained {
-        Some(explained) => explanation(out, &case.request, explained, Detail::Near),
+        Some(explained) => {
+            let explained = explained_for_wire(explained);
+            explanation(out, &case.request, &explained, Detail::Near)
+        }
         None => Ok(()),
     }
 }

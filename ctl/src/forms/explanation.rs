@@ -1,12 +1,12 @@
-//! An explanation, for people.
+//! An explanation, for people: of `egpolicy` itself, or of an engine.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
-use eg_policy::explain::Kind;
+use eg_policy::explain::{Kind, RequestSpec};
+use eg_proto::control::explain::{Explained, FailedTold, FitTold, RuleTold, VerdictTold};
 
 use super::words::{count, tame};
-use crate::egpolicy::{Explained, FailedTold, FitTold, RequestSpec, RuleTold, Told};
 
 /// How many rules that nearly held are told where not all are asked for: what fits on a screen with the
 /// rest.
@@ -42,6 +42,7 @@ pub fn explanation(
         before,
         disabled,
         left_out,
+        notes,
         rules,
     } = explained;
     let phase = spec.phase().word();
@@ -57,7 +58,7 @@ pub fn explanation(
     if !unknown.is_empty() {
         writeln!(out, "  {:<13} {}", "not known", unknown.join(", "))?;
     }
-    for sentence in left_out {
+    for sentence in left_out.iter().chain(notes) {
         writeln!(out, "  {:<13} {}", "beware", tame(sentence))?;
     }
     if let Some(rule) = waits_for {
@@ -66,7 +67,11 @@ pub fn explanation(
     }
     match (matches.len(), waits_for, views.is_empty()) {
         (_, _, true) => writeln!(out, "\nNo rule was asked, since the request cannot be read.")?,
-        (0, _, false) => writeln!(out, "\nNone of {} matches.", count(*rules, "rule", "rules"))?,
+        (0, _, false) => writeln!(
+            out,
+            "\nNone of {} matches.",
+            count(usize::try_from(*rules).unwrap_or(usize::MAX), "rule", "rules")
+        )?,
         (_, Some(_), false) => writeln!(out, "\nWhat matches by now, behind it:")?,
         (1, None, false) => writeln!(out, "\nThe rule that matches:")?,
         (_, None, false) if matches.iter().any(|rule| rule.mode == "monitor") => {
@@ -90,8 +95,9 @@ pub fn explanation(
 }
 
 /// The verdict, and where it comes from.
-fn write_verdict(out: &mut impl Write, verdict: &Told) -> io::Result<()> {
-    let Told { action, code, rule, id, file, line, reason, category, list, monitored } = verdict;
+fn write_verdict(out: &mut impl Write, verdict: &VerdictTold) -> io::Result<()> {
+    let VerdictTold { action, code, rule, id, file, line, reason, category, list, monitored } =
+        verdict;
     match id {
         Some(id) => writeln!(out, "  {action} ({code}) by rule {id} `{rule}`")?,
         None => writeln!(out, "  {action} ({code}) by `{rule}`")?,
@@ -112,7 +118,7 @@ fn write_verdict(out: &mut impl Write, verdict: &Told) -> io::Result<()> {
 fn write_rule(out: &mut impl Write, rule: &RuleTold) -> io::Result<()> {
     let RuleTold { id, name, action, mode, file, line, outcome: _, fits, failed } = rule;
     let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-    let only = if *mode == "monitor" {
+    let only = if mode == "monitor" {
         " (only monitors: recorded, and the next rule is asked)"
     } else {
         ""
@@ -146,7 +152,7 @@ fn write_fit(out: &mut impl Write, fit: &FitTold) -> io::Result<()> {
 
 fn write_failed(out: &mut impl Write, failed: &FailedTold) -> io::Result<()> {
     let FailedTold { attribute, asks, more, seen, lacks, in_part } = failed;
-    if *attribute == Kind::Exceptions.attribute() {
+    if attribute == Kind::Exceptions.attribute() {
         return match lacks {
             Some(lacks) => {
                 writeln!(
@@ -157,7 +163,7 @@ fn write_failed(out: &mut impl Write, failed: &FailedTold) -> io::Result<()> {
             None => writeln!(out, "         so the rule spares this request"),
         };
     }
-    if *attribute == Kind::Validity.attribute() {
+    if attribute == Kind::Validity.attribute() {
         return writeln!(out, "         the rule does not count at this time, {}", tame(seen));
     }
     let asks: Vec<String> = asks.iter().map(|value| tame(value)).collect();
@@ -194,7 +200,7 @@ fn write_before(out: &mut impl Write, before: &[RuleTold], detail: Detail) -> io
     let told: HashSet<Option<u32>> = near.iter().map(|rule| rule.id).collect();
     let mut rest: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in before.iter().filter(|rule| !told.contains(&rule.id)) {
-        let attribute = rule.failed.as_ref().map_or("", |failed| failed.attribute);
+        let attribute = rule.failed.as_ref().map_or("", |failed| failed.attribute.as_str());
         let number = rest.entry(attribute).or_default();
         *number = number.saturating_add(1);
     }

@@ -92,14 +92,40 @@ impl Zone {
         Digest::of_parts(parts.iter().map(String::as_bytes))
     }
 
+    /// The instant at which clocks show `shown_us`, which counts microseconds as if they showed UTC. Of
+    /// the hour that comes twice the first; in the hour that is left out what they would have shown
+    /// without the change.
+    #[must_use]
+    pub fn instant(&self, shown_us: i64) -> Moment {
+        let shown = shown_us.div_euclid(MICROS_OF_SECOND);
+        // No clock is further from UTC.
+        let day = 26 * 60 * 60;
+        let first = self.changes.partition_point(|(at, _)| *at <= shown - day);
+        let before = self.ahead(shown - day);
+        let around = self.changes.iter().skip(first).take_while(|(at, _)| *at <= shown + day);
+        let all = std::iter::once(before).chain(around.map(|(_, ahead)| *ahead));
+        let fits = all
+            .map(|ahead| (shown - i64::from(ahead), ahead))
+            .filter(|(at, ahead)| self.ahead(*at) == *ahead)
+            .map(|(_, ahead)| ahead);
+        // The furthest ahead is the earliest.
+        let ahead = fits.max().unwrap_or(before);
+        Moment::from_unix_micros(shown_us - i64::from(ahead) * MICROS_OF_SECOND)
+    }
+
+    /// How many seconds clocks are ahead of UTC at this second.
+    fn ahead(&self, seconds: i64) -> i32 {
+        let next = self.changes.partition_point(|(at, _)| *at <= seconds);
+        let change = next.checked_sub(1).and_then(|last| self.changes.get(last));
+        change.map_or(self.first, |(_, ahead)| *ahead)
+    }
+
     /// The minute of the week, from Monday 00:00, that clocks show at `now`.
     #[must_use]
     pub fn minute(&self, now: Moment) -> u16 {
         let seconds = now.unix_micros().div_euclid(MICROS_OF_SECOND);
-        let next = self.changes.partition_point(|(at, _)| *at <= seconds);
-        let change = next.checked_sub(1).and_then(|last| self.changes.get(last));
-        let ahead = change.map_or(self.first, |(_, ahead)| *ahead);
-        let shown = (seconds + i64::from(ahead)).div_euclid(SECONDS_OF_MINUTE) + EPOCH_MINUTES;
+        let shown = (seconds + i64::from(self.ahead(seconds))).div_euclid(SECONDS_OF_MINUTE)
+            + EPOCH_MINUTES;
         // A remainder by the minutes of a week is below them.
         u16::try_from(shown.rem_euclid(i64::from(MINUTES_OF_WEEK))).unwrap_or_default()
     }
@@ -116,6 +142,30 @@ mod tests {
         let day = i64::from(civil.weekday().to_monday_zero_offset());
         let minute = (day * 24 + i64::from(civil.hour())) * 60 + i64::from(civil.minute());
         u16::try_from(minute).unwrap()
+    }
+
+    #[test]
+    fn what_clocks_show_is_an_instant() {
+        let zurich = Zone::named("Europe/Zurich").unwrap();
+        let shown = |text: &str| {
+            let shown: jiff::civil::DateTime = text.parse().unwrap();
+            let utc = shown.to_zoned(TimeZone::UTC).unwrap().timestamp();
+            let at = zurich.instant(utc.as_microsecond()).unix_micros();
+            jiff::Timestamp::from_microsecond(at).unwrap().to_string()
+        };
+        for (clocks, utc) in [
+            ("2026-01-15T08:00", "2026-01-15T07:00:00Z"),
+            ("2026-07-15T08:00", "2026-07-15T06:00:00Z"),
+            // Left out: what it would have been without the change.
+            ("2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+            ("2026-03-29T03:00", "2026-03-29T01:00:00Z"),
+            // Twice: the first.
+            ("2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+            ("2026-10-25T03:00", "2026-10-25T02:00:00Z"),
+        ] {
+            assert_eq!(shown(clocks), utc, "{clocks}");
+        }
+        assert_eq!(Zone::utc().instant(5), Moment::from_unix_micros(5));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A disk that refuses, and a process that is killed, at every single step: what is left is the old or
 //! the new, whole.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -12,7 +13,8 @@ use eg_policy::moment::Moment;
 
 use super::steps::Steps;
 use super::tests::{Held, NOW, Site};
-use super::{BackupFault, Made, Recovery};
+use super::{BackupFault, Deadline, Made, Recovery};
+use crate::edits::{Edits, FileName};
 
 /// What happens at the step that is counted down to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -273,4 +275,113 @@ fn a_journal_of_somebody_else_is_not_followed() {
     site.keep("next");
     assert!(site.folder.path().join("precious").is_dir() && !staging.exists());
     assert_eq!(site.held(), before);
+}
+
+/// A site, what a commit is to make of it, and what it holds before and after.
+fn committed() -> (Site, Edits, Held, Held) {
+    let site = Site::new();
+    site.write("20-gone.policy", "gone");
+    site.write("sites/30-b.policy", "b");
+    site.keep("old");
+    let before = site.held();
+    let edit =
+        |name: &str, text: Option<&str>| (FileName::parse(name).unwrap(), text.map(str::to_owned));
+    let edits = Edits(BTreeMap::from([
+        edit("10-a.policy", Some("edited")),
+        edit("20-gone.policy", None),
+        edit("new/deep/x.policy", Some("x")),
+        edit("sites/30-b.policy", Some("B")),
+    ]));
+    let mut after = before.clone();
+    let mode = &before["20-gone.policy"][..3];
+    let folder =
+        format!("{:o} folder", fs::metadata(site.path()).unwrap().permissions().mode() & 0o777);
+    after.insert("10-a.policy".into(), format!("{mode} edited"));
+    after.insert("sites/30-b.policy".into(), format!("{mode} B"));
+    after.remove("20-gone.policy");
+    after.insert("new".into(), folder.clone());
+    after.insert("new/deep".into(), folder);
+    after.insert("new/deep/x.policy".into(), "640 x".into());
+    (site, edits, before, after)
+}
+
+#[test]
+fn a_commit_leaves_the_old_or_the_new_wherever_it_is_cut_off() {
+    for how in [Break::Once, Break::Ever, Break::Kill] {
+        let (mut at, mut old, mut new) = (0, 0, 0);
+        loop {
+            let (site, edits, before, after) = committed();
+            let plan = site.snapshots().plan_commit(edits).unwrap();
+            let steps = breaking(how, at);
+            let seen = steps.brake.seen.clone();
+            let done = catch_unwind(AssertUnwindSafe(|| site.breaking(steps).apply_commit(&plan)));
+            site.snapshots().recover().unwrap();
+            // A leftover that needs no undoing goes with the next call.
+            site.keep("next");
+            let held = site.held();
+            match done {
+                Ok(Ok(_)) => assert_eq!(held, after, "{how:?} at {at}"),
+                Ok(Err(fault)) if how == Break::Once => {
+                    assert_eq!(held, before, "{how:?} at {at}: {fault}");
+                }
+                Ok(Err(_)) | Err(_) => {
+                    assert!(held == before || held == after, "{how:?} at {at}: {held:?}");
+                }
+            }
+            old += u64::from(held == before);
+            new += u64::from(held == after);
+            if seen.load(Ordering::Relaxed) <= at {
+                break;
+            }
+            at += 1;
+        }
+        assert!(at > 20 && old > 10 && new >= 1, "{how:?}: {at} steps, {old} old, {new} new");
+    }
+}
+
+#[test]
+fn a_commit_is_undone_and_not_written_over_what_came_in_between() {
+    let (site, edits, before, after) = committed();
+    let plan = site.snapshots().plan_commit(edits.clone()).unwrap();
+    let is = site.snapshots().apply_commit(&plan).unwrap();
+    assert_eq!(site.held(), after);
+    let kept = site.snapshots().list().unwrap();
+    site.snapshots().undo_commit(is, &kept[0].snapshot, now()).unwrap();
+    assert_eq!(site.held(), before);
+    assert_eq!(site.snapshots().list().unwrap().len(), kept.len(), "nothing was worth keeping");
+    // A list may change meanwhile, a policy file may not.
+    let plan = site.snapshots().plan_commit(edits.clone()).unwrap();
+    site.write("lists/names.list", "three.example\n");
+    site.snapshots().apply_commit(&plan).unwrap();
+    let (site, edits, _, _) = committed();
+    let plan = site.snapshots().plan_commit(edits).unwrap();
+    site.write("99-other.policy", "by hand");
+    let held = site.held();
+    let refused = site.snapshots().apply_commit(&plan).unwrap_err();
+    assert!(matches!(refused, BackupFault::ChangedSincePlan { .. }), "{refused}");
+    assert_eq!(site.held(), held);
+}
+
+#[test]
+fn the_snapshot_that_a_commit_goes_back_to_is_not_pruned() {
+    let site = Site::new().depth(1);
+    let snapshot = site.keep("first").snapshot;
+    let waits = Deadline { by: "ada".to_owned(), until: now(), snapshot: snapshot.clone() };
+    site.snapshots().note_unconfirmed(Some(&waits)).unwrap();
+    assert_eq!(site.snapshots().unconfirmed().unwrap(), Some(waits));
+    for text in ["2", "3", "4"] {
+        site.write("10-a.policy", text);
+        site.keep(text);
+    }
+    let names = |site: &Site| -> Vec<String> {
+        site.snapshots().list().unwrap().into_iter().map(|row| row.snapshot).collect()
+    };
+    assert_eq!(names(&site).len(), 2);
+    assert_eq!(names(&site)[1], snapshot);
+    assert!(!site.snapshots().plan_named(&snapshot).unwrap().is_empty());
+    site.snapshots().note_unconfirmed(None).unwrap();
+    assert_eq!(site.snapshots().unconfirmed().unwrap(), None);
+    site.snapshots().prune();
+    assert_eq!(names(&site).len(), 1);
+    assert!(site.snapshots().plan_named(&snapshot).is_err());
 }

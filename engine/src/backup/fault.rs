@@ -74,8 +74,8 @@ pub enum BackupFault {
     },
     /// What a rollback was planned for is not what is there.
     #[error(
-        "the files below `{}` changed after this rollback was planned; nothing was done; look at the \
-         dry run again", path.display()
+        "the files below `{}` changed after this was planned; nothing was done; look at the dry run, or \
+         at the files, again", path.display()
     )]
     ChangedSincePlan {
         /// The policy's folder.
@@ -111,7 +111,7 @@ pub enum BackupFault {
     },
     /// A rollback was cut off and nobody has undone it yet.
     #[error(
-        "a rollback was cut off in the middle, and `{}` still says so; the files must be put back \
+        "a rollback or commit was cut off in the middle, and `{}` still says so; the files must be put back \
          before they are used: restart the engine or reload", journal.display()
     )]
     Interrupted {
@@ -120,7 +120,7 @@ pub enum BackupFault {
     },
     /// The journal of a rollback that was cut off says nothing.
     #[error(
-        "`{}` says that a rollback was cut off, and cannot be read ({what}), so that nobody knows what to \
+        "`{}` says that a rollback or commit was cut off, and cannot be read ({what}), so that nobody knows what to \
          put back; compare the folder with its snapshots, then remove `.enforcegate-rollback` in it",
         journal.display()
     )]
@@ -132,7 +132,7 @@ pub enum BackupFault {
     },
     /// Neither the new nor the old could be put there.
     #[error(
-        "the rollback failed and could not be undone ({undo}); the next start, reload or rollback tries \
+        "the change of the files failed and could not be undone ({undo}); the next start or reload tries \
          again; until then the files below `{}` are partly old, partly new", path.display()
     )]
     HalfApplied {
@@ -143,6 +143,16 @@ pub enum BackupFault {
         /// Why it failed.
         #[source]
         source: Box<Self>,
+    },
+    /// A file of a commit cannot be put where its name says.
+    #[error("`{name}` cannot be {what}: {why}")]
+    NoPlace {
+        /// The file.
+        name: String,
+        /// What was to be done with it.
+        what: &'static str,
+        /// Why it cannot be.
+        why: &'static str,
     },
     /// The disk refuses.
     #[error("cannot {action} `{}`{}", path.display(), advice(source))]

@@ -12,6 +12,8 @@ mod snapshots;
 
 mod shelf;
 mod rollback;
+mod commit;
+mod unconfirmed;
 mod journal;
 
 mod scan;
@@ -20,10 +22,12 @@ mod stamps;
 mod steps;
 mod fault;
 
+pub(crate) use commit::CommitPlan;
 pub use fault::BackupFault;
 pub use rollback::RollbackPlan;
 pub use shelf::SnapshotRow;
 pub use snapshots::{Kept, Made, Recovery, Snapshots};
+pub(crate) use unconfirmed::Deadline;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::journal::{Act, NEW, OLD, Place, acts};
 use super::shelf::Snapshot;
 use super::steps::{PRIVATE_FILE, PRIVATE_FOLDER, Steps, open};
 use super::tree::{Changes, Entry, Tree};
+use crate::edits::Edits;
 
 /// The folder in `path` that exists only during a rollback; being hidden, no policy is read from it.
 pub(super) const STAGING: &str = ".enforcegate-rollback";
@@ -25,6 +26,9 @@ const JOURNAL_UNFINISHED: &str = "journal.new";
 
 /// Two acts for every name that a snapshot may hold, each with a long path.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
+
+/// What a journal has in place of a snapshot's name.
+const COMMIT: &str = "commit";
 
 /// The layout of the journal.
 const FORMAT: u32 = 1;
@@ -98,6 +102,50 @@ impl RollbackPlan {
     }
 }
 
+/// Where the content of what is put comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'f> {
+    /// A snapshot.
+    Snapshot(&'f Snapshot),
+    /// A commit.
+    Edits(&'f Edits),
+}
+
+impl Content<'_> {
+    /// What the journal calls it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Snapshot(snapshot) => &snapshot.name,
+            Self::Edits(_) => COMMIT,
+        }
+    }
+
+    /// Writes the content of `path` to `new`, and sees that it is what it should be.
+    fn write(
+        &self,
+        steps: &Steps,
+        path: &str,
+        new: &Path,
+        (mode, bytes, digest): (u32, u64, Digest),
+    ) -> Result<(), BackupFault> {
+        match self {
+            Self::Snapshot(snapshot) => {
+                let from = snapshot.file(path);
+                if steps.copy(&from, new, mode)? == (bytes, digest) {
+                    return Ok(());
+                }
+                let what = "it does not match its digest in `manifest.json`".to_owned();
+                Err(BackupFault::Damaged { path: from, what })
+            }
+            Self::Edits(edits) => {
+                let text = edits.text(path).filter(|text| Digest::of(text.as_bytes()) == digest);
+                let other = || BackupFault::ChangedSincePlan { path: new.to_path_buf() };
+                steps.write(new, text.ok_or_else(other)?.as_bytes(), mode)
+            }
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
     format: u32,
@@ -111,12 +159,12 @@ pub(super) fn pending(root: &Path) -> Option<PathBuf> {
     fs::symlink_metadata(&journal).is_ok().then_some(journal)
 }
 
-/// Makes `root`, which holds `now`, hold what `snapshot` holds.
+/// Makes `root`, which holds `now`, hold `then`, whose files come out of `from`.
 pub(super) fn apply(
     steps: &Steps,
     root: &Path,
     now: &Tree,
-    (snapshot, then): (&Snapshot, &Tree),
+    (from, then): (Content<'_>, &Tree),
 ) -> Result<(), BackupFault> {
     let acts = acts(now, then);
     if acts.is_empty() {
@@ -125,7 +173,7 @@ pub(super) fn apply(
     let staging = root.join(STAGING);
     let place = Place { root, staging: &staging, steps };
     let journal = staging.join(JOURNAL);
-    if let Err(fault) = stage(place, snapshot, &acts) {
+    if let Err(fault) = stage(place, from, &acts) {
         // Nothing in the folder was touched; what cannot be removed now is removed by the next call.
         drop(fs::remove_file(&journal));
         drop(fs::remove_dir_all(&staging));
@@ -158,7 +206,7 @@ pub(super) fn apply(
 }
 
 /// Prepares everything beside the files, and the journal last.
-fn stage(place: Place<'_>, snapshot: &Snapshot, acts: &[Act]) -> Result<(), BackupFault> {
+fn stage(place: Place<'_>, from: Content<'_>, acts: &[Act]) -> Result<(), BackupFault> {
     let Place { root, staging, steps } = place;
     steps.make_folder(staging, PRIVATE_FOLDER)?;
     steps.make_folder(&staging.join(OLD), PRIVATE_FOLDER)?;
@@ -169,17 +217,13 @@ fn stage(place: Place<'_>, snapshot: &Snapshot, acts: &[Act]) -> Result<(), Back
         match entry {
             Entry::Link { target } => steps.link(target, &new)?,
             Entry::File { mode, bytes, digest } => {
-                let from = snapshot.file(path);
-                if steps.copy(&from, &new, *mode)? != (*bytes, *digest) {
-                    let what = "it does not match its digest in `manifest.json`".to_owned();
-                    return Err(BackupFault::Damaged { path: from, what });
-                }
+                from.write(steps, path, &new, (*mode, *bytes, *digest))?;
             }
             // A folder is made, not put.
             Entry::Folder { .. } => {}
         }
     }
-    let journal = Journal { format: FORMAT, snapshot: snapshot.name.clone(), acts: acts.to_vec() };
+    let journal = Journal { format: FORMAT, snapshot: from.name().to_owned(), acts: acts.to_vec() };
     let text = serde_json::to_vec(&journal)
         .map_err(|why| file("write", &staging.join(JOURNAL))(io::Error::from(why)))?;
     let unfinished = staging.join(JOURNAL_UNFINISHED);
@@ -226,7 +270,7 @@ pub(super) fn recover(steps: &Steps, root: &Path) -> Result<Option<Vec<String>>,
     let left_alone = undo(place, &journal.acts)?;
     tracing::warn!(
         snapshot = journal.snapshot,
-        "a rollback had been cut off; the files are as they were before it"
+        "a rollback or commit had been cut off; the files are as they were before it"
     );
     Ok(Some(left_alone))
 }

@@ -31,7 +31,7 @@ const LOCK: &str = ".lock";
 const STAMPS: &str = ".stamps.json";
 
 /// The beginning of names of what is not finished, or being removed.
-const UNFINISHED: &str = ".unfinished-";
+pub(super) const UNFINISHED: &str = ".unfinished-";
 
 const HEADER: &str = "snapshot.json";
 const MANIFEST: &str = "manifest.json";
@@ -319,11 +319,16 @@ impl LockedShelf {
         whole && self.steps.share(from, to).is_ok()
     }
 
-    /// Removes all but the newest `depth` snapshots. Gives how many went.
+    /// Removes all but the newest `depth` snapshots, and the one that a commit may go back to. Gives how
+    /// many went.
     pub(super) fn prune(&self, depth: usize) -> Result<usize, BackupFault> {
         let snapshots = self.shelf.snapshots()?;
+        let needed = self.shelf.unconfirmed()?.map(|waits| waits.snapshot);
         let mut gone = 0;
         for old in snapshots.iter().skip(depth) {
+            if needed.as_deref() == Some(old.name.as_str()) {
+                continue;
+            }
             // Under its own name it is whole to the last.
             let aside = self.shelf.folder.join(format!("{UNFINISHED}{}", old.name));
             self.steps.rename(&old.folder, &aside)?;
@@ -371,7 +376,7 @@ fn header(folder: &Path) -> io::Result<Header> {
     Err(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
-fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
@@ -381,7 +386,7 @@ fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Text maps and numbers always have a form in JSON.
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 

@@ -5,19 +5,23 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use eg_policy::digest::Digest;
 use eg_policy::moment::Moment;
 
-use super::fault::BackupFault;
-use super::rollback::{self, RollbackPlan};
+use super::commit::{self, CommitPlan};
+use super::fault::{BackupFault, file};
+use super::rollback::{self, Content, RollbackPlan};
 use super::scan::{Scan, scan};
 use super::shelf::{Cost, LockedShelf, Shelf, Snapshot, SnapshotRow};
 use super::stamps::Instant;
 use super::steps::{PRIVATE_FOLDER, Steps};
 use super::tree::Tree;
+use super::unconfirmed::Deadline;
 use crate::config::PolicyConfig;
+use crate::edits::Edits;
 
 /// The note of generation 1 while the folder holds exactly that (SPEC 5).
 const APPLIED: &str = "(currently applied)";
@@ -187,9 +191,106 @@ impl Snapshots {
         let Some(snapshot) = at.and_then(|at| snapshots.get(at)) else {
             return Err(BackupFault::NoGeneration { generation, there: snapshots.len() });
         };
-        let then = snapshot.tree()?;
+        plan_to(&root, &shelf, generation, snapshot)
+    }
+
+    /// The same to the snapshot of this name, whatever its generation is by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::plan`].
+    pub(crate) fn plan_named(&self, name: &str) -> Result<RollbackPlan, BackupFault> {
+        self.recover()?;
+        let root = self.root()?;
+        let shelf = self.shelf(&root)?;
+        let snapshots = shelf.snapshots()?;
+        let numbered = (1..).zip(&snapshots).find(|(_, one)| one.name == name);
+        let (generation, snapshot) =
+            numbered.ok_or_else(|| BackupFault::Gone { snapshot: name.to_owned() })?;
+        plan_to(&root, &shelf, generation, snapshot)
+    }
+
+    /// What a commit of `edits` would do. Changes nothing, as [`Self::plan`].
+    ///
+    /// # Errors
+    ///
+    /// Where an edit has no place in the folder, or one of the two folders cannot be read.
+    pub(crate) fn plan_commit(&self, edits: Edits) -> Result<CommitPlan, BackupFault> {
+        self.recover()?;
+        let root = self.root()?;
+        let shelf = self.shelf(&root)?;
         let found = scan(&root, &shelf.stamps(&root), Instant::NEVER)?;
-        Ok(RollbackPlan::new(generation, snapshot, &found.tree, &then))
+        commit::then(&found.tree, &edits, mode(&root)?)?;
+        Ok(CommitPlan::new(edits, &found.tree))
+    }
+
+    /// Writes the files of a commit as planned. Gives the digest of what the folder then holds, for
+    /// [`Self::undo_commit`]. Whoever wants to go back keeps the state before first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply`].
+    pub(crate) fn apply_commit(&self, plan: &CommitPlan) -> Result<Digest, BackupFault> {
+        let root = self.root()?;
+        let shelf = self.shelf(&root)?.lock(self.steps.clone())?;
+        shelf.tidy()?;
+        recover(&shelf, &root)?;
+        let found = scan(&root, &shelf.shelf.stamps(&root), shelf.began)?;
+        if !plan.is_for(&found.tree) {
+            return Err(BackupFault::ChangedSincePlan { path: root });
+        }
+        let then = commit::then(&found.tree, &plan.edits, mode(&root)?)?;
+        rollback::apply(&self.steps, &root, &found.tree, (Content::Edits(&plan.edits), &then))?;
+        Ok(then.digest())
+    }
+
+    /// Undoes a commit that was written and then refused, as [`Self::undo`]; `after` is what
+    /// [`Self::apply_commit`] gave.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply`].
+    pub(crate) fn undo_commit(
+        &self,
+        after: Digest,
+        before: &str,
+        now: Moment,
+    ) -> Result<(), BackupFault> {
+        self.go_back(before, now, |content, _| content == after)
+    }
+
+    /// The commit that waits to be confirmed.
+    ///
+    /// # Errors
+    ///
+    /// Where its note cannot be read.
+    pub(crate) fn unconfirmed(&self) -> Result<Option<Deadline>, BackupFault> {
+        self.shelf(&self.root()?)?.unconfirmed()
+    }
+
+    /// Notes a commit that waits to be confirmed, in place of one that waited; or that none does.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk refuses; the note before may be there still.
+    pub(crate) fn note_unconfirmed(&self, deadline: Option<&Deadline>) -> Result<(), BackupFault> {
+        let shelf = self.shelf(&self.root()?)?.lock(self.steps.clone())?;
+        shelf.tidy()?;
+        shelf.note_unconfirmed(deadline)
+    }
+
+    /// Whether the folder holds what the snapshot of this name holds.
+    ///
+    /// # Errors
+    ///
+    /// Where one of the two cannot be read.
+    pub(crate) fn holds(&self, name: &str) -> Result<bool, BackupFault> {
+        let root = self.root()?;
+        let shelf = self.shelf(&root)?;
+        let snapshots = shelf.snapshots()?;
+        let (snapshot, _) = named(&snapshots, name)?;
+        let found = scan(&root, &shelf.stamps(&root), Instant::NEVER)?;
+        Ok(found.tree.digest() == snapshot.header.content)
     }
 
     /// Puts the files back as planned. The state before is kept first, as a generation of its own, whose
@@ -212,7 +313,7 @@ impl Snapshots {
         }
         let note = before_rollback_to(&target.name);
         let (before, _, _) = keep(&shelf, &root, &found, &snapshots, (now, &note))?;
-        rollback::apply(&self.steps, &root, &found.tree, (target, &then))?;
+        rollback::apply(&self.steps, &root, &found.tree, (Content::Snapshot(target), &then))?;
         // Not before, since the target may be the oldest.
         Self::shorten(&shelf, self.depth.saturating_add(1));
         Ok(before)
@@ -225,6 +326,19 @@ impl Snapshots {
     ///
     /// As [`Self::apply`].
     pub fn undo(&self, plan: &RollbackPlan, before: &str, now: Moment) -> Result<(), BackupFault> {
+        self.go_back(before, now, |content, snapshots| {
+            snapshots.iter().any(|one| one.name == plan.snapshot() && one.header.content == content)
+        })
+    }
+
+    /// Makes the files what the snapshot `before` holds. What is there is kept as a generation, but where
+    /// it `is_known`.
+    fn go_back(
+        &self,
+        before: &str,
+        now: Moment,
+        is_known: impl FnOnce(Digest, &[Snapshot]) -> bool,
+    ) -> Result<(), BackupFault> {
         let root = self.root()?;
         let shelf = self.shelf(&root)?.lock(self.steps.clone())?;
         shelf.tidy()?;
@@ -232,13 +346,10 @@ impl Snapshots {
         let snapshots = shelf.shelf.snapshots()?;
         let (target, then) = named(&snapshots, before)?;
         let found = scan(&root, &shelf.shelf.stamps(&root), shelf.began)?;
-        let content = found.tree.digest();
-        let is_of_plan =
-            |one: &Snapshot| one.name == plan.snapshot() && one.header.content == content;
-        if !snapshots.iter().any(is_of_plan) {
+        if !is_known(found.tree.digest(), &snapshots) {
             keep(&shelf, &root, &found, &snapshots, (now, &before_rollback_to(before)))?;
         }
-        rollback::apply(&self.steps, &root, &found.tree, (target, &then))
+        rollback::apply(&self.steps, &root, &found.tree, (Content::Snapshot(target), &then))
     }
 
     fn root(&self) -> Result<PathBuf, BackupFault> {
@@ -290,6 +401,24 @@ fn named<'s>(snapshots: &'s [Snapshot], name: &str) -> Result<(&'s Snapshot, Tre
     let found = snapshots.iter().find(|one| one.name == name);
     let found = found.ok_or_else(|| BackupFault::Gone { snapshot: name.to_owned() })?;
     Ok((found, found.tree()?))
+}
+
+/// What a rollback to `snapshot` would do.
+fn plan_to(
+    root: &Path,
+    shelf: &Shelf,
+    generation: u32,
+    snapshot: &Snapshot,
+) -> Result<RollbackPlan, BackupFault> {
+    let then = snapshot.tree()?;
+    let found = scan(root, &shelf.stamps(root), Instant::NEVER)?;
+    Ok(RollbackPlan::new(generation, snapshot, &found.tree, &then))
+}
+
+/// Who may do what in the policy's folder.
+fn mode(root: &Path) -> Result<u32, BackupFault> {
+    let facts = fs::metadata(root).map_err(file("look at", root))?;
+    Ok(facts.permissions().mode())
 }
 
 fn recover(shelf: &LockedShelf, root: &Path) -> Result<Recovery, BackupFault> {

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use eg_proto::control::edit::COMMIT_BYTES_MAX;
+use eg_proto::control::edit::COMMIT_BODY_BYTES_MAX;
 use eg_proto::control::{BODY_BYTES_MAX, Problem, ProblemKind, REASON_BYTES_MAX, Verb};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,7 +34,7 @@ impl BodyBound {
     /// What a verb takes.
     pub(super) fn of(verb: Verb) -> Self {
         if verb == Verb::PolicyCommit {
-            return Self { bytes: COMMIT_BYTES_MAX, time: FILES_TIMEOUT };
+            return Self { bytes: COMMIT_BODY_BYTES_MAX, time: FILES_TIMEOUT };
         }
         Self::USUAL
     }

@@ -14,6 +14,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
 use super::auth::Accounts;
+use super::editors::Editors;
+use super::explain::Explaining;
 use super::guard::{guard, insist_on_tls};
 use super::local::{self, Local};
 use super::places::Places;
@@ -188,6 +190,8 @@ impl Control {
             audit,
             config,
             accounts: Arc::clone(&accounts),
+            editors: Editors::default(),
+            explaining: Explaining::default(),
             stopping,
             system,
         };

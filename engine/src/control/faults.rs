@@ -11,6 +11,7 @@ use crate::git::GitFault;
 pub(crate) fn of_backup(fault: &BackupFault) -> Problem {
     let kind = match fault {
         BackupFault::NoGeneration { .. } | BackupFault::Gone { .. } => ProblemKind::NotFound,
+        BackupFault::NoPlace { .. } => ProblemKind::BadRequest,
         BackupFault::Busy { .. }
         | BackupFault::Changed { .. }
         | BackupFault::ChangedSincePlan { .. }

@@ -22,6 +22,7 @@ use super::faults::{of_backup, of_git};
 use super::machine::when;
 use super::operator::Operator;
 use super::policy::Desk;
+use super::shape::when;
 use crate::asks::{Rollback, Work};
 use crate::backup::Snapshots;
 use crate::config::PolicyConfig;
@@ -33,7 +34,7 @@ use crate::sources::Disk;
 const COMMITS_SHOWN: usize = 1000;
 
 /// How long a change of snapshots or history is waited for.
-const WAIT: Duration = Duration::from_secs(RELOAD_WAIT_S);
+pub(super) const WAIT: Duration = Duration::from_secs(RELOAD_WAIT_S);
 
 /// `GET policy/backups`
 pub(super) async fn backups(
@@ -220,7 +221,7 @@ fn history(config: &PolicyConfig) -> Result<History, Problem> {
 }
 
 /// Reads files on a thread for that.
-async fn read<T: Serialize + Send + 'static>(
+pub(super) async fn read<T: Serialize + Send + 'static>(
     desk: &Desk,
     look: impl FnOnce(&PolicyConfig) -> Result<T, Problem> + Send + 'static,
 ) -> Result<Response, Refused> {
@@ -230,7 +231,7 @@ async fn read<T: Serialize + Send + 'static>(
     Ok(json(StatusCode::OK, &read.map_err(broken)??))
 }
 
-fn origin(operator: &Operator) -> Origin {
+pub(super) fn origin(operator: &Operator) -> Origin {
     Origin::Operator(operator.name().to_owned())
 }
 

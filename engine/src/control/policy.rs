@@ -11,12 +11,16 @@ use tokio::sync::watch;
 
 use super::answer::{Refused, json, reason_of, value_of};
 use super::auth::Accounts;
+use super::editors::Editors;
+use super::explain::Explaining;
 use super::operator::Operator;
 use super::shape;
 use super::system::System;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
 use crate::audit::{AskedBy, Audit, Event};
 use crate::config::PolicyConfig;
+use crate::policy_commit::COMMIT;
+use crate::policy_confirm::CONFIRM;
 use crate::policy_history::{GIT_INIT, ROLLBACK, TAG};
 use crate::policy_thread::LiveFacts;
 use crate::reload::{Guards, Order, Origin, Run};
@@ -41,6 +45,10 @@ pub(crate) struct Desk {
     pub(crate) config: Arc<PolicyConfig>,
     /// The accounts.
     pub(crate) accounts: Arc<Accounts>,
+    /// Who edits the policy files.
+    pub(super) editors: Editors,
+    /// How many may explain at once.
+    pub(super) explaining: Explaining,
     /// Whether the engine ends.
     pub(crate) stopping: watch::Receiver<bool>,
     /// The engine itself.
@@ -49,7 +57,7 @@ pub(crate) struct Desk {
 
 /// `GET policy`
 pub(super) async fn live(State(desk): State<Arc<Desk>>, _: Operator) -> Response {
-    let live = shape::live_policy(&desk.live.load(), desk.facts.revision());
+    let live = shape::live_policy(&desk.live.load());
     json(StatusCode::OK, &live)
 }
 
@@ -150,6 +158,8 @@ impl Attempt {
         let (what, reason, guards) = match work {
             Work::Reload(order) => (None, order.reason.clone(), order.guards),
             Work::Rollback(asked) => (Some(ROLLBACK), asked.reason.clone(), asked.guards),
+            Work::Commit(asked) => (Some(COMMIT), asked.reason.clone(), asked.guards),
+            Work::Confirm(_) => (Some(CONFIRM), None, Guards::Heeded),
             Work::GitInit(_) => (Some(GIT_INIT), None, Guards::Heeded),
             Work::Tag { .. } => (Some(TAG), None, Guards::Heeded),
         };
@@ -172,6 +182,8 @@ fn answered(answer: Answer) -> Result<Response, Refused> {
     match answer? {
         Done::Reload(receipt) => Ok(json(StatusCode::OK, &receipt)),
         Done::Rollback(receipt) => Ok(json(StatusCode::OK, &receipt)),
+        Done::Commit(receipt) => Ok(json(StatusCode::OK, &receipt)),
+        Done::Confirmed(done) => Ok(json(StatusCode::OK, &done)),
         Done::Git(done) => Ok(json(StatusCode::OK, &done)),
     }
 }
@@ -200,7 +212,7 @@ mod tests {
             users: Vec::new(),
             zone: Zone::utc(),
         };
-        Arc::new(Live::new(build(&policy, loaded).unwrap()))
+        Arc::new(Live::new(build(&policy, loaded).unwrap(), Stored::default()))
     }
 
     fn settings() -> PolicyConfig {
@@ -222,6 +234,9 @@ mod tests {
             facts: LiveFacts::default(),
             audit,
             config: Arc::new(settings()),
+            accounts: Arc::default(),
+            editors: Editors::default(),
+            explaining: Explaining::default(),
             stopping,
             system: System::for_a_test(),
         };

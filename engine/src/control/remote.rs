@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::auth::Accounts;
+use super::auth::{Accounts, At};
 use super::doors::Stage;
 use super::operator::{Source, Unidentified};
 use super::places::Places;
@@ -124,7 +124,7 @@ pub(super) async fn identify(
             let detail = "`Authorization` has characters that no token has";
             Problem::new(ProblemKind::Unauthorized, detail)
         });
-        match told.and_then(|told| accounts.identify(told, source)) {
+        match told.and_then(|told| accounts.identify(told, source, At::now())) {
             Ok(identity) => drop(request.extensions_mut().insert(identity)),
             Err(problem) => drop(request.extensions_mut().insert(Unidentified(problem))),
         }

@@ -16,7 +16,7 @@ use super::guard::guard;
 use super::health::{HEALTHZ, READYZ, is_ready, lives, starts};
 use super::operator::admit;
 use super::policy::{self, Desk};
-use super::{accounts, history, neighbor, openapi, system};
+use super::{accounts, edit, explain, history, neighbor, openapi, system};
 
 /// The routes, for any door. Each has the table's answer to whether one may in front of it.
 pub(super) fn routes(desk: Arc<Desk>) -> Router {
@@ -82,13 +82,13 @@ fn handler(row: &Row) -> MethodRouter<Arc<Desk>> {
         Verb::ShowUserKeys => at(row, accounts::keys),
         Verb::RequestUserKeyAdd => at(row, accounts::key_add),
         Verb::RequestUserKeyRemove => at(row, accounts::key_remove),
-        Verb::ShowPolicyList
-        | Verb::ShowPolicyRule
-        | Verb::ShowPolicyMatch
-        | Verb::PolicyFiles
-        | Verb::PolicyFile
-        | Verb::PolicyCommit
-        | Verb::RequestPolicyConfirm => at(row, unknown),
+        Verb::PolicyFiles => at(row, edit::files),
+        Verb::PolicyFile => at(row, edit::file),
+        Verb::PolicyCommit => at(row, edit::commit),
+        Verb::RequestPolicyConfirm => at(row, edit::confirm),
+        Verb::ShowPolicyList => at(row, explain::rules),
+        Verb::ShowPolicyRule => at(row, explain::rule),
+        Verb::ShowPolicyMatch => at(row, explain::matching),
     }
 }
 

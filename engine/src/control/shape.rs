@@ -4,6 +4,8 @@
 use eg_policy::compile::{CompiledList, whole_lists};
 use eg_policy::diagnostic::Diagnostic;
 use eg_policy::digest::Digest;
+use eg_policy::moment::Moment;
+use eg_proto::control::edit::Unconfirmed;
 use eg_proto::control::{
     FaultRow, LiveList, LivePolicy, MemoryRow, Problem, ProblemKind, Receipt, RegexRow,
     ReloadOutcome,
@@ -11,6 +13,7 @@ use eg_proto::control::{
 use eg_settings::log::chain;
 
 use super::faults::of_backup;
+use crate::backup::Deadline;
 use crate::reload::{self, Guards, RegexCounts, ReloadFault, Run};
 use crate::view::Published;
 
@@ -83,6 +86,24 @@ pub(crate) fn problem(number: u64, fault: &ReloadFault) -> Problem {
     problem
 }
 
+/// A commit that waits to be confirmed, as it is at `now`.
+pub(crate) fn unconfirmed(deadline: &Deadline, now: Moment) -> Unconfirmed {
+    let left_us = deadline.until.unix_micros().saturating_sub(now.unix_micros());
+    Unconfirmed {
+        by: deadline.by.clone(),
+        until: when(deadline.until),
+        left_s: u64::try_from(left_us / 1_000_000).unwrap_or(0),
+        snapshot: deadline.snapshot.clone(),
+    }
+}
+
+/// A moment in RFC 3339.
+pub(crate) fn when(moment: Moment) -> String {
+    jiff::Timestamp::from_microsecond(moment.unix_micros())
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
 /// Faults as rows, each with what to do about it.
 fn faults(diagnostics: &[Diagnostic]) -> Vec<FaultRow> {
     let row = |found: &Diagnostic| FaultRow {
@@ -108,7 +129,7 @@ fn set_of(list: &CompiledList, all: &[CompiledList]) -> Digest {
 }
 
 /// What is live.
-pub(crate) fn live_policy(published: &Published, revision: u64) -> LivePolicy {
+pub(crate) fn live_policy(published: &Published) -> LivePolicy {
     let ruleset = published.ruleset();
     let list = |(list, entries): (&CompiledList, u64)| LiveList {
         path: list.path.clone(),
@@ -116,7 +137,7 @@ pub(crate) fn live_policy(published: &Published, revision: u64) -> LivePolicy {
         set: set_of(list, ruleset.lists()).to_string(),
     };
     LivePolicy {
-        revision,
+        revision: published.stored().revision,
         swaps: published.revision(),
         digest: ruleset.digest().to_string(),
         default_action: ruleset.default_action().word().to_owned(),

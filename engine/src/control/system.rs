@@ -138,12 +138,12 @@ pub(super) async fn status(State(desk): State<Arc<Desk>>, _: Operator) -> Respon
         api_connections_max: api_connections_max as u64,
         sessions: desk.system.neighbors.count() as u64,
         sessions_max: SESSIONS_MAX as u64,
-        revision: desk.facts.revision(),
+        revision: published.stored().revision,
         digest: ruleset.digest().to_string(),
         rules: ruleset.rules().len() as u64,
         names: ruleset.entries(),
         since: machine::when(published.since()),
-        unconfirmed: None,
+        unconfirmed: desk.facts.unconfirmed(now()),
         audit: if desk.audit.is_writing() {
             "recording".to_owned()
         } else {

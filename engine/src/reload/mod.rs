@@ -41,6 +41,7 @@ use crate::backup::Snapshots;
 use crate::config::{Config, PolicyConfig};
 use crate::sources::{self, SharedFolder, Sources};
 use crate::store::{SetFiles, SetKind, Store, StoredPolicy};
+use crate::view::Stored;
 pub use backend::{BackendFault, choose as choose_backend};
 pub use bank::RegexCounts;
 use bank::{Bank, Keeping};
@@ -54,6 +55,7 @@ use seen::Known;
 pub(crate) use seen::Seen;
 use sets::{Held, SetBuilder};
 pub use zone::ZoneFault;
+pub(crate) use zone::of as zone_of;
 
 /// What `--check` found.
 #[derive(Debug)]
@@ -265,6 +267,14 @@ impl Reloader {
     /// The store.
     pub(crate) const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What the store says of the live policy.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        let stored =
+            |live: &StoredPolicy| Stored { revision: live.revision, compiled_us: live.compiled_us };
+        self.live.as_ref().map_or_else(Stored::default, stored)
     }
 
     /// The list files that the policy files named last, also where the policy was refused.

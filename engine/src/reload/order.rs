@@ -11,6 +11,8 @@ pub enum Origin {
     Signal,
     /// A file changed, and `watch` is on.
     Watch,
+    /// A commit was not confirmed in time.
+    Deadline,
     /// An operator, with the door and the name, as `local:root`.
     Operator(String),
 }
@@ -21,6 +23,7 @@ impl fmt::Display for Origin {
             Self::Start => "start",
             Self::Signal => "signal",
             Self::Watch => "watch",
+            Self::Deadline => "commit-confirmed",
             Self::Operator(name) => name,
         })
     }

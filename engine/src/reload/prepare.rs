@@ -25,6 +25,7 @@ use super::{
     receipt,
 };
 use crate::backup::{BackupFault, Kept, Made, Recovery};
+use crate::edits::Edits;
 use crate::sources::{self, Sources};
 use crate::store::StoredPolicy;
 
@@ -60,11 +61,35 @@ impl Reloader {
     ///
     /// [`ReloadFault`]; everything is then as it was.
     pub fn carry_out(&mut self, order: &Order, asked: Instant) -> Result<Prepared, ReloadFault> {
+        self.walk(order, &Edits::default(), asked)
+    }
+
+    /// What would come of the files if they were edited so. Nothing is written and nothing is swapped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::carry_out`].
+    pub(crate) fn try_out(
+        &mut self,
+        order: Order,
+        edits: &Edits,
+        asked: Instant,
+    ) -> Result<Receipt, ReloadFault> {
+        let order = Order { run: Run::Dry, ..order };
+        self.walk(&order, edits, asked).map(|prepared| prepared.receipt)
+    }
+
+    fn walk(
+        &mut self,
+        order: &Order,
+        edits: &Edits,
+        asked: Instant,
+    ) -> Result<Prepared, ReloadFault> {
         let mut steps = Steps::since(asked);
         let compiled_us = crate::view::now().unix_micros();
         let mut notes = Vec::new();
         self.recover(&mut notes)?;
-        let sources = sources::read(&self.config)?;
+        let sources = sources::read_over(&self.config, edits)?;
         steps.end_of("read");
         let compiled = self.compile(&sources, order)?;
         steps.end_of("check");
@@ -91,6 +116,7 @@ impl Reloader {
             order: order.clone(),
             revision,
             digest: made.ruleset.digest(),
+            base: sources.base,
             rules: policy.rules.len(),
             lists: policy.list_count(),
             entries: policy.lists.iter().map(|list| list.entries).sum(),
@@ -128,7 +154,7 @@ impl Reloader {
                     files => format!(", but for what somebody changed since: {}", files.join(", ")),
                 };
                 notes.push(format!(
-                    "a rollback had been cut off, and its files are as before{alone}"
+                    "a rollback or commit had been cut off, and its files are as before{alone}"
                 ));
                 Ok(())
             }
@@ -161,9 +187,10 @@ impl Reloader {
                     .push(format!("no snapshot of the policy's files was made: {}", chain(&fault)));
                 Ok(None)
             }
-            (Err(fault), Origin::Signal | Origin::Watch | Origin::Operator(_)) => {
-                Err(ReloadFault::Snapshot(fault))
-            }
+            (
+                Err(fault),
+                Origin::Signal | Origin::Watch | Origin::Deadline | Origin::Operator(_),
+            ) => Err(ReloadFault::Snapshot(fault)),
         }
     }
 
@@ -235,7 +262,9 @@ impl Reloader {
             match order.by {
                 // Nothing serves that could be hurt, and the system may still find the room.
                 Origin::Start => notes.push(fault.to_string()),
-                Origin::Signal | Origin::Watch | Origin::Operator(_) => return Err(fault),
+                Origin::Signal | Origin::Watch | Origin::Deadline | Origin::Operator(_) => {
+                    return Err(fault);
+                }
             }
         }
         let keeping = match order.run {

@@ -20,6 +20,8 @@ pub struct Receipt {
     pub revision: u64,
     /// The ruleset's digest.
     pub digest: Digest,
+    /// The digest over the operator's policy files that it was made of.
+    pub base: Digest,
     /// How many rules it has.
     pub rules: usize,
     /// How many list files it names.

@@ -377,7 +377,10 @@ fn a_start_without_its_sets_is_not_refused_for_want_of_room() {
     let Start::FromFiles(filled) = site.reloader.start().unwrap() else { panic!() };
     let notes = filled.receipt.notes;
     assert!(notes.iter().any(|note| note.contains("it may have 1 MiB")), "{notes:?}");
-    assert!(notes.iter().any(|note| note.contains("a rollback had been cut off")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("a rollback or commit had been cut off")),
+        "{notes:?}"
+    );
     // Once one serves, it must not be put at risk.
     site.list("ads", 12);
     assert!(matches!(site.reloader.reload(), Err(ReloadFault::Memory { .. })));

@@ -37,7 +37,8 @@ pub(super) fn of_policy(
     }
 }
 
-fn of(choice: &TimeZoneChoice) -> Result<Zone, ZoneFault> {
+/// The zone of `[policy] time_window_tz`.
+pub(crate) fn of(choice: &TimeZoneChoice) -> Result<Zone, ZoneFault> {
     match choice {
         TimeZoneChoice::Utc => Ok(Zone::utc()),
         // The machine's own database is newer than the one that is built in, where it has one.

@@ -5,6 +5,10 @@ mod ask;
 
 mod bounds;
 
+mod edits;
+
+mod explains;
+
 mod history;
 
 mod https;

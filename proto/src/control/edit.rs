@@ -10,6 +10,10 @@ use super::policy::Receipt;
 /// A policy file at most, in a commit, in bytes.
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 
+/// The body of a commit at most, in bytes: one file of that size as JSON, where each character may become
+/// two, or many smaller ones.
+pub const COMMIT_BODY_BYTES_MAX: usize = 2 * COMMIT_BYTES_MAX + (64 << 10);
+
 /// Minutes that a commit may wait to be confirmed.
 pub const CONFIRM_MINUTES_MAX: u32 = 1440;
 
@@ -109,6 +113,16 @@ pub struct CommitReceipt {
     pub reload: Receipt,
     /// What waits to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// What `POST policy/confirm` did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Confirmed {
+    /// In a sentence.
+    pub detail: String,
+    /// The commit that stays, as it waited.
+    pub commit: Unconfirmed,
 }
 
 /// A commit that rolls itself back.

@@ -82,6 +82,9 @@ pub struct Explained {
     pub disabled: Vec<RuleTold>,
     /// The shared files that do not count, in sentences.
     pub left_out: Vec<String>,
+    /// What of it cannot be told for sure, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// How many rules there are.
     pub rules: u64,
 }

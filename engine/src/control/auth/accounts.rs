@@ -197,7 +197,6 @@ impl Accounts {
     ///
     /// # Errors
     /// Why nobody does.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the door for other machines asks"))]
     pub(in crate::control) fn identify(
         &self,
         authorization: &str,
