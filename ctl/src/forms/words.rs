@@ -3,11 +3,11 @@
 use eg_policy::syntax::span::is_unprintable;
 
 /// A text of a client or a file, harmless for a terminal.
-pub(super) fn tame(text: &str) -> String {
+pub(crate) fn tame(text: &str) -> String {
     text.chars().map(|letter| if is_unprintable(letter) { '?' } else { letter }).collect()
 }
 
 /// `1 rule`, `2 rules`
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
