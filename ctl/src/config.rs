@@ -7,7 +7,7 @@ use Fallback::{Nothing, Value};
 use eg_proto::control::SOCKET;
 use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
 
-use crate::session::Settings;
+use crate::session::{Hostless, Settings};
 
 /// The file that is read where none is named.
 pub const CONF: &str = "/etc/enforcegate/egpolicy.conf";
@@ -48,7 +48,7 @@ pub fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
     match path {
         Some(path) => read_file(path),
         None if usual.exists() => read_file(usual),
-        None => Ok(Settings::default()),
+        None => Ok(Settings { hostless: Hostless::Socket, ..Settings::default() }),
     }
 }
 
@@ -63,7 +63,8 @@ fn settle(settling: &mut Settling<'_>) -> Option<Settings> {
     let text = |name: &str| table.text(name).filter(|text| !text.is_empty());
     let (host, user) = (text("host"), text("user"));
     let (cert, key_file) = (table.optional_path("cert"), table.optional_path("key_file"));
-    Some(Settings { socket: socket?, host, port: port?, user, cert, key_file })
+    let hostless = Hostless::Socket;
+    Some(Settings { hostless, socket: socket?, host, port: port?, user, cert, key_file })
 }
 
 #[cfg(test)]

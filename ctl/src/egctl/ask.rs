@@ -9,7 +9,7 @@ use super::grammar::{Call, Given};
 use crate::session::{Session, SessionFault, Talk, agrees};
 
 /// The roles that a new account may get: the letter, the level, and what is said of it (SPEC 9).
-pub const MENU: &[(char, Level, &str)] = &[
+pub(crate) const MENU: &[(char, Level, &str)] = &[
     ('M', Level::Monitoring, "Monitoring"),
     ('S', Level::Standard, "Standard"),
     ('R', Level::ServiceAccount, "Service account (policy-reload only)"),

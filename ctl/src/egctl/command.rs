@@ -10,7 +10,7 @@ use super::entries::{Does, ENTRIES, Entry, placeholder};
 
 /// Which forms of a verb a command has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forms {
+pub(crate) enum Forms {
     /// `show policy match` alone.
     Spaced,
     /// `show-policy-match` too.
@@ -19,7 +19,7 @@ pub enum Forms {
 
 /// The options before the verb.
 #[must_use]
-pub fn globals() -> Command {
+pub(crate) fn globals() -> Command {
     let text = |name: &'static str, short: char, value: &'static str, help: &'static str| {
         ClapArg::new(name).long(name).short(short).value_name(value).help(help)
     };
@@ -58,7 +58,7 @@ pub fn globals() -> Command {
 
 /// Everything.
 #[must_use]
-pub fn command(forms: Forms) -> Command {
+pub(crate) fn command(forms: Forms) -> Command {
     let entries: Vec<&Entry> = ENTRIES.iter().collect();
     let mut whole = below(globals(), &entries, 0);
     if forms == Forms::Both {
@@ -142,7 +142,7 @@ fn help_of(arg: &Arg) -> String {
 
 /// Who may, in words.
 #[must_use]
-pub fn level_of(may: May) -> String {
+pub(crate) fn level_of(may: May) -> String {
     let from = |level: Level| format!("{} ({})", level.number(), level.name());
     match may {
         May::Everybody => "everybody".to_owned(),

@@ -6,10 +6,10 @@ use Fallback::{Nothing, Value};
 use eg_proto::control::SOCKET;
 use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
 
-use crate::session::Settings;
+use crate::session::{Hostless, Settings};
 
 /// The file that is read where none is named.
-pub const CONF: &str = "/etc/enforcegate/egctl.conf";
+pub(crate) const CONF: &str = "/etc/enforcegate/egctl.conf";
 
 /// What `egctl.conf` may say.
 pub const EGCTL_CONF: Description = Description {
@@ -40,7 +40,7 @@ const KEYS: &[Key] = &[
 /// # Errors
 ///
 /// Every fault of the file at once.
-pub fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
+pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
     let usual = Path::new(CONF);
     match path {
         Some(path) => read_file(path),
@@ -60,7 +60,8 @@ fn settle(settling: &mut Settling<'_>) -> Option<Settings> {
     let text = |name: &str| table.text(name).filter(|text| !text.is_empty());
     let (host, user) = (text("host"), text("user"));
     let cert = table.optional_path("cert");
-    Some(Settings { socket: socket?, host, port: port?, user, cert, key_file: None })
+    let hostless = Hostless::SocketOrHere;
+    Some(Settings { hostless, socket: socket?, host, port: port?, user, cert, key_file: None })
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Drop for Folder {
 /// # Errors
 ///
 /// [`EditorFault`]
-pub fn edit(around: &Surroundings, name: &str, text: &str) -> Result<String, EditorFault> {
+pub(crate) fn edit(around: &Surroundings, name: &str, text: &str) -> Result<String, EditorFault> {
     let temporary = std::env::temp_dir();
     let folder = Folder::make().map_err(|fault| EditorFault::Copy(temporary, fault))?;
     let last = Path::new(name).file_name().unwrap_or_else(|| "policy".as_ref());

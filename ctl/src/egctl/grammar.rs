@@ -456,7 +456,7 @@ fn is_sentence(arg: &Arg) -> bool {
 
 /// A level by its word or its number.
 #[must_use]
-pub fn level(text: &str) -> Option<Level> {
+pub(crate) fn level(text: &str) -> Option<Level> {
     let by_number = text.parse().ok().and_then(Level::from_number);
     by_number.or_else(|| Level::ALL.into_iter().find(|level| level.word() == text))
 }

@@ -10,7 +10,7 @@ use crate::client::encoded;
 
 /// A request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
+pub(crate) struct Request {
     /// Its method.
     pub method: HttpMethod,
     /// Below [`eg_proto::control::BASE`].
@@ -21,7 +21,7 @@ pub struct Request {
 
 /// The request of a call of a verb, with the secrets that were asked for.
 #[must_use]
-pub fn request(row: &Row, call: &Call<'_>, secrets: &[(&'static str, Secret)]) -> Request {
+pub(crate) fn request(row: &Row, call: &Call<'_>, secrets: &[(&'static str, Secret)]) -> Request {
     let mut path = row.path.to_owned();
     let mut query = Vec::new();
     let mut body = Map::new();

@@ -231,7 +231,7 @@ fn tame_but_tabs(line: &str) -> String {
 
 /// `3 d 4 h`, `5 min 6 s`: the two largest parts.
 #[must_use]
-pub fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let parts = [
         (seconds / 86_400, "d"),
         (seconds / 3600 % 24, "h"),
@@ -245,7 +245,7 @@ pub fn duration(seconds: u64) -> String {
 
 /// `1.5 MiB`
 #[must_use]
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
         let whole = count >> shift;
         if whole > 0 {
@@ -258,7 +258,7 @@ pub fn bytes(count: u64) -> String {
 
 /// `1.2 ms`, `340 us`
 #[must_use]
-pub fn micros(us: u64) -> String {
+pub(crate) fn micros(us: u64) -> String {
     if us < 1000 { format!("{us} us") } else { format!("{}.{} ms", us / 1000, us % 1000 / 100) }
 }
 

@@ -13,7 +13,7 @@ mod open;
 pub use fault::SessionFault;
 pub(crate) use private::make_folder;
 pub use open::{Asks, Session};
-pub use settings::Settings;
+pub use settings::{Hostless, Settings};
 pub use surroundings::Surroundings;
 #[cfg(test)]
 pub(crate) use talk::Scripted;

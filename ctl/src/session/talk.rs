@@ -111,7 +111,7 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         // Nobody is left to be told.
-        drop(tcsetattr(io::stdin(), OptionalActions::Now, &self.before));
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }
 

@@ -1,7 +1,7 @@
 //! That the engine is the right one: by the configuration's certificate, or by what was seen at first.
 
 use super::fault::SessionFault;
-use super::settings::Settings;
+use super::settings::{Hostless, Settings};
 use super::surroundings::Surroundings;
 use super::talk::{Talk, agrees};
 use crate::client::{Door, Https, KnownEngines, Pin, seen};
@@ -17,7 +17,9 @@ pub(super) fn door(
 ) -> Result<Door, SessionFault> {
     let host = match &settings.host {
         Some(host) => host.clone(),
-        None if settings.socket.exists() => return Ok(Door::Socket(settings.socket.clone())),
+        None if settings.hostless == Hostless::Socket || settings.socket.exists() => {
+            return Ok(Door::Socket(settings.socket.clone()));
+        }
         None => HOST.to_owned(),
     };
     let pin = match &settings.cert {
@@ -141,5 +143,7 @@ mod tests {
         // Without it this machine is asked over TLS.
         let settings = Settings { socket: fake.folder.path().join("none"), ..settings };
         assert!(matches!(door(&settings, &none, &mut talk), Err(SessionFault::NoFolder)));
+        let settings = Settings { hostless: Hostless::Socket, ..settings };
+        assert!(matches!(door(&settings, &none, &mut talk), Ok(Door::Socket(_))));
     }
 }

@@ -163,7 +163,8 @@ impl Configure {
             return Ok(egctl.talk.say(told)?);
         }
         let current = self.candidate.current.take();
-        self.candidate = Candidate { current, ..Candidate::of(&fetch(egctl)?) };
+        self.candidate = Candidate::of(&fetch(egctl)?);
+        self.candidate.current = current;
         if self.candidate.base != base {
             egctl.talk.say("the files are being changed just now")?;
         }

@@ -12,7 +12,7 @@ use crate::receipt;
 
 /// Whether an answer could be shown.
 #[derive(Debug)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// It was.
     Whole,
     /// It is none of the kind that the verb gives, for this reason.
@@ -24,7 +24,7 @@ pub enum Shown {
 /// # Errors
 ///
 /// What the output says.
-pub fn answer(screen: &mut Screen<'_>, verb: Verb, body: &[u8], all: bool) -> io::Result<Shown> {
+pub(crate) fn answer(screen: &mut Screen<'_>, verb: Verb, body: &[u8], all: bool) -> io::Result<Shown> {
     let detail = if all { Detail::All } else { Detail::Near };
     match verb {
         Verb::ShowStatus => as_a(body, |found| system::status(screen, &found)),

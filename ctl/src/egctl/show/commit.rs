@@ -12,7 +12,7 @@ use crate::receipt;
 /// # Errors
 ///
 /// What the output says.
-pub fn committed(screen: &mut Screen<'_>, found: &CommitReceipt) -> io::Result<()> {
+pub(crate) fn committed(screen: &mut Screen<'_>, found: &CommitReceipt) -> io::Result<()> {
     let CommitReceipt { added, changed, removed, base: _, reload, unconfirmed: waits } = found;
     for (what, files) in [("added", added), ("changed", changed), ("removed", removed)] {
         for file in files {

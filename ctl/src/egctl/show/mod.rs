@@ -10,6 +10,6 @@ mod commit;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Shown, answer};
-pub use commit::committed;
+pub(super) use answer::{Shown, answer};
+pub(crate) use commit::committed;
 pub(crate) use policy::files;
