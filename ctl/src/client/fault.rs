@@ -106,20 +106,13 @@ impl ClientFault {
             | Self::Tls { .. }
             | Self::OtherCertificate { .. } => Exit::Unreachable,
             Self::Broken { .. } => Exit::Failed,
-            Self::Refused(problem) => match problem.kind {
-                ProblemKind::Forbidden | ProblemKind::Unauthorized => Exit::Refused,
-                ProblemKind::BadRequest
-                | ProblemKind::NotFound
-                | ProblemKind::MethodNotAllowed
-                | ProblemKind::TooLarge
-                | ProblemKind::TooSlow
-                | ProblemKind::PolicyRefused
-                | ProblemKind::Conflict
-                | ProblemKind::TooMany
-                | ProblemKind::Busy
-                | ProblemKind::Ending
-                | ProblemKind::Failed => Exit::Failed,
-            },
+            Self::Refused(problem) if is_about_who(problem.kind) => Exit::Refused,
+            Self::Refused(_) => Exit::Failed,
         }
     }
+}
+
+/// Whether it is about who asks, and not about what is asked for.
+fn is_about_who(kind: ProblemKind) -> bool {
+    matches!(kind.status(), 401 | 403)
 }

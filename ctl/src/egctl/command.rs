@@ -81,17 +81,16 @@ fn below(command: Command, entries: &[&Entry], at: usize) -> Command {
         let next = at.saturating_add(1);
         let sub = match behind.as_slice() {
             [entry] if entry.words.len() == next => leaf(entry, word.to_owned()),
-            behind => below(Command::new(word).about(group(behind)), behind, next),
+            behind => below(Command::new(word).about(group(behind, next)), behind, next),
         };
         command = command.subcommand(sub);
     }
     command
 }
 
-/// What a word leads to.
-fn group(behind: &[&Entry]) -> String {
-    let names: Vec<String> = behind.iter().map(|entry| entry.words.join(" ")).collect();
-    names.join(", ")
+/// What a word leads to: the words behind it.
+fn group(behind: &[&Entry], at: usize) -> String {
+    super::grammar::nexts(behind, at).join(", ")
 }
 
 /// The command of an entry.

@@ -6,7 +6,7 @@ use eg_proto::control::ProblemKind;
 
 use super::editor::EditorFault;
 use super::grammar::GrammarFault;
-use super::screen::Format;
+use super::screen::{Format, json};
 use crate::exit::Exit;
 use crate::forms::words::tame;
 use crate::receipt;
@@ -98,9 +98,7 @@ impl EgctlFault {
         format: Format,
     ) -> io::Result<()> {
         match (self.problem(), format) {
-            (Some(problem), Format::Json) => {
-                writeln!(out, "{:#}", serde_json::json!(problem))
-            }
+            (Some(problem), Format::Json) => json(out, &serde_json::json!(problem)),
             (Some(problem), Format::Text) => receipt::problem(&mut err, "egctl", problem),
             (None, Format::Text | Format::Json) => {
                 let mut text = self.to_string();

@@ -12,7 +12,7 @@ use super::fault::EgctlFault;
 use super::grammar::Call;
 use super::own::tell;
 use super::perform::{Egctl, Meant, print};
-use super::screen::{Format, Look, Screen};
+use super::screen::{self, Format, Look, Screen};
 use super::show;
 use crate::client::{Answer, encoded};
 use crate::exit::Exit;
@@ -59,7 +59,7 @@ pub(super) fn list(
 ) -> Result<Exit, EgctlFault> {
     let found = fetch(egctl)?;
     match look.format {
-        Format::Json => writeln!(out, "{:#}", json!(found))?,
+        Format::Json => screen::json(out, &json!(found))?,
         Format::Text => show::files(&mut Screen::new(out, look), &found)?,
     }
     Ok(Exit::Done)
@@ -73,7 +73,7 @@ pub(super) fn show(
 ) -> Result<Exit, EgctlFault> {
     let found = fetch_file(egctl, call.text("file").unwrap_or_default())?;
     match look.format {
-        Format::Json => writeln!(out, "{:#}", json!(found))?,
+        Format::Json => screen::json(out, &json!(found))?,
         Format::Text => Screen::new(out, look).text(&found.text)?,
     }
     Ok(Exit::Done)

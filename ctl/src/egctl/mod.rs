@@ -34,4 +34,5 @@ pub use words::{Form, Line, Word, quoted, split};
 
 pub(crate) use editor::edit;
 pub(crate) use files::{commit, fetch, fetch_file, row_of};
+pub(crate) use screen::json;
 pub(crate) use show::{committed, files as show_files};

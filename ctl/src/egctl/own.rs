@@ -12,7 +12,7 @@ use super::fault::EgctlFault;
 use super::files;
 use super::grammar::{Call, GrammarFault};
 use super::perform::Egctl;
-use super::screen::{Format, Look, Screen};
+use super::screen::{self, Format, Look, Screen};
 use crate::exit::Exit;
 
 /// Does it.
@@ -47,7 +47,7 @@ pub(super) fn perform(
 /// Prints a sentence.
 pub(super) fn tell(text: &str, out: &mut dyn Write, look: Look) -> Result<Exit, EgctlFault> {
     match look.format {
-        Format::Json => writeln!(out, "{:#}", json!({ "detail": text }))?,
+        Format::Json => screen::json(out, &json!({ "detail": text }))?,
         Format::Text => Screen::new(out, look).line(text)?,
     }
     Ok(Exit::Done)

@@ -16,7 +16,7 @@ use super::fault::EgctlFault;
 use super::grammar::Call;
 use super::progress::Progress;
 use super::request::{Request, request};
-use super::screen::{Format, Look, Screen};
+use super::screen::{Format, Look, Screen, json};
 use super::show::{self, Shown};
 use super::own;
 use crate::client::{Answer, ClientFault};
@@ -271,7 +271,7 @@ pub(super) fn print(
         Format::Json => {
             let value: Value =
                 serde_json::from_slice(&answer.body).map_err(EgctlFault::Foreign)?;
-            Ok(writeln!(out, "{value:#}")?)
+            Ok(json(out, &value)?)
         }
         Format::Text => match show::answer(&mut Screen::new(out, look), verb, &answer.body, all)? {
             Shown::Whole => Ok(()),

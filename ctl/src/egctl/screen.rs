@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Row, Table, presets};
+use eg_policy::syntax::span::is_unprintable;
 
 use crate::forms::words::tame;
 
@@ -229,6 +230,23 @@ fn tame_but_tabs(line: &str) -> String {
     line.split('\t').map(tame).collect::<Vec<_>>().join("\t")
 }
 
+/// Prints JSON. What would move a cursor stands in strings alone, and is escaped there.
+///
+/// # Errors
+///
+/// What the output says.
+pub(crate) fn json(out: &mut dyn Write, value: &serde_json::Value) -> io::Result<()> {
+    let mut text = String::new();
+    for letter in format!("{value:#}").chars() {
+        if letter != '\n' && is_unprintable(letter) {
+            text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            text.push(letter);
+        }
+    }
+    writeln!(out, "{text}")
+}
+
 /// `3 d 4 h`, `5 min 6 s`: the two largest parts.
 #[must_use]
 pub(crate) fn duration(seconds: u64) -> String {
@@ -306,6 +324,16 @@ mod tests {
             assert!(ours.chars().all(|letter| letter == '\n' || letter == '\t' || !letter.is_control()));
             assert!(!ours.contains('\u{202e}') && ours.contains("a?[2J?b"), "{ours}");
         }
+    }
+
+    #[test]
+    fn json_is_the_same_and_moves_no_cursor() {
+        let value = serde_json::json!({"a": "\u{1b}[2J\u{9b}\u{202e}\n\u{e9}"});
+        let mut out = Vec::new();
+        json(&mut out, &value).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.chars().all(|letter| letter == '\n' || !is_unprintable(letter)), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -135,9 +135,5 @@ impl Login {
 
 /// Whether the engine wants a code beside the password, which was right.
 fn wants_code(fault: &ClientFault) -> bool {
-    fault.is_unauthorized()
-        && fault.problem().is_some_and(|problem| {
-            let told = problem.detail.to_lowercase();
-            ["six digits", "totp", "second factor"].iter().any(|words| told.contains(words))
-        })
+    fault.problem().is_some_and(|problem| problem.detail.contains("give the six digits"))
 }

@@ -10,7 +10,7 @@ use super::candidate::{self, Candidate, RuleFault};
 use super::pipe::Pipe;
 use crate::egctl::{
     Builtin, Call, Egctl, EgctlFault, Format, Given, Look, Screen, commit, committed, edit, fetch,
-    fetch_file, row_of, show_files,
+    fetch_file, json, row_of, show_files,
 };
 use crate::receipt;
 use crate::session::agrees;
@@ -312,7 +312,15 @@ impl Configure {
             }
             Err(fault) => return Err(fault),
         };
-        let mut screen = Screen::new(out, look);
+        if look.format == Format::Json {
+            let value = serde_json::from_slice(&answer.body).map_err(EgctlFault::Foreign)?;
+            json(out, &value)?;
+        }
+        let mut nothing = std::io::sink();
+        let mut screen = match look.format {
+            Format::Text => Screen::new(out, look),
+            Format::Json => Screen::new(&mut nothing, look),
+        };
         let found = match serde_json::from_slice::<CommitReceipt>(&answer.body) {
             Ok(found) => found,
             // A commit that took longer than the engine waits answers as the reload that it became.

@@ -11,6 +11,7 @@ mod hints;
 mod complete;
 mod history;
 mod reader;
+mod keys;
 mod terminal;
 mod candidate;
 mod configure;

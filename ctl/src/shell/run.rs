@@ -159,10 +159,6 @@ impl<'e, 't> Shell<'e, 't> {
             .map(|(first, _)| first.chars().count())
             .max()
             .unwrap_or_default();
-        // The line that is typed stays above.
-        if self.egctl.talk.is_terminal() {
-            writeln!(out)?;
-        }
         let mut screen = Screen::new(out, self.look);
         for (first, help) in rows {
             screen.line(&format!("  {first:<width$}  {help}"))?;
@@ -300,10 +296,13 @@ impl<'e, 't> Shell<'e, 't> {
             if words.is_empty() {
                 return Err(missing(&["command"], "do COMMAND").into());
             }
+            // The candidate is out of reach meanwhile.
+            let configure = self.configure.take();
             self.mode = Mode::Request;
             let done = self.dispatch(from(0), out);
             let left = self.mode != Mode::Request;
             self.mode = Mode::Configure;
+            self.configure = configure;
             let go = done?;
             if left || go == Go::Out {
                 let told = "`do` is for commands; `end` leaves the configuration";

@@ -222,6 +222,11 @@ fn replace(
         } else {
             after
         };
+        let before = match after {
+            "" => before.strip_suffix("\n\n").map(|before| format!("{before}\n")),
+            _ => None,
+        }
+        .unwrap_or_else(|| before.to_owned());
         format!("{before}{after}")
     } else {
         format!("{before}{}{after}", middle.trim_end_matches('\n'))
