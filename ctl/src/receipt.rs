@@ -6,6 +6,8 @@ use eg_proto::control::{
     FaultRow, ListRow, ListState, Listed, MemoryRow, Problem, Receipt, ReloadOutcome,
 };
 
+use crate::forms::tame;
+
 /// Names of one kind that are printed; the JSON has more.
 const NAMES_SHOWN: usize = 10;
 
@@ -23,7 +25,7 @@ pub fn receipt(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
         row(out, fault)?;
     }
     for note in &receipt.notes {
-        writeln!(out, "note: {}", shown(note))?;
+        writeln!(out, "note: {}", tame(note))?;
     }
     let digest: String = digest.chars().take(DIGEST_DIGITS).collect();
     match receipt.outcome {
@@ -52,10 +54,10 @@ pub fn receipt(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
         list_row(out, list)?;
     }
     if let Some(snapshot) = &receipt.snapshot {
-        writeln!(out, "snapshot: {}", shown(snapshot))?;
+        writeln!(out, "snapshot: {}", tame(snapshot))?;
     }
     if let Some(commit) = &receipt.commit {
-        writeln!(out, "commit: {}", shown(commit))?;
+        writeln!(out, "commit: {}", tame(commit))?;
     }
     took(out, receipt)
 }
@@ -63,7 +65,7 @@ pub fn receipt(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
 /// A list that is not what it was.
 fn list_row(out: &mut impl Write, list: &ListRow) -> io::Result<()> {
     let ListRow { path, entries, before, state } = list;
-    let path = shown(path);
+    let path = tame(path);
     let state = match state {
         ListState::Unchanged => return Ok(()),
         ListState::Parsed => "read",
@@ -79,8 +81,7 @@ fn named(out: &mut impl Write, what: &str, listed: &Listed) -> io::Result<()> {
     if listed.count == 0 {
         return Ok(());
     }
-    let names: Vec<String> =
-        listed.names.iter().take(NAMES_SHOWN).map(|name| shown(name)).collect();
+    let names: Vec<String> = listed.names.iter().take(NAMES_SHOWN).map(|name| tame(name)).collect();
     let more = listed.count.saturating_sub(names.len() as u64);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     writeln!(out, "{what}: {}: {}{more}", listed.count, names.join(", "))
@@ -90,7 +91,7 @@ fn took(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
     let steps: Vec<String> = receipt
         .steps
         .iter()
-        .map(|step| format!("{} {}", shown(&step.name), millis(step.us)))
+        .map(|step| format!("{} {}", tame(&step.name), millis(step.us)))
         .collect();
     writeln!(out, "took {} ms: {}", millis(receipt.took_us), steps.join(", "))?;
     let MemoryRow { resident, estimate, limit } = receipt.memory;
@@ -113,12 +114,13 @@ pub fn problem(out: &mut impl Write, tool: &str, problem: &Problem) -> io::Resul
     for fault in &problem.diagnostics {
         row(out, fault)?;
     }
-    writeln!(out, "{tool}: {}: {}", shown(&problem.title), shown(&problem.detail))
+    writeln!(out, "{tool}: {}: {}", tame(&problem.title), tame(&problem.detail))
 }
 
 fn row(out: &mut impl Write, fault: &FaultRow) -> io::Result<()> {
     let FaultRow { code, severity, file, line, column, message, help } = fault;
-    let (file, message, help) = (shown(file), shown(message), shown(help));
+    let (file, message, help) = (tame(file), tame(message), tame(help));
+    let (severity, code) = (tame(severity), tame(code));
     writeln!(out, "{file}:{line}:{column}: {severity} {code}: {message}")?;
     writeln!(out, "  help: {help}")
 }
@@ -126,11 +128,6 @@ fn row(out: &mut impl Write, fault: &FaultRow) -> io::Result<()> {
 /// Microseconds as milliseconds with a tenth.
 fn millis(us: u64) -> String {
     format!("{}.{}", us / 1000, us % 1000 / 100)
-}
-
-/// A text without what a terminal would act on.
-fn shown(text: &str) -> String {
-    text.chars().map(|found| if found.is_control() { '\u{fffd}' } else { found }).collect()
 }
 
 #[cfg(test)]
@@ -198,7 +195,7 @@ mod tests {
             rules added: 12: a, b and 10 more\n\
             rules stand in another order\n\
             list /b: 6 entries, before 9; read\n\
-            list /c\u{fffd}[31m: 7 entries, new; its old entries stay\n\
+            list /c?[31m: 7 entries, new; its old entries stay\n\
             snapshot: 20261127-1800.001\n\
             took 45.6 ms: read 1.2\n\
             memory: 50 MiB before, about 3 MiB more meanwhile, no bound known\n";

@@ -1,4 +1,6 @@
 //! What the tools say, as text or JSON. The only module that prints.
+//!
+//! INVARIANT: what people read has nothing of a file, a path or a message that a terminal would act on.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use crate::egpolicy::convert::{Converted, Fault, losses_json, losses_markdown};
 use crate::egpolicy::{Checked, FallbackRegex, ListSummary, RegexSummary};
+use crate::forms::{tame, tame_lines};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub fn checked(out: &mut impl Write, checked: &Checked, format: Format) -> io::R
 /// What became of a list, as a line.
 fn list_line(list: &ListSummary) -> String {
     let ListSummary { path, report, covered } = list;
-    let mut line = format!("list {path}: {} entries", report.accepted);
+    let mut line = format!("list {}: {} entries", tame(path), report.accepted);
     if report.format != ListFormat::Plain {
         line.push_str(&format!(", read as {}", report.format.word()));
     }
@@ -116,6 +119,7 @@ fn regexes(out: &mut impl Write, summary: &RegexSummary) -> io::Result<()> {
     let RegexSummary { patterns, lowered, literals, scanned, fallback } = summary;
     for slower in fallback {
         let FallbackRegex { file, line, rule, attribute, pattern } = slower;
+        let (file, pattern) = (tame(file), tame(pattern));
         writeln!(
             out,
             "{file}:{line}: the slower scanner takes a `{attribute}` of `{rule}`: {pattern}"
@@ -175,7 +179,7 @@ pub(crate) fn document(fault: &Diagnostic) -> serde_json::Value {
 ///
 /// What standard output says.
 pub fn diagnostics(out: &mut impl Write, faults: &[Diagnostic]) -> io::Result<()> {
-    faults.iter().try_for_each(|fault| writeln!(out, "{}\n", fault.render()))
+    faults.iter().try_for_each(|fault| writeln!(out, "{}\n", tame_lines(&fault.render())))
 }
 
 /// Prints what a conversion has lost, and where the rest is.
@@ -195,8 +199,9 @@ pub fn converted(
         Format::Text => {
             writeln!(out, "{}", losses_markdown(&draft.report, origin))?;
             let (rules, lists) = (draft.rules.len(), draft.lists.len());
-            writeln!(out, "written: {}, rules: {rules}, list files: {lists}", path.display())?;
-            writeln!(out, "next: egpolicy check {}", folder.display())
+            let (path, folder) = (path.display().to_string(), folder.display().to_string());
+            writeln!(out, "written: {}, rules: {rules}, list files: {lists}", tame(&path))?;
+            writeln!(out, "next: egpolicy check {}", tame(&folder))
         }
         Format::Json => {
             let mut document = losses_json(&draft.report, origin);
@@ -216,7 +221,7 @@ pub fn converted(
 ///
 /// What standard error says.
 pub fn unconverted(out: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
-    faults.iter().try_for_each(|fault| writeln!(out, "{fault}"))?;
+    faults.iter().try_for_each(|fault| writeln!(out, "{}", tame(&fault.to_string())))?;
     let count = faults.len();
     writeln!(out, "egpolicy: nothing was written, faults: {count}")
 }
@@ -227,19 +232,43 @@ pub fn unconverted(out: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
 ///
 /// What standard error says.
 pub fn failure(out: &mut impl Write, tool: &str, fault: &dyn Error) -> io::Result<()> {
-    write!(out, "{tool}: {fault}")?;
+    let mut text = format!("{tool}: {fault}");
     let mut cause = fault.source();
     while let Some(inner) = cause {
-        write!(out, ": {inner}")?;
+        text.push_str(&format!(": {inner}"));
         cause = inner.source();
     }
-    writeln!(out)
+    writeln!(out, "{}", tame_lines(&text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::egpolicy::check;
+
+    #[test]
+    fn nothing_that_is_printed_moves_a_cursor() {
+        let odd = "\u{1b}[2J\u{202e}\r\u{9b}";
+        let place = crate::egpolicy::convert::Place { file: odd.to_owned(), line: 1 };
+        let fault = Fault { place, what: format!("unknown directive `{odd}`") };
+        let mut bytes = Vec::new();
+        unconverted(&mut bytes, std::slice::from_ref(&fault)).unwrap();
+        failure(&mut bytes, "egpolicy", &fault).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(odd);
+        std::fs::create_dir(&folder).unwrap();
+        let policy =
+            "a: {\n match-uri-regex: ads\\b[0-9]+x\n}\nb: {\n match-domain-list: b.txt\n}\n";
+        std::fs::write(folder.join("10-a.policy"), policy).unwrap();
+        std::fs::write(folder.join("b.txt"), "b.test\n").unwrap();
+        let found = check(&[folder], &[]).unwrap();
+        assert_eq!(found.lists.len(), 1, "{found:?}");
+        checked(&mut bytes, &found, Format::Text).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(
+            !text.lines().any(|line| line.chars().any(eg_policy::syntax::span::is_unprintable))
+        );
+    }
 
     #[test]
     fn json_says_of_each_fault_what_text_says() {

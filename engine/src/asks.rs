@@ -13,7 +13,7 @@ use eg_proto::control::{GitDone, Problem, ProblemKind, Receipt, RollbackReceipt}
 use tokio::sync::oneshot;
 
 use crate::policy_thread::Public;
-use crate::reload::{Guards, Order, Origin, Run};
+use crate::reload::{Ending, Guards, Order, Origin, Run};
 
 /// Asks that may wait. Each may take seconds, so whoever comes behind more of them is better told so.
 pub(crate) const WAITING_MAX: usize = 16;
@@ -88,21 +88,37 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     /// When it was asked for.
     pub(crate) asked: Instant,
-    answer: oneshot::Sender<Answer>,
+    /// `None` once it is answered.
+    answer: Option<oneshot::Sender<Answer>>,
     kept: Answers,
+    engine_ends: Ending,
 }
 
 impl Job {
     /// Tells whoever asked, and keeps it for a while.
-    pub(crate) fn answer(self, answer: Answer) {
+    pub(crate) fn answer(mut self, answer: Answer) {
+        self.tell(answer);
+    }
+
+    fn tell(&mut self, answer: Answer) {
+        let Some(asker) = self.answer.take() else { return };
         self.kept.put(self.number, answer.clone());
         // Somebody who no longer waits may come back with the number.
-        drop(self.answer.send(answer));
+        drop(asker.send(answer));
     }
 
     /// Tells that the engine ends.
     pub(crate) fn refuse(self) {
         self.answer(Err(ending()));
+    }
+}
+
+impl Drop for Job {
+    /// Where nobody has answered the thread is gone: it came too late for its last look at the queue, or the
+    /// thread has ended by itself.
+    fn drop(&mut self) {
+        let none = if self.engine_ends.has_begun() { ending() } else { lost() };
+        self.tell(Err(none));
     }
 }
 
@@ -134,13 +150,15 @@ pub(crate) struct Door {
     asks: SyncSender<Ask>,
     numbers: Arc<AtomicU64>,
     kept: Answers,
+    engine_ends: Ending,
 }
 
-/// A way, and its other end.
-pub(crate) fn door() -> (Door, Receiver<Ask>) {
-    // Three places more, for `Serve`, `Look` and `Changed`.
-    let (asks, inbox) = sync_channel(WAITING_MAX + 3);
-    (Door { asks, numbers: Arc::default(), kept: Answers::default() }, inbox)
+/// A way, and its other end; `ending` says whether the engine ends.
+pub(crate) fn door(ending: &Ending) -> (Door, Receiver<Ask>) {
+    // `Serve` comes before all others, `Look` is never missed (`policy_thread`), `Changed` is said again.
+    let (asks, inbox) = sync_channel(WAITING_MAX);
+    let (numbers, kept) = (Arc::default(), Answers::default());
+    (Door { asks, numbers, kept, engine_ends: ending.clone() }, inbox)
 }
 
 impl Door {
@@ -154,7 +172,15 @@ impl Door {
         let (answer, comes) = oneshot::channel();
         self.kept.wait(number);
         let (asked, kept) = (Instant::now(), self.kept.clone());
-        match self.tell(Ask::Do(Box::new(Job { number, work, asked, answer, kept }))) {
+        let engine_ends = self.engine_ends.clone();
+        match self.tell(Ask::Do(Box::new(Job {
+            number,
+            work,
+            asked,
+            answer: Some(answer),
+            kept,
+            engine_ends,
+        }))) {
             Ok(()) => Ok(Ticket { number, answer: comes }),
             Err(refused) => {
                 self.kept.forget(number);
@@ -190,6 +216,13 @@ impl Door {
 pub(crate) fn ending() -> Problem {
     let detail = "the engine ends before it came to this; nothing was changed";
     Problem::new(ProblemKind::Ending, detail)
+}
+
+/// What those hear whose ask was lost.
+fn lost() -> Problem {
+    let detail = "the thread of the policy ended by itself before it was done with this; look at the log, \
+                  restart the engine, and report it";
+    Problem::new(ProblemKind::Failed, detail)
 }
 
 /// What is known of an ask by its number.
@@ -252,10 +285,10 @@ mod tests {
 
     #[test]
     fn a_full_queue_refuses_and_says_so() {
-        let (door, inbox) = door();
+        let (door, inbox) = door(&Ending::default());
         let tickets: Vec<Ticket> =
             std::iter::from_fn(|| door.ask(reload()).ok()).take(100).collect();
-        assert_eq!(tickets.len(), WAITING_MAX + 3);
+        assert_eq!(tickets.len(), WAITING_MAX);
         let refused = door.ask(reload()).unwrap_err();
         assert_eq!((refused.kind, refused.status), (ProblemKind::Busy, 503));
         assert!(refused.detail.contains("16 asks wait"), "{refused:?}");
@@ -268,7 +301,7 @@ mod tests {
 
     #[test]
     fn each_ask_has_its_own_answer() {
-        let (door, inbox) = door();
+        let (door, inbox) = door(&Ending::default());
         let mut tickets: Vec<Ticket> = (0..3).map(|_| door.ask(reload()).unwrap()).collect();
         let jobs: Vec<Box<Job>> = std::iter::from_fn(|| match inbox.try_recv() {
             Ok(Ask::Do(job)) => Some(job),
@@ -290,11 +323,29 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_gone_leaves_nobody_waiting() {
-        let (door, inbox) = door();
+        let (door, inbox) = door(&Ending::default());
         let mut waiting = door.ask(reload()).unwrap();
-        drop(inbox);
-        assert!(waiting.answer.try_recv().is_err());
+        let mut at_work = door.ask(reload()).unwrap();
+        let Ok(Ask::Do(first)) = inbox.recv() else { panic!() };
+        // As where it panics: what it was at, and what waits.
+        drop((first, inbox));
+        for ticket in [&mut waiting, &mut at_work] {
+            let told = ticket.answer.try_recv().unwrap().unwrap_err();
+            assert_eq!(told.kind, ProblemKind::Failed);
+            assert!(told.detail.contains("ended by itself"), "{told:?}");
+            assert_eq!(door.answer_to(ticket.number), Found::Answered(Box::new(Err(told))));
+        }
         assert_eq!(door.ask(reload()).unwrap_err().kind, ProblemKind::Ending);
+    }
+
+    #[test]
+    fn an_ask_that_comes_too_late_hears_that_the_engine_ends() {
+        let ends = Ending::default();
+        let (door, inbox) = door(&ends);
+        let mut late = door.ask(reload()).unwrap();
+        ends.begin();
+        drop(inbox);
+        assert_eq!(late.answer.try_recv().unwrap(), Err(ending()));
     }
 
     #[test]

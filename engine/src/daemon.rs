@@ -12,7 +12,7 @@ use eg_policy::ruleset::Ruleset;
 use eg_settings::Switch;
 use eg_settings::log::Sink;
 
-use crate::audit::{Audit, AuditFault, AuditThread, Event};
+use crate::audit::{Audit, AuditFault, AuditThread, Event, TrailEnd};
 use crate::bind::{BoundListener, Listener, wanted};
 use crate::config::{Config, Loaded, version, weakenings};
 use crate::control::{Control, ControlParts};
@@ -36,6 +36,9 @@ const RELOAD_END_MIN: Duration = Duration::from_millis(500);
 
 /// How long the control socket has for its last answers, once the policy thread has given them.
 const CONTROL_END_MAX: Duration = Duration::from_millis(1000);
+
+/// How long the watch over the policy's files has to end the look that it is at.
+const WATCH_END_MAX: Duration = Duration::from_millis(500);
 
 /// How long the service manager hears signs of life while the first policy is loaded, as by the next run
 /// of a restart in place: longer than the largest policy takes, and not for ever.
@@ -105,6 +108,8 @@ pub struct Ended {
     pub next: Next,
     /// Whether all threads have ended.
     pub halted: Halted,
+    /// Whether the audit trail has.
+    pub trail: TrailEnd,
 }
 
 /// What comes after a run.
@@ -148,7 +153,9 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         Opening::Opened { ruleset, after } => (*ruleset, after),
         Opening::GivenUp => {
             supervisor.tell(Told::Stopping);
-            return Ok(Ended { next: Next::End, halted: policy.end(DRAIN_MAX) });
+            let (next, halted) = (Next::End, policy.end(DRAIN_MAX));
+            // It has not begun.
+            return Ok(Ended { next, halted, trail: TrailEnd::Whole });
         }
     };
     let live = Arc::new(Live::new(ruleset));
@@ -417,10 +424,10 @@ impl Running<'_> {
         let until = Instant::now() + DRAIN_MAX;
         thread.begin_end();
         let Doors { control, watch } = doors;
-        if let Some(watch) = watch {
-            watch.finish();
-        }
         let drained = plane.drain(DRAIN_MAX);
+        if let Some(watch) = watch {
+            watch.finish(WATCH_END_MAX);
+        }
         match drained {
             Drained::Whole => shadow_thread.finish(),
             // It waits for samples as long as somebody might send one.
@@ -439,7 +446,7 @@ impl Running<'_> {
         }
         audit.event(&Event::Stop, now());
         drop(audit);
-        audit_thread.finish();
+        let trail = audit_thread.finish();
         let halted = match (policy, drained) {
             (Halted::Whole, Drained::Whole) => {
                 tracing::info!("ended");
@@ -454,7 +461,7 @@ impl Running<'_> {
                 Halted::InAStep
             }
         };
-        waited.map(|_| Ended { next, halted })
+        waited.map(|_| Ended { next, halted, trail })
     }
 
     fn wait_for_the_end(

@@ -109,6 +109,25 @@ pub(crate) struct PolicyThread {
     facts: LiveFacts,
 }
 
+/// Says at once, and not at the next ask, that the thread ended by a panic: its own words go to standard
+/// error, which a daemon does not have.
+struct Alarm;
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lost();
+        }
+    }
+}
+
+fn lost() {
+    eg_settings::critical!(
+        "the thread of the policy ended by itself, so that the policy cannot be reloaded; the one that is \
+         live stays; restart the engine, and report it"
+    );
+}
+
 /// Whether a reload was asked for and not done.
 #[derive(Debug, Clone, Default)]
 struct Wanted(Arc<AtomicBool>);
@@ -126,17 +145,18 @@ impl Wanted {
 impl PolicyThread {
     /// Starts it; it opens the store and takes the first policy at once.
     pub(crate) fn start(loaded: &Arc<Loaded>, backend: Backend) -> io::Result<Self> {
-        let (asks, inbox) = door();
+        let ending = Ending::default();
+        let (asks, inbox) = door(&ending);
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, mut rope) = UnixStream::pair()?;
-        let ending = Ending::default();
         let wanted = Wanted::default();
         let facts = LiveFacts::default();
         let (loaded, heeded, asked) = (Arc::clone(loaded), ending.clone(), wanted.clone());
         let said = facts.clone();
         let run = move || {
             let _alive = alive;
+            let _alarm = Alarm;
             let reloader = match open(&loaded.config, backend, &heeded) {
                 Ok((reloader, ruleset)) => {
                     said.say(&reloader);
@@ -201,10 +221,7 @@ impl PolicyThread {
             && refused.kind == ProblemKind::Ending
             && !self.ending.has_begun()
         {
-            eg_settings::critical!(
-                "the thread of the policy ended by itself, so that the policy cannot be \
-                 reloaded; restart the engine, and report it"
-            );
+            lost();
         }
     }
 
@@ -356,11 +373,11 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_without_a_word_is_no_wait_without_end() {
-        let (asks, inbox) = door();
+        let (ending, wanted) = (Ending::default(), Wanted::default());
+        let (asks, inbox) = door(&ending);
         let (opening, opened) = sync_channel(1);
         let (alive, ended) = sync_channel(1);
         let (bell, rope) = UnixStream::pair().unwrap();
-        let (ending, wanted) = (Ending::default(), Wanted::default());
         let facts = LiveFacts::default();
         let asks = Some(asks);
         let mut thread = PolicyThread { asks, opened, bell, ended, ending, wanted, facts };

@@ -1,15 +1,14 @@
 //! The disk as the policy's walk sees it, and the policy files in load order.
 
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use eg_policy::check::Trust;
 use eg_policy::lists::{FoundFile, ListFiles};
 use eg_policy::sources::{EntryKind, Files, FolderEntry, SourceFault, SourceFile, policy_files};
-use nix::fcntl::OFlag;
+use eg_settings::read_regular;
 
 use crate::config::PolicyConfig;
 
@@ -50,19 +49,7 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Opening a pipe would wait for somebody who writes, reading a device would never end.
-        let calm = OFlag::O_NONBLOCK.bits();
-        let file = fs::File::options().read(true).custom_flags(calm).open(path)?;
-        let facts = file.metadata()?;
-        if !facts.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        if facts.len() > FILE_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
-        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        read_regular(path, FILE_BYTES_MAX)
     }
 }
 

@@ -12,6 +12,7 @@ use eg_policy::diagnostic::Place;
 use eg_settings::Overrides;
 use eg_settings::log::{self, LogFault, LogType, Sink, Speaker, chain};
 
+use crate::audit::TrailEnd;
 use crate::bind;
 use crate::config::{Args, Ground, Loaded, Mode, Shown, diagnostic_file, load};
 use crate::daemon::{self, DaemonFault, Ended, Next};
@@ -212,14 +213,19 @@ impl Start {
             handed,
         };
         match daemon::run(given, &mut desk) {
-            Ok(Ended { next: Next::End, halted: Halted::Whole }) => ExitCode::SUCCESS,
-            Ok(Ended { next: Next::End, halted: Halted::InAStep }) => {
+            Ok(Ended { next: Next::End, halted: Halted::Whole, trail: TrailEnd::Whole }) => {
+                ExitCode::SUCCESS
+            }
+            Ok(Ended { next: Next::End, halted: _, trail }) => {
                 // Destructors under the feet of a thread that still runs, as DuckDB's, would be a crash.
                 drop(pid_file);
                 drop(sink);
-                process::leave(0)
+                process::leave(match trail {
+                    TrailEnd::Whole => 0,
+                    TrailEnd::Stuck => 1,
+                })
             }
-            Ok(Ended { next: Next::Restart(listeners), halted: _ }) => {
+            Ok(Ended { next: Next::Restart(listeners), halted: _, trail: _ }) => {
                 sink.catch_up();
                 let listeners = listeners.iter().map(|kept| Heirloom::Listener(kept.as_fd()));
                 let pid_file = pid_file.iter().map(|held| Heirloom::PidFile(held.as_fd()));
@@ -327,6 +333,7 @@ const fn reason(fault: &DaemonFault) -> Reason {
             ReloadFault::TooFewRules { .. }
             | ReloadFault::Memory { .. }
             | ReloadFault::Snapshot(_)
+            | ReloadFault::HalfRolledBack(_)
             | ReloadFault::NoList { .. }
             | ReloadFault::LostSet { .. }
             | ReloadFault::Set { .. }

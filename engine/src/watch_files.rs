@@ -14,8 +14,8 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use eg_policy::sources::{EntryKind, Files as _};
@@ -80,7 +80,8 @@ impl Named {
 pub(crate) struct FileWatch {
     /// Closed, it ends the thread.
     rope: UnixStream,
-    thread: JoinHandle<()>,
+    /// Nothing ever comes; it closes with the thread.
+    ended: Receiver<()>,
 }
 
 impl FileWatch {
@@ -91,17 +92,27 @@ impl FileWatch {
         let roots = [Some(config.path.clone()), config.shared_path.clone()];
         let roots = roots.into_iter().flatten().collect();
         let watcher = Watcher { roots, named, door, stop, hints: Hints::start() };
-        let builder = std::thread::Builder::new().name("watch".to_owned());
-        let thread = builder.spawn(move || watcher.run())?;
-        Ok(Self { rope, thread })
+        Self::spawn(rope, move || watcher.run())
     }
 
-    /// Ends it.
-    pub(crate) fn finish(self) {
-        let Self { rope, thread } = self;
+    fn spawn(rope: UnixStream, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (alive, ended) = sync_channel(1);
+        let run = move || {
+            let _alive: SyncSender<()> = alive;
+            work();
+        };
+        drop(std::thread::Builder::new().name("watch".to_owned()).spawn(run)?);
+        Ok(Self { rope, ended })
+    }
+
+    /// Ends it. One that does not come back within `patience` is left behind: it looks at files, and on a
+    /// network folder whose server is gone a look may never end.
+    pub(crate) fn finish(self, patience: Duration) {
+        let Self { rope, ended } = self;
         drop(rope);
-        // It looks at files and waits, no more.
-        drop(thread.join());
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("a look at the policy's files does not end; it is left behind");
+        }
     }
 }
 
@@ -378,5 +389,19 @@ mod tests {
         let before = look(folder.path(), &[&missing]);
         fs::write(&missing, "x.example\n").unwrap();
         assert!(look(folder.path(), &[&missing]).differs(&before, SystemTime::now()));
+    }
+
+    #[test]
+    fn a_look_that_never_ends_holds_up_no_end() {
+        let (rope, stop) = UnixStream::pair().unwrap();
+        let (hung, release) = std::sync::mpsc::channel::<()>();
+        let watch = FileWatch::spawn(rope, move || {
+            let _stop = stop;
+            let _ = release.recv();
+        });
+        let began = Instant::now();
+        watch.unwrap().finish(Duration::from_millis(50));
+        assert!(began.elapsed() < Duration::from_secs(10));
+        drop(hung);
     }
 }

@@ -18,6 +18,7 @@ mod fault;
 mod file;
 mod env;
 mod table;
+mod regular;
 mod secret;
 mod not_yet;
 mod manual;
@@ -35,6 +36,7 @@ pub use key::{
 };
 pub use load::{Loaded, Overrides, Places, Settling, load, load_text};
 pub use manual::{manual_table, with_manual_table, with_table};
+pub use regular::{open_regular, read_regular};
 pub use secret::{Readers, SecretKeys, read_bytes};
 pub use table::{Switch, Table};
 pub use tree::{TreeFault, hold_page, in_tree};

@@ -1,12 +1,13 @@
 //! A configuration file, with what overrides it, to a program's own `Config`.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use crate::fault::{ConfigFault, ConfigFaults, Origin};
 use crate::given::{Given, Named, Raw, Section, Settings};
 use crate::key::{Description, label};
+use crate::regular::read_regular;
 use crate::table::Table;
 use crate::{env, file, not_yet};
 
@@ -158,21 +159,16 @@ pub fn load<C>(
 
 /// The whole file, or a sentence on why not.
 fn text_of(path: &Path) -> Result<String, String> {
-    let facts = fs::metadata(path).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "; `-c PATH` names another one",
-            _ => "",
-        };
-        format!("cannot read the configuration: {error}{hint}")
+    let bytes = read_regular(path, CONFIG_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => "the configuration is not a file".to_owned(),
+        io::ErrorKind::FileTooLarge => {
+            format!("the configuration is larger than {CONFIG_BYTES_MAX} bytes")
+        }
+        io::ErrorKind::NotFound => {
+            format!("cannot read the configuration: {error}; `-c PATH` names another one")
+        }
+        _ => format!("cannot read the configuration: {error}"),
     })?;
-    if !facts.is_file() {
-        return Err("the configuration is not a file".to_owned());
-    }
-    if facts.len() > CONFIG_BYTES_MAX {
-        return Err(format!("the configuration is larger than {CONFIG_BYTES_MAX} bytes"));
-    }
-    let bytes =
-        fs::read(path).map_err(|error| format!("cannot read the configuration: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         format!("the configuration is not UTF-8 at byte {}", error.utf8_error().valid_up_to())
     })
@@ -218,6 +214,8 @@ pub fn load_text<C>(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::example::{CONNECTORS, EXAMPLE};
     use crate::log::{Level, LogType, Logging};

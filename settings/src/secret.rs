@@ -3,12 +3,13 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::regular::open_regular;
 use crate::table::Table;
 
 /// A secret file is a line of text; what is larger is the wrong file.
@@ -128,9 +129,10 @@ pub fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
 }
 
 fn open(path: &Path) -> Result<fs::File, String> {
-    let file = fs::File::open(path).map_err(|error| cannot(path, &error))?;
-    let facts = file.metadata().map_err(|error| cannot(path, &error))?;
-    if facts.is_file() { Ok(file) } else { Err(format!("`{}` is not a file", path.display())) }
+    open_regular(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => format!("`{}` is not a file", path.display()),
+        _ => cannot(path, &error),
+    })
 }
 
 fn bounded(file: fs::File, path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
@@ -144,7 +146,7 @@ fn bounded(file: fs::File, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Strin
     Ok(bytes)
 }
 
-fn cannot(path: &Path, error: &std::io::Error) -> String {
+fn cannot(path: &Path, error: &io::Error) -> String {
     format!("cannot read `{}`: {error}", path.display())
 }
 

@@ -21,7 +21,8 @@ const ADDRESSES_MAX: usize = 8;
 
 const SOCKET_ADVICE: &str = "does it run, and are you its user or root? `[global] socket` in \
                              egctl.conf or egpolicy.conf must be `[control] socket` of engine.conf";
-const HOST_ADVICE: &str = "does it run, and are `host` and `port` those of `[control]` in engine.conf?";
+const HOST_ADVICE: &str =
+    "does it run, and are `host` and `port` those of `[control]` in engine.conf?";
 
 /// Where an engine is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +72,8 @@ impl Door {
                     stream.set_write_timeout(Some(WRITE_MAX))?;
                     Ok(stream)
                 });
-                let stream = stream
-                    .map_err(|source| ClientFault::Unreachable { place, advice, source })?;
+                let stream =
+                    stream.map_err(|source| ClientFault::Unreachable { place, advice, source })?;
                 Ok(Box::new(stream))
             }
             Self::Https(Https { host, port, pin }) => {

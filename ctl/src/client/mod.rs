@@ -15,8 +15,8 @@ pub(crate) mod fake;
 pub use ask::{Answer, Client};
 pub use door::{Door, Https, seen};
 pub use fault::ClientFault;
-pub use known::{KnownEngines, KnownFault};
 pub(crate) use http::encoded;
+pub use known::{KnownEngines, KnownFault};
 pub use pin::{Fingerprint, Pin, PinFault};
 
 /// Installs the one TLS provider of the process. Every `main` calls it first; a second call in a

@@ -49,8 +49,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Exit> {
         (true | false, Format::Json) | (false, Format::Text) => Progress::Hidden,
     };
     let mut console = Console;
-    let mut egctl =
-        Egctl { settings, around, talk: &mut console, progress, meant, session: None };
+    let mut egctl = Egctl { settings, around, talk: &mut console, progress, meant, session: None };
     if is_shell {
         return shell::run(&mut egctl, look);
     }

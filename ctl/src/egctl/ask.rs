@@ -112,11 +112,7 @@ fn question(call: &Call<'_>, verb: Verb) -> Option<String> {
 }
 
 /// Whether a person at a terminal means it; nobody else is asked.
-pub(super) fn is_meant(
-    call: &Call<'_>,
-    verb: Verb,
-    talk: &mut dyn Talk,
-) -> Result<(), EgctlFault> {
+pub(super) fn is_meant(call: &Call<'_>, verb: Verb, talk: &mut dyn Talk) -> Result<(), EgctlFault> {
     let Some(question) = question(call, verb) else { return Ok(()) };
     if talk.is_terminal() && !agrees(talk, &question)? {
         return Err(SessionFault::Unanswered.into());

@@ -33,9 +33,7 @@ pub(crate) fn globals() -> Command {
         .disable_version_flag(true)
         .disable_help_subcommand(true)
         .arg(text("conf", 'c', "PATH", conf_help).value_hint(ValueHint::FilePath))
-        .arg(
-            text("host", 'H', "HOST", "The engine's machine").value_hint(ValueHint::Hostname),
-        )
+        .arg(text("host", 'H', "HOST", "The engine's machine").value_hint(ValueHint::Hostname))
         .arg(
             ClapArg::new("port")
                 .long("port")
@@ -73,11 +71,8 @@ pub(crate) fn command(forms: Forms) -> Command {
 fn below(command: Command, entries: &[&Entry], at: usize) -> Command {
     let mut command = command.disable_help_subcommand(true);
     for word in super::grammar::nexts(entries, at) {
-        let behind: Vec<&Entry> = entries
-            .iter()
-            .copied()
-            .filter(|entry| entry.words.get(at) == Some(&word))
-            .collect();
+        let behind: Vec<&Entry> =
+            entries.iter().copied().filter(|entry| entry.words.get(at) == Some(&word)).collect();
         let next = at.saturating_add(1);
         let sub = match behind.as_slice() {
             [entry] if entry.words.len() == next => leaf(entry, word.to_owned()),
@@ -106,10 +101,8 @@ pub(super) fn leaf(entry: &Entry, name: String) -> Command {
                 ClapArg::new(arg.name).long(arg.name).action(ArgAction::SetTrue).help(help_of(arg)),
             ),
             Need::Optional => command.arg(hinted(ClapArg::new(arg.name).long(arg.name), arg)),
-            Need::Repeated => command.arg(hinted(
-                ClapArg::new(arg.name).long(arg.name).action(ArgAction::Append),
-                arg,
-            )),
+            Need::Repeated => command
+                .arg(hinted(ClapArg::new(arg.name).long(arg.name).action(ArgAction::Append), arg)),
             Need::Prompted => {
                 command.after_help("Secrets are asked for, or read from standard input.")
             }

@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use eg_proto::control::verbs::{Arg, ArgKind, Front, Need, Place, Row, TABLE};
 use eg_proto::control::Verb;
+use eg_proto::control::verbs::{Arg, ArgKind, Front, Need, Place, Row, TABLE};
 
 /// What `egctl` does itself, with several requests or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,7 +168,12 @@ const fn own_arg(name: &'static str, kind: ArgKind, need: Need, help: &'static s
 
 /// What `show policy match` may be told that is not sent.
 const MATCH_MORE: &[Arg] = &[
-    own_arg("check", ArgKind::Switch, Need::Optional, "exit with 5 where the verdict is not permit"),
+    own_arg(
+        "check",
+        ArgKind::Switch,
+        Need::Optional,
+        "exit with 5 where the verdict is not permit",
+    ),
     own_arg("all", ArgKind::Switch, Need::Optional, "tell each rule that does not hold"),
 ];
 

@@ -25,7 +25,9 @@ pub enum EgctlFault {
     #[error(transparent)]
     Editor(#[from] EditorFault),
     /// The engine's answer is none of this version.
-    #[error("the engine's answer is not what this version of egctl knows; are both of one version?")]
+    #[error(
+        "the engine's answer is not what this version of egctl knows; are both of one version?"
+    )]
     Foreign(#[source] serde_json::Error),
     /// What was asked for cannot be done here.
     #[error("{0}")]

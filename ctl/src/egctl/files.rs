@@ -1,4 +1,4 @@
-//! `egctl policy …`: the operator's policy files, changed in an editor and checked by the engine before
+//! `egctl policy ...`: the operator's policy files, changed in an editor and checked by the engine before
 //! they are saved.
 
 use std::io::Write;

@@ -283,7 +283,9 @@ impl<'e> Arguments<'e> {
             return Ok(());
         }
         // What begins with a dash is a name, in quotes too: a shell has taken those of `--a="b c"` away.
-        if !self.only_places && let Some(option) = text.strip_prefix("--") {
+        if !self.only_places
+            && let Some(option) = text.strip_prefix("--")
+        {
             return self.option(option);
         }
         if let Some(arg) = self.next_place() {
@@ -305,9 +307,7 @@ impl<'e> Arguments<'e> {
     /// Whether a word more of a sentence was taken: in the shell a reason needs no quotes.
     fn go_on(&mut self, text: &str) -> bool {
         match (self.short, self.given.last_mut()) {
-            (Short::Allowed, Some((arg, Given::Text(sentence))))
-                if is_sentence(arg) =>
-            {
+            (Short::Allowed, Some((arg, Given::Text(sentence)))) if is_sentence(arg) => {
                 sentence.push_str(&format!(" {text}"));
                 true
             }

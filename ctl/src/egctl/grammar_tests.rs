@@ -65,9 +65,8 @@ fn every_row_is_said_in_every_form() {
         ]
         .iter()
         .flat_map(|line| {
-            [Short::Never, Short::Allowed].map(|short| {
-                said(line, short).unwrap_or_else(|fault| panic!("{line}: {fault}"))
-            })
+            [Short::Never, Short::Allowed]
+                .map(|short| said(line, short).unwrap_or_else(|fault| panic!("{line}: {fault}")))
         })
         .collect();
         for call in &calls {
@@ -171,7 +170,10 @@ fn words_may_be_shortened_in_the_shell() {
 
 #[test]
 fn quotes_make_words_of_anything() {
-    let call = said("show policy match \"http://a/ b\" user-agent 'x \"y\"' user \"source\"", Short::Never);
+    let call = said(
+        "show policy match \"http://a/ b\" user-agent 'x \"y\"' user \"source\"",
+        Short::Never,
+    );
     let call = call.unwrap();
     assert_eq!(call.text("url"), Some("http://a/ b"));
     assert_eq!(call.text("user-agent"), Some("x \"y\""));
@@ -204,23 +206,42 @@ fn calls_become_requests() {
             "policy/reload",
             Some(json!({"force": true, "dry_run": true, "reason": "r", "wait_s": 5})),
         ),
-        ("request policy reload force false", "POST", "policy/reload", Some(json!({"force": false}))),
+        (
+            "request policy reload force false",
+            "POST",
+            "policy/reload",
+            Some(json!({"force": false})),
+        ),
         ("request policy rollback 2", "POST", "policy/rollback", Some(json!({"generation": 2}))),
         ("request user remove ada", "DELETE", "users/ada", None),
-        ("request user level ada 10", "PUT", "users/ada/level", Some(json!({"level": "administrator"}))),
+        (
+            "request user level ada 10",
+            "PUT",
+            "users/ada/level",
+            Some(json!({"level": "administrator"})),
+        ),
         (
             "request user key-add bot sources 10.0.0.0/8 sources ::1 days 9",
             "POST",
             "users/bot/keys",
             Some(json!({"sources": ["10.0.0.0/8", "::1"], "days": 9})),
         ),
-        ("request neighbor teardown squid session 4", "POST", "neighbors/squid/teardown", Some(json!({"session": 4}))),
+        (
+            "request neighbor teardown squid session 4",
+            "POST",
+            "neighbors/squid/teardown",
+            Some(json!({"session": 4})),
+        ),
         ("request policy git-init", "POST", "policy/git-init", Some(json!({}))),
     ] {
         let call = said(line, Short::Never).unwrap();
         let Does::Ask(row) = call.entry.does else { panic!("{line}") };
         let made = request(row, &call, &[]);
-        assert_eq!((made.method.word(), made.path.as_str(), made.body), (method, path, body), "{line}");
+        assert_eq!(
+            (made.method.word(), made.path.as_str(), made.body),
+            (method, path, body),
+            "{line}"
+        );
     }
     // What is sent is what the engine's own types read.
     let call = said("request user add ada 1 comment x", Short::Never).unwrap();

@@ -23,8 +23,8 @@ mod page;
 
 pub use args::run;
 pub use config::EGCTL_CONF;
-pub use entries::{Builtin, Does, ENTRIES, Entry, Own, placeholder};
 pub use editor::EditorFault;
+pub use entries::{Builtin, Does, ENTRIES, Entry, Own, placeholder};
 pub use fault::EgctlFault;
 pub use grammar::{Arguments, Call, Given, GrammarFault, Short, Step, nexts, parse, pick, walk};
 pub use perform::{Egctl, Meant};

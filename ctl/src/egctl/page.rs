@@ -69,7 +69,8 @@ fn clap_knows_everything_that_can_be_said() {
 
 #[test]
 fn completions_and_man_pages_come_of_the_same() {
-    for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+    for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish]
+    {
         let mut made = Vec::new();
         clap_complete::generate(shell, &mut command(Forms::Both), "egctl", &mut made);
         let text = String::from_utf8(made).unwrap();

@@ -14,11 +14,11 @@ use super::ask;
 use super::entries::Does;
 use super::fault::EgctlFault;
 use super::grammar::Call;
+use super::own;
 use super::progress::Progress;
 use super::request::{Request, request};
 use super::screen::{Format, Look, Screen, json};
 use super::show::{self, Shown};
-use super::own;
 use crate::client::{Answer, ClientFault};
 use crate::exit::Exit;
 use crate::session::{Asks, Session, SessionFault, Settings, Surroundings, Talk};
@@ -109,8 +109,7 @@ impl Egctl<'_> {
         what: &'static str,
     ) -> Result<Answer, EgctlFault> {
         let body = serde_json::to_value(value).map_err(EgctlFault::Foreign)?;
-        let request =
-            Request { method: row.method, path: row.path.to_owned(), body: Some(body) };
+        let request = Request { method: row.method, path: row.path.to_owned(), body: Some(body) };
         self.exchange(&request, Some(what))
     }
 
@@ -269,8 +268,7 @@ pub(super) fn print(
 ) -> Result<(), EgctlFault> {
     match look.format {
         Format::Json => {
-            let value: Value =
-                serde_json::from_slice(&answer.body).map_err(EgctlFault::Foreign)?;
+            let value: Value = serde_json::from_slice(&answer.body).map_err(EgctlFault::Foreign)?;
             Ok(json(out, &value)?)
         }
         Format::Text => match show::answer(&mut Screen::new(out, look), verb, &answer.body, all)? {

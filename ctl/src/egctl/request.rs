@@ -1,7 +1,7 @@
 //! A call as a request of the Control API: what goes into the path, behind it, and into the body.
 
-use eg_proto::control::verbs::{HttpMethod, Place, Row};
 use eg_proto::control::Secret;
+use eg_proto::control::verbs::{HttpMethod, Place, Row};
 use serde_json::{Map, Value};
 
 use super::entries::stays_here;
@@ -27,7 +27,9 @@ pub(crate) fn request(row: &Row, call: &Call<'_>, secrets: &[(&'static str, Secr
     let mut body = Map::new();
     for (arg, given) in call.given.iter().filter(|(arg, _)| !stays_here(arg)) {
         match arg.place {
-            Place::Path => path = path.replace(&format!("{{{}}}", arg.name), &encoded(&text(given))),
+            Place::Path => {
+                path = path.replace(&format!("{{{}}}", arg.name), &encoded(&text(given)))
+            }
             Place::Query => query.push(format!("{}={}", arg.name, encoded(&text(given)))),
             Place::Body => {
                 body.insert(arg.name.replace('-', "_"), json(given));

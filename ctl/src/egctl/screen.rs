@@ -296,9 +296,13 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), expected);
         }
-        for (count, expected) in
-            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.0 GiB")]
-        {
+        for (count, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (5 << 20, "5.0 MiB"),
+            (3 << 30, "3.0 GiB"),
+        ] {
             assert_eq!(bytes(count), expected);
         }
         assert_eq!((micros(340).as_str(), micros(1250).as_str()), ("340 us", "1.2 ms"));
@@ -321,7 +325,9 @@ mod tests {
             let text = String::from_utf8(out).unwrap();
             let ours = text.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
             let ours = ours.replace("\u{1b}[31m", "").replace("\u{1b}[32m", "");
-            assert!(ours.chars().all(|letter| letter == '\n' || letter == '\t' || !letter.is_control()));
+            assert!(
+                ours.chars().all(|letter| letter == '\n' || letter == '\t' || !letter.is_control())
+            );
             assert!(!ours.contains('\u{202e}') && ours.contains("a?[2J?b"), "{ours}");
         }
     }

@@ -121,8 +121,7 @@ mod tests {
     #[test]
     fn a_word_knows_where_it_stands_and_how_it_was_written() {
         let line = split("ab \"c d\" e");
-        let found: Vec<_> =
-            line.words.iter().map(|word| (word.span.clone(), word.form)).collect();
+        let found: Vec<_> = line.words.iter().map(|word| (word.span.clone(), word.form)).collect();
         assert_eq!(found, [(0..2, Form::Plain), (3..8, Form::Quoted), (9..10, Form::Plain)]);
     }
 

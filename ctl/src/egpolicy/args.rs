@@ -140,7 +140,7 @@ fn run_fmt(file: &std::path::Path, mode: FmtMode) -> io::Result<Exit> {
             Ok(Exit::Done)
         }
         (Ok(Formatted::Changed), FmtMode::Check) => {
-            writeln!(out, "{} would change", file.display())?;
+            writeln!(out, "{} would change", forms::tame(&file.display().to_string()))?;
             Ok(Exit::Failed)
         }
         (Ok(Formatted::Text(text)), _) => {

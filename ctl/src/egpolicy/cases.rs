@@ -4,7 +4,6 @@
 //! since a test that looks at nothing would pass for ever.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use eg_policy::decide::Scratch;
 use eg_policy::moment::Moment;
 use eg_policy::verdict::Action;
 use eg_policy::zone::Zone;
+use eg_settings::read_regular;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -283,10 +283,9 @@ pub fn test(path: &Path, place: &PolicyPlace, now: Moment) -> Result<Tested, Cas
 
 fn read(path: &Path) -> Result<String, CasesFault> {
     let fault = |source| CasesFault::Read { path: path.to_path_buf(), source };
-    if fs::metadata(path).map_err(fault)?.len() > FILE_BYTES_MAX {
-        return Err(fault(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes"))));
-    }
-    fs::read_to_string(path).map_err(fault)
+    let bytes = read_regular(path, FILE_BYTES_MAX).map_err(fault)?;
+    String::from_utf8(bytes)
+        .map_err(|why| fault(io::Error::new(io::ErrorKind::InvalidData, why.utf8_error())))
 }
 
 fn senseless(path: &Path, line: usize, case: &Case, fault: &RequestFault) -> CasesFault {

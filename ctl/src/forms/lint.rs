@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use eg_policy::diagnostic::Severity;
 use serde_json::json;
 
+use super::words::tame;
 use crate::egpolicy::LintFound;
 use crate::render;
 
@@ -16,7 +17,7 @@ use crate::render;
 pub fn lint(out: &mut impl Write, found: &LintFound) -> io::Result<()> {
     render::diagnostics(out, &found.diagnostics)?;
     for sentence in &found.unfinished {
-        writeln!(out, "not looked at: {sentence}")?;
+        writeln!(out, "not looked at: {}", tame(sentence))?;
     }
     let count = |severity| found.count(severity);
     let (errors, warnings, notes) =

@@ -10,3 +10,4 @@ pub use cases::{cases, junit};
 pub use explanation::{Detail, explanation};
 pub use lint::{lint, lint_json};
 pub use sarif::sarif;
+pub(crate) use words::{tame, tame_lines};

@@ -31,7 +31,9 @@ pub enum SessionFault {
         shown: Fingerprint,
     },
     /// There is no place to remember an engine in.
-    #[error("there is no folder to remember engines in: HOME is not set; put the certificate into `[global] cert`")]
+    #[error(
+        "there is no folder to remember engines in: HOME is not set; put the certificate into `[global] cert`"
+    )]
     NoFolder,
     /// Nobody has said as whom.
     #[error("as whom? say it by `-u NAME`, or `[global] user` in the configuration")]

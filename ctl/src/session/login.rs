@@ -1,7 +1,7 @@
 //! Logging in, and staying so: a password or a saved login gives tokens, which renew themselves once.
 
-use eg_proto::control::auth::{Duty, LoginRequest, RefreshRequest, Tokens};
 use eg_proto::control::Secret;
+use eg_proto::control::auth::{Duty, LoginRequest, RefreshRequest, Tokens};
 
 use super::fault::SessionFault;
 use super::private::read_secret;
@@ -84,10 +84,8 @@ impl Login {
     ) -> Result<(), SessionFault> {
         let place = client.door().place();
         let password = match &self.password_file {
-            Some(path) => read_secret(path).map_err(|source| SessionFault::SecretFile {
-                path: path.clone(),
-                source,
-            })?,
+            Some(path) => read_secret(path)
+                .map_err(|source| SessionFault::SecretFile { path: path.clone(), source })?,
             None if talk.is_terminal() || wish == Wish::LogIn => {
                 let asked = talk.secret(&format!("password of {} at {place}: ", self.user))?;
                 asked.ok_or(SessionFault::Unanswered)?

@@ -11,8 +11,8 @@ mod login;
 mod open;
 
 pub use fault::SessionFault;
-pub(crate) use private::make_folder;
 pub use open::{Asks, Session};
+pub(crate) use private::make_folder;
 pub use settings::{Hostless, Settings};
 pub use surroundings::Surroundings;
 #[cfg(test)]

@@ -315,10 +315,7 @@ mod tests {
         assert_eq!(refreshes, 1);
         // Where even the refresh token is too old, whoever is there logs in anew.
         session.get(&mut talk, "old").unwrap();
-        assert!(matches!(
-            session.get(&mut talk, "status"),
-            Err(SessionFault::NoPassword { .. })
-        ));
+        assert!(matches!(session.get(&mut talk, "status"), Err(SessionFault::NoPassword { .. })));
         session.get(&mut Scripted::terminal(&["right"]), "status").unwrap();
     }
 

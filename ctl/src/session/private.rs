@@ -20,7 +20,8 @@ pub(super) fn read_secret(path: &Path) -> io::Result<Secret> {
     let file = fs::File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     if mode & 0o077 != 0 {
-        let what = format!("its mode is {:04o}, so others can read it; chmod 600 it", mode & 0o7777);
+        let what =
+            format!("its mode is {:04o}, so others can read it; chmod 600 it", mode & 0o7777);
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
     }
     let mut text = Zeroizing::new(String::new());
@@ -46,8 +47,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = folder.join(name);
     let written = || {
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)

@@ -50,11 +50,8 @@ impl TokenFile {
             if let Some(folder) = path.parent() {
                 make_folder(folder)?;
             }
-            let file = fs::OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path)?;
+            let file =
+                fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
             file.lock()?;
             Ok(file)
         };

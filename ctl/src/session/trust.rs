@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_changed_certificate_is_refused() {
-        let (fake, other) = (Fake::tls(|_| (200, String::new())), Fake::tls(|_| (200, String::new())));
+        let (fake, other) =
+            (Fake::tls(|_| (200, String::new())), Fake::tls(|_| (200, String::new())));
         let (settings, around) = (settings(&fake), around(&fake));
         let place = format!("127.0.0.1:{}", fake.port());
         let known = KnownEngines::at(around.config.clone().unwrap().join("known_engines"));

@@ -260,11 +260,7 @@ impl Configure {
         Ok(())
     }
 
-    fn show_files(
-        &self,
-        egctl: &mut Egctl<'_>,
-        screen: &mut Screen<'_>,
-    ) -> Result<(), EgctlFault> {
+    fn show_files(&self, egctl: &mut Egctl<'_>, screen: &mut Screen<'_>) -> Result<(), EgctlFault> {
         let found = fetch(egctl)?;
         show_files(screen, &found)?;
         if found.base != self.candidate.base {

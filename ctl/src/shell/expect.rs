@@ -49,7 +49,8 @@ pub(super) struct Expected {
 pub(super) fn expect(entries: &[&Entry], line: &str) -> Result<Expected, GrammarFault> {
     let read = split(line);
     let mut words = read.words;
-    let is_open = read.open.is_some() || line.chars().next_back().is_some_and(|c| !c.is_whitespace());
+    let is_open =
+        read.open.is_some() || line.chars().next_back().is_some_and(|c| !c.is_whitespace());
     let last = if is_open { words.pop() } else { None };
     let (start, begun) = match &last {
         Some(word) => (word.span.start, word.text.clone()),
@@ -89,7 +90,9 @@ fn behind(
                 let longer: Vec<&Entry> = entries
                     .iter()
                     .copied()
-                    .filter(|other| other.words.len() > said && other.words.starts_with(entry.words))
+                    .filter(|other| {
+                        other.words.len() > said && other.words.starts_with(entry.words)
+                    })
                     .collect();
                 nexts.splice(0..0, words_of(&longer, said));
             }

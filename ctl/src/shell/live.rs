@@ -47,9 +47,7 @@ impl Live {
 
     /// The values of an argument.
     pub(super) fn values(&mut self, arg: &Arg, of: Option<&str>) -> Vec<String> {
-        let source = |path: &str, list, field| {
-            vec![Source { path: path.to_owned(), list, field }]
-        };
+        let source = |path: &str, list, field| vec![Source { path: path.to_owned(), list, field }];
         let below = |front: &str, end: &str, list, field| match of {
             Some(of) => source(&format!("{front}/{}{end}", encoded(of)), list, field),
             None => Vec::new(),

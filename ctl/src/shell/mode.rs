@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use eg_proto::control::verbs::{Arg, ArgKind, Asker, Front, Need, Place, Target};
 use eg_proto::control::Level;
+use eg_proto::control::verbs::{Arg, ArgKind, Asker, Front, Need, Place, Target};
 
 use crate::egctl::{Builtin, Does, ENTRIES, Entry, Own};
 
@@ -60,7 +60,11 @@ fn is_offered(entry: &Entry, mode: Mode, seat: &Seat) -> bool {
         }
         Does::Own(Own::Login | Own::Logout) => true,
         Does::Own(
-            Own::PolicyList | Own::PolicyShow | Own::PolicyNew | Own::PolicyEdit | Own::PolicyRemove,
+            Own::PolicyList
+            | Own::PolicyShow
+            | Own::PolicyNew
+            | Own::PolicyEdit
+            | Own::PolicyRemove,
         ) => mode == Mode::Request,
         Does::Own(Own::Completions | Own::Man) | Does::Shell(_) => false,
     }

@@ -76,15 +76,8 @@ impl<'e, 't> Shell<'e, 't> {
         look: Look,
     ) -> Result<Self, EgctlFault> {
         let host = egctl.settings.host.clone().unwrap_or_else(own_name);
-        let shell = Self {
-            egctl,
-            hints,
-            look,
-            host,
-            mode: Mode::Show,
-            configure: None,
-            exit: Exit::Done,
-        };
+        let shell =
+            Self { egctl, hints, look, host, mode: Mode::Show, configure: None, exit: Exit::Done };
         let (session, talk) = shell.egctl.parts()?;
         let seat = match session.who(talk) {
             Ok(Who { user, level, .. }) => Seat { user, level },
@@ -104,7 +97,9 @@ impl<'e, 't> Shell<'e, 't> {
         match (self.mode, &self.configure) {
             (Mode::Show, _) => format!("{host}> "),
             (Mode::Request, _) => format!("{host}# "),
-            (Mode::Configure, Some(configure)) => format!("{host}({})# ", tame(&configure.prompt())),
+            (Mode::Configure, Some(configure)) => {
+                format!("{host}({})# ", tame(&configure.prompt()))
+            }
             (Mode::Configure, None) => format!("{host}(config)# "),
         }
     }

@@ -151,7 +151,19 @@ fn a_fault_is_told_and_the_shell_goes_on() {
 #[test]
 fn modes_are_entered_and_left() {
     let fake = engine("administrator");
-    let ran = run(&fake, &["request policy reload", "configure", "enable", "conf", "end", "exit", "quit", "show version"]);
+    let ran = run(
+        &fake,
+        &[
+            "request policy reload",
+            "configure",
+            "enable",
+            "conf",
+            "end",
+            "exit",
+            "quit",
+            "show version",
+        ],
+    );
     assert!(ran.said.contains("`request` is no word here"), "{}", ran.said);
     assert!(ran.said.contains("`configure` is no word here"), "{}", ran.said);
     assert!(ran.said.contains("eve edits too, since t"), "{}", ran.said);
@@ -270,8 +282,21 @@ fn leaving_with_changes_asks_a_person() {
 #[test]
 fn a_file_is_changed_in_the_editor() {
     let fake = engine("administrator");
-    let lines = ["en", "conf", "edit policy 10-a.policy", "edit", "show | compare", "revert", "edit policy new.policy", "show"];
+    let lines = [
+        "en",
+        "conf",
+        "edit policy 10-a.policy",
+        "edit",
+        "show | compare",
+        "revert",
+        "edit policy new.policy",
+        "show",
+    ];
     let ran = run_at(&fake, Scripted::input(&lines), "sed -i s/a.test/b.test/");
-    assert!(ran.out.contains("-    match-domain: a.test\n+    match-domain: b.test\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("-    match-domain: a.test\n+    match-domain: b.test\n"),
+        "{}",
+        ran.out
+    );
     assert!(ran.said.contains("dropped") && ran.said.contains("new.policy is new"), "{}", ran.said);
 }

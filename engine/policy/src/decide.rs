@@ -299,15 +299,13 @@ impl Trial<'_> {
         if fits == Outcome::Holds || expressions.is_empty() {
             return fits;
         }
-        let plan = self.plan;
-        let of_rule = match self.side {
-            Side::Match => false,
+        let named = match self.side {
+            Side::Match => {
+                let Plan { uri, destinations, sni, .. } = self.plan;
+                uri.is_some() || destinations.is_some() || !matches!(sni, Sni::NotAsked)
+            }
             Side::Except { of } => of.names_hosts(),
         };
-        let named = of_rule
-            || plan.uri.is_some()
-            || plan.destinations.is_some()
-            || !matches!(plan.sni, Sni::NotAsked);
         let lack = if named { Lack::Path } else { Lack::Inside };
         fits.or(self.patterns(Field::Uri, expressions, lack))
     }
@@ -445,11 +443,12 @@ impl Trial<'_> {
     }
 
     /// What is missing where a regex is unknown. A pattern alone does not say which hosts it means, so
-    /// that only a rule which names them lacks nothing but the path.
+    /// that only a rule which names them lacks nothing but the path. What is excepted beside a pattern says
+    /// nothing of it, since either is enough.
     const fn lack(&self, field: Field) -> Lack {
         let named = match self.side {
             Side::Match => self.plan.names_hosts(),
-            Side::Except { of } => of.names_hosts() || self.plan.names_hosts(),
+            Side::Except { of } => of.names_hosts(),
         };
         match field {
             Field::Uri if named => Lack::Path,

@@ -5,53 +5,18 @@
 //! in two ways is not let off by the one reading that is excepted. Where nobody will ever tell whether an
 //! exception holds, a rule that blocks takes it that it does not (ADR 0021).
 
+use crate::check::{Application, ConditionKind};
 use crate::client::InnerMethod;
 use crate::decide::{Lack, OnTrial, Outcome, Side, Trial};
 use crate::matcher::{Plan, Sni};
-use crate::regex::Field;
 use crate::verdict::Tls;
 
-/// A kind of attribute that can be excepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Windows,
-    Users,
-    Methods,
-    Ports,
-    Domains,
-    Uri,
-    Sni,
-    Destinations,
-    Sources,
-    Agents,
-    Anomalies,
-    Regex(Field),
-}
-
-impl Kind {
-    /// Every one, the cheap ones first.
-    const ALL: [Self; 15] = [
-        Self::Windows,
-        Self::Users,
-        Self::Methods,
-        Self::Ports,
-        Self::Domains,
-        Self::Uri,
-        Self::Sni,
-        Self::Destinations,
-        Self::Sources,
-        Self::Agents,
-        Self::Anomalies,
-        Self::Regex(Field::Uri),
-        Self::Regex(Field::Sni),
-        Self::Regex(Field::UserAgent),
-        Self::Regex(Field::Referer),
-    ];
-
+impl ConditionKind {
     /// Whether a plan asks for it.
     fn is_asked(self, plan: &Plan) -> bool {
         let rest = plan.rest.as_deref();
         match self {
+            Self::Application => plan.application != Application::Any,
             Self::Windows => rest.is_some_and(|rest| !rest.windows.is_empty()),
             Self::Users => rest.is_some_and(|rest| rest.users.is_some()),
             Self::Methods => rest.is_some_and(|rest| rest.methods.is_some()),
@@ -108,30 +73,33 @@ impl Trial<'_> {
     /// Whether nothing that the rule excepts holds.
     pub(crate) fn unexcepted(&mut self) -> Outcome {
         let Some(mut exception) = self.exception() else { return Outcome::Holds };
-        let mut found = Outcome::Fails;
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(exception.plan)) {
-            found = found.or(exception.kind(kind));
-            if found == Outcome::Holds {
+        // That none holds is that all do not: what is lacked is what the next question tells, if any.
+        let mut free = Outcome::Holds;
+        for kind in ConditionKind::ALL.into_iter().filter(|kind| kind.is_asked(exception.plan)) {
+            free = free.and(|| exception.kind(kind).not());
+            if free == Outcome::Fails {
                 break;
             }
         }
-        found.not()
+        free
     }
 
-    fn kind(&mut self, kind: Kind) -> Outcome {
+    /// Whether what is asked of a kind holds.
+    pub(crate) fn kind(&mut self, kind: ConditionKind) -> Outcome {
         match kind {
-            Kind::Windows => self.windows(),
-            Kind::Users => self.users(),
-            Kind::Methods => self.methods(),
-            Kind::Ports => self.ports(),
-            Kind::Domains => self.domains(),
-            Kind::Uri => self.uri(),
-            Kind::Sni => self.sni(),
-            Kind::Destinations => self.destinations(),
-            Kind::Sources => self.sources(),
-            Kind::Agents => self.agents(),
-            Kind::Anomalies => self.anomalies(),
-            Kind::Regex(field) => self.regex(field),
+            ConditionKind::Application => self.application(),
+            ConditionKind::Windows => self.windows(),
+            ConditionKind::Users => self.users(),
+            ConditionKind::Methods => self.methods(),
+            ConditionKind::Ports => self.ports(),
+            ConditionKind::Domains => self.domains(),
+            ConditionKind::Uri => self.uri(),
+            ConditionKind::Sni => self.sni(),
+            ConditionKind::Destinations => self.destinations(),
+            ConditionKind::Sources => self.sources(),
+            ConditionKind::Agents => self.agents(),
+            ConditionKind::Anomalies => self.anomalies(),
+            ConditionKind::Regex(field) => self.regex(field),
         }
     }
 

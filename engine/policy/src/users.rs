@@ -5,7 +5,7 @@
 //! start of a line, or after white space) do not count.
 
 use crate::digest::Digest;
-use crate::lists::{ListFault, ListReport, REPORTED_MAX, RefusedLine, UNPACKED_BYTES_MAX};
+use crate::lists::{ListFault, ListReport, RefusedLine, lines, unpack};
 
 /// The most bytes of a user's name: more than any directory has.
 pub const USER_BYTES_MAX: usize = 256;
@@ -81,35 +81,29 @@ impl UserList {
     }
 }
 
-/// The users of a list file.
+/// The users of a list file, plain, gzip or zstd.
 ///
 /// # Errors
 ///
-/// [`ListFault`]; a single bad line is in the report instead.
+/// [`ListFault`]; a single bad line is in the report instead, unless nothing else is there.
 pub fn read_users(bytes: &[u8]) -> Result<(UserList, ListReport), ListFault> {
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > UNPACKED_BYTES_MAX {
-        return Err(ListFault::TooLarge { max: UNPACKED_BYTES_MAX });
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = unpack(bytes)?;
     let (mut names, mut report) = (Vec::new(), ListReport::default());
-    for line in bytes.split(|byte| *byte == b'\n').filter(|_| !bytes.is_empty()) {
+    for line in lines(&bytes) {
         report.lines = report.lines.saturating_add(1);
-        match std::str::from_utf8(line).map_err(|_| RefusedLine::Control).and_then(entry) {
+        match std::str::from_utf8(line).map_err(|_| RefusedLine::NotText).and_then(entry) {
             Ok(Some(name)) => names.push(name.to_owned()),
             Ok(None) => {}
-            Err(reason) => {
-                report.refused_count = report.refused_count.saturating_add(1);
-                if report.refused.len() < REPORTED_MAX {
-                    report.refused.push((report.lines, reason));
-                }
-            }
+            Err(reason) => report.refuse(report.lines, reason),
         }
     }
     let read = u64::try_from(names.len()).unwrap_or(u64::MAX);
     names.sort_unstable();
     names.dedup();
     let list = UserList { names };
+    if list.is_empty() && report.refused_count > 0 {
+        return Err(report.nothing_usable());
+    }
     report.accepted = list.len();
     report.duplicates = read.saturating_sub(report.accepted);
     Ok((list, report))
@@ -136,6 +130,8 @@ fn entry(line: &str) -> Result<Option<&str>, RefusedLine> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -156,8 +152,25 @@ mod tests {
         let (list, report) = read_users(&text).unwrap();
         assert_eq!(list.iter().collect::<Vec<_>>(), ["a"]);
         let expected =
-            [(2, RefusedLine::Control), (3, RefusedLine::Control), (4, RefusedLine::TooLong)];
+            [(2, RefusedLine::Control), (3, RefusedLine::NotText), (4, RefusedLine::TooLong)];
         assert_eq!(report.refused, expected);
+        assert_eq!(report.reasons, expected.map(|(_, reason)| (reason, 1)));
+    }
+
+    #[test]
+    fn a_list_without_a_usable_name_is_a_fault_and_a_packed_one_is_unpacked() {
+        for text in [b"\xff\n\xfe\n".as_slice(), b"# c\n\0\n"] {
+            let fault = read_users(text).unwrap_err();
+            assert!(matches!(fault, ListFault::NothingUsable { lines: 2, .. }), "{fault}");
+        }
+        for nobody in [b"".as_slice(), b"# nobody\n", b"\xef\xbb\xbf\n"] {
+            assert!(read_users(nobody).unwrap().0.is_empty());
+        }
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(b"\xef\xbb\xbfada\r\neve\n").unwrap();
+        let packed = packed.finish().unwrap();
+        assert_eq!(read_users(&packed).unwrap().0.iter().collect::<Vec<_>>(), ["ada", "eve"]);
+        assert!(matches!(read_users(&packed[..20]), Err(ListFault::Gzip(_))));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod writer;
 
 pub use entry::{Asked, AskedBy, Event, Facts, SessionRef};
 pub use recorder::{Recorded, Recorder};
-pub use trail::{Audit, AuditFault, AuditThread};
+pub use trail::{Audit, AuditFault, AuditThread, TrailEnd};
 
 #[cfg(test)]
 pub(crate) mod tests;

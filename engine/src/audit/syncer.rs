@@ -49,16 +49,24 @@ struct State {
     /// When the sync began that runs.
     running: Option<Instant>,
     /// Whether lines can be appended.
-    appending: Health,
+    appending: Appending,
     /// Whether the disk takes what was appended.
-    disk: Health,
+    disk: Disk,
     /// Sync what is there, then end.
     finish: bool,
 }
 
-/// How one half of the way to the disk does.
+/// Whether lines can be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Health {
+enum Appending {
+    Fine,
+    /// They cannot; nothing more is accepted until they can.
+    Refused,
+}
+
+/// Whether the disk takes what was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
     Fine,
     /// It refused at this moment; nothing more is accepted until it does not.
     Refused(Instant),
@@ -74,8 +82,8 @@ impl Syncer {
                 due: Vec::new(),
                 since: None,
                 running: None,
-                appending: Health::Fine,
-                disk: Health::Fine,
+                appending: Appending::Fine,
+                disk: Disk::Fine,
                 finish: false,
             }),
             changed: Condvar::new(),
@@ -88,14 +96,11 @@ impl Syncer {
 
     /// Lines were appended; `file` gives the open file where it is not due already. `first` says that it
     /// is another file than the last time.
-    pub(super) fn appended(&self, first: bool, file: impl FnOnce() -> io::Result<Handle>) {
+    pub(super) fn appended(&self, first: bool, file: impl FnOnce() -> Handle) {
         let mut state = self.common.lock();
-        state.appending = Health::Fine;
+        state.appending = Appending::Fine;
         if first || state.due.is_empty() {
-            match file() {
-                Ok(handle) => state.due.push(handle),
-                Err(fault) => self.common.refuse(&mut state, &fault),
-            }
+            state.due.push(file());
         }
         if state.since.is_none() {
             state.since = Some(Instant::now());
@@ -107,8 +112,25 @@ impl Syncer {
     /// Lines cannot be appended.
     pub(super) fn cannot_append(&self) {
         let mut state = self.common.lock();
-        state.appending = Health::Refused(Instant::now());
+        state.appending = Appending::Refused;
         self.common.settle(&state);
+    }
+
+    /// When to look whether a sync takes too long; `None` where there is nothing to sync.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let state = self.common.lock();
+        let begins = match (state.running, state.since) {
+            (Some(began), _) => began,
+            (None, Some(since)) => since + self.common.window,
+            (None, None) => return None,
+        };
+        let late = begins + SYNC_MAX;
+        Some(late.saturating_duration_since(Instant::now()).max(RETRY))
+    }
+
+    /// Looks whether a sync takes too long. Nobody else does while no line comes.
+    pub(super) fn look(&self) {
+        self.common.settle(&self.common.lock());
     }
 
     /// Brings what is there to the disk and ends.
@@ -158,7 +180,7 @@ impl Common {
         let mut state = self.lock();
         state.running = None;
         match done {
-            Ok(()) => state.disk = Health::Fine,
+            Ok(()) => state.disk = Disk::Fine,
             Err(fault) => {
                 due.append(&mut state.due);
                 state.due = due;
@@ -171,20 +193,20 @@ impl Common {
     }
 
     fn refuse(&self, state: &mut State, fault: &io::Error) {
-        if state.disk == Health::Fine {
+        if state.disk == Disk::Fine {
             tracing::error!(
                 %fault,
                 "the audit file cannot be brought to the disk, and its last lines may be lost; \
                  verdicts follow `[audit] on_failure` until it can"
             );
         }
-        state.disk = Health::Refused(Instant::now());
+        state.disk = Disk::Refused(Instant::now());
     }
 
     /// Tells the workers whether entries are accepted.
     fn settle(&self, state: &State) {
         let late = state.running.is_some_and(|since| since.elapsed() > SYNC_MAX);
-        let is_fine = (state.appending, state.disk) == (Health::Fine, Health::Fine) && !late;
+        let is_fine = (state.appending, state.disk) == (Appending::Fine, Disk::Fine) && !late;
         let was_failing = self.shared.failing.swap(!is_fine, Ordering::AcqRel);
         match (was_failing, is_fine) {
             (true, true) => {
@@ -206,8 +228,8 @@ impl State {
     fn wait(&self, window: Duration) -> Option<Duration> {
         let since = self.since?;
         Some(match self.disk {
-            Health::Fine => window.saturating_sub(since.elapsed()),
-            Health::Refused(at) => RETRY.saturating_sub(at.elapsed()),
+            Disk::Fine => window.saturating_sub(since.elapsed()),
+            Disk::Refused(at) => RETRY.saturating_sub(at.elapsed()),
         })
     }
 }

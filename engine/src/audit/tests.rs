@@ -13,7 +13,9 @@ use eg_policy::verdict::{Action, Cause, RuleId, Verdict};
 
 use super::syncer::Handle;
 use super::writer::Sink;
-use super::{Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef};
+use super::{
+    Asked, AskedBy, Audit, AuditThread, Event, Facts, Recorded, Recorder, SessionRef, TrailEnd,
+};
 use crate::config::{AuditConfig, Identities, OnFailure, RedactQuery, RedirectStatus, Verdicts};
 
 #[path = "tests_monitored.rs"]
@@ -77,9 +79,9 @@ impl Sink for Memory {
         Ok(count)
     }
 
-    fn handle(&self) -> io::Result<Handle> {
+    fn handle(&self) -> Handle {
         let memory = self.clone();
-        Ok(Box::new(move || {
+        Box::new(move || {
             while memory.is(Mood::Busy) {
                 std::thread::yield_now();
             }
@@ -87,7 +89,7 @@ impl Sink for Memory {
                 true => Err(io::Error::other("the disk is dying")),
                 false => Ok(()),
             }
-        }))
+        })
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -425,6 +427,40 @@ fn events_stand_beside_verdicts() {
             "connector": "x", "outcome": "wrong-key", "others": 2
         })
     );
+}
+
+#[test]
+fn a_sync_that_never_comes_back_is_noticed_while_nothing_more_is_appended() {
+    for sync in [Duration::ZERO, Duration::from_millis(100)] {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new();
+        let config = AuditConfig { sync, ..config(Verdicts::All, OnFailure::Deny) };
+        let (audit, thread) = Audit::start_with(&config, memory.clone(), folder.path()).unwrap();
+        let mut recorder = audit.recorder(RedirectStatus::Found);
+        memory.feel(Mood::Busy);
+        ask(&mut recorder, PERMIT, 1, Asked::First);
+        recorder.commit();
+        until(|| !audit.is_writing());
+        let refused = ask(&mut recorder, PERMIT, 2, Asked::First);
+        assert_eq!(refused.verdict().cause, Cause::AuditUnavailable);
+        memory.feel(Mood::Well);
+        until(|| audit.is_writing());
+        assert_eq!(thread.finish(), TrailEnd::Whole);
+        assert_eq!(memory.lines().len(), 1);
+    }
+}
+
+#[test]
+fn a_disk_that_never_comes_back_holds_up_no_end() {
+    for mood in [Mood::Stuck, Mood::Busy] {
+        let (audit, thread, memory) = trail(Verdicts::All, OnFailure::Deny);
+        memory.feel(mood);
+        audit.event(&Event::Stop, Moment::from_unix_micros(0));
+        let began = Instant::now();
+        assert_eq!(thread.finish_within(Duration::from_millis(200)), TrailEnd::Stuck, "{mood:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{mood:?}");
+        memory.feel(Mood::Well);
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use eg_policy::moment::Moment;
 use eg_proto::DecisionId;
@@ -36,6 +37,10 @@ const EVENTS_MAX: usize = 256;
 /// Decision numbers that a worker takes at a time, so that workers meet at the counter once in a
 /// thousand requests.
 const DECISION_BLOCK: u64 = 1024;
+
+/// How long the disk has for the last entries: ten times what it has for one sync before it counts as
+/// failed. A disk that hangs must not keep the engine from ending.
+const END_MAX: Duration = Duration::from_secs(10);
 
 /// Why the trail cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +106,18 @@ impl fmt::Debug for Audit {
 pub struct AuditThread {
     shared: Arc<Shared>,
     outbox: SyncSender<Message>,
+    /// Nothing ever comes; it closes with the thread.
+    ended: Receiver<()>,
     thread: JoinHandle<()>,
+}
+
+/// How the trail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrailEnd {
+    /// All that was queued is in the file, or the log says what is not.
+    Whole,
+    /// The disk has not taken it in time; its threads are left behind.
+    Stuck,
 }
 
 impl Audit {
@@ -138,13 +154,17 @@ impl Audit {
         let shared = Arc::new(Shared::default());
         let syncer = Syncer::start(config.sync, &shared).map_err(AuditFault::Thread)?;
         let writer = Writer { sink, inbox, shared: Arc::clone(&shared), syncer, is_new: true };
+        let (alive, ended) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("audit".into())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                let _alive = alive;
+                writer.run();
+            })
             .map_err(AuditFault::Thread)?;
         let audit =
             Self { parts: Arc::new(parts), shared: Arc::clone(&shared), outbox: outbox.clone() };
-        Ok((audit, AuditThread { shared, outbox, thread }))
+        Ok((audit, AuditThread { shared, outbox, ended, thread }))
     }
 
     /// A worker's way into the trail. At most 256 of them have room at a time.
@@ -181,14 +201,29 @@ impl Audit {
 }
 
 impl AuditThread {
-    /// Writes what is queued and ends the thread. Everybody who records must be done before.
-    pub fn finish(self) {
-        self.shared.finish.store(true, Ordering::Release);
-        let _ = self.outbox.try_send(Message::Wake);
-        drop(self.outbox);
-        if self.thread.join().is_err() {
+    /// Writes what is queued and ends the thread, or leaves it behind where the disk hangs. Everybody who
+    /// records must be done before.
+    pub fn finish(self) -> TrailEnd {
+        self.finish_within(END_MAX)
+    }
+
+    pub(super) fn finish_within(self, patience: Duration) -> TrailEnd {
+        let Self { shared, outbox, ended, thread } = self;
+        shared.finish.store(true, Ordering::Release);
+        let _ = outbox.try_send(Message::Wake);
+        drop(outbox);
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            eg_settings::critical!(
+                seconds = patience.as_secs(),
+                "the disk does not take the last entries of the audit trail; the engine ends without \
+                 them, and they may be lost; look at the disk of `[audit] path`"
+            );
+            return TrailEnd::Stuck;
+        }
+        if thread.join().is_err() {
             tracing::error!("the audit thread ended by itself; its last entries may be missing");
         }
+        TrailEnd::Whole
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 
 use super::syncer::{Handle, RETRY, Syncer};
@@ -22,8 +22,9 @@ const FILE_MODE: u32 = 0o640;
 pub(super) trait Sink: Send {
     /// Appends some of `bytes` and says how many.
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    /// What brings to the disk all that was appended to the file that is open now.
-    fn handle(&self) -> io::Result<Handle>;
+    /// What brings to the disk all that was appended to the file that is open now. There always is such
+    /// a way: what was appended and cannot be brought there would count as being there.
+    fn handle(&self) -> Handle;
     /// Closes the file and opens it by its name again, after a rotation.
     fn reopen(&mut self) -> io::Result<()>;
 }
@@ -32,28 +33,29 @@ pub(super) trait Sink: Send {
 #[derive(Debug)]
 pub(super) struct FileSink {
     path: PathBuf,
-    file: File,
+    /// Shared with whoever syncs it: a descriptor more may not be had.
+    file: Arc<File>,
 }
 
 impl FileSink {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let file = open_for_append(&path)?;
+        let file = Arc::new(open_for_append(&path)?);
         Ok(Self { path, file })
     }
 }
 
 impl Sink for FileSink {
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.as_ref().write(bytes)
     }
 
-    fn handle(&self) -> io::Result<Handle> {
-        let file = self.file.try_clone()?;
-        Ok(Box::new(move || file.sync_data()))
+    fn handle(&self) -> Handle {
+        let file = Arc::clone(&self.file);
+        Box::new(move || file.sync_data())
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        self.file = open_for_append(&self.path)?;
+        self.file = Arc::new(open_for_append(&self.path)?);
         Ok(())
     }
 }
@@ -128,9 +130,17 @@ impl<S: Sink> Writer<S> {
             if self.shared.reopen.swap(false, Ordering::AcqRel) {
                 self.reopen();
             }
-            let message = match self.shared.finish.load(Ordering::Acquire) {
-                true => self.inbox.try_recv().ok(),
-                false => self.inbox.recv().ok(),
+            let ends = self.shared.finish.load(Ordering::Acquire);
+            let message = match (ends, self.syncer.patience()) {
+                (true, _) => self.inbox.try_recv().ok(),
+                (false, None) => self.inbox.recv().ok(),
+                (false, Some(patience)) => match self.inbox.recv_timeout(patience) {
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.syncer.look();
+                        continue;
+                    }
+                    received => received.ok(),
+                },
             };
             match message {
                 Some(message) => self.take(message),
@@ -256,5 +266,25 @@ mod tests {
         sink.reopen().unwrap();
         sink.append(b"2\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn whoever_syncs_needs_no_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let mut sink = FileSink::open(path.clone()).unwrap();
+        sink.append(b"1\n").unwrap();
+        let mut handles = [sink.handle(), sink.handle()];
+        let open = || {
+            let own = std::fs::read_dir("/proc/self/fd").unwrap();
+            let led = own.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok());
+            led.filter(|to| *to == path).count()
+        };
+        assert_eq!(open(), 1);
+        // What is in a file that was rotated away is due as before.
+        std::fs::remove_file(&path).unwrap();
+        sink.reopen().unwrap();
+        assert_eq!(open(), 1);
+        assert!(handles.iter_mut().all(|handle| handle().is_ok()));
     }
 }

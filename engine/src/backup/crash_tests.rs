@@ -93,7 +93,12 @@ fn a_snapshot_is_whole_or_not_there_wherever_it_is_cut_off() {
             let before = site.held();
             let steps = breaking(how, at);
             let seen = steps.brake.seen.clone();
-            let kept = catch_unwind(AssertUnwindSafe(|| site.breaking(steps).keep(now(), "3")));
+            let kept = catch_unwind(AssertUnwindSafe(|| {
+                let snapshots = site.breaking(steps);
+                let kept = snapshots.keep(now(), "3");
+                snapshots.prune();
+                kept
+            }));
             assert_eq!(site.held(), before);
             // Every generation that is listed can be put back.
             let rows = site.snapshots().list().unwrap();
@@ -132,7 +137,7 @@ fn a_rollback_that_fails_changes_nothing_wherever_it_fails() {
         let seen = steps.brake.seen.clone();
         let done = site.breaking(steps).apply(&plan, now());
         match done {
-            Ok(()) => {
+            Ok(_) => {
                 // What failed after the end of it left its own files at most.
                 site.snapshots().keep(now(), "next").unwrap();
                 assert_eq!(site.held(), after, "at {at}");
@@ -173,7 +178,7 @@ fn a_rollback_that_is_cut_off_is_undone_or_done_wherever_it_is() {
             let held = site.held();
             assert!(held == before || held == after, "{how:?} at {at}: {held:?}");
             whole += u64::from(held == after);
-            if let Ok(Ok(())) = done {
+            if let Ok(Ok(_)) = done {
                 assert_eq!(held, after, "{how:?} at {at}");
             }
             if seen.load(Ordering::Relaxed) <= at {
@@ -254,7 +259,8 @@ fn a_journal_of_somebody_else_is_not_followed() {
         let text = format!("{{\"format\":1,\"snapshot\":\"x\",\"acts\":[{acts}]}}");
         fs::write(staging.join("journal.json"), text).unwrap();
         let fault = site.snapshots().recover().unwrap_err();
-        assert!(matches!(fault, BackupFault::Damaged { .. }), "{acts}: {fault}");
+        assert!(matches!(fault, BackupFault::BadJournal { .. }), "{acts}: {fault}");
+        assert!(fault.to_string().contains("then remove `.enforcegate-rollback`"), "{fault}");
     };
     for path in ["../backups", "/etc/passwd", "", "a/../../b", "."] {
         journal(&format!("{{\"act\":\"make-folder\",\"path\":\"{path}\"}}"));

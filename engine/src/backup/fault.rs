@@ -118,6 +118,18 @@ pub enum BackupFault {
         /// Its journal.
         journal: PathBuf,
     },
+    /// The journal of a rollback that was cut off says nothing.
+    #[error(
+        "`{}` says that a rollback was cut off, and cannot be read ({what}), so that nobody knows what to \
+         put back; compare the folder with its snapshots, then remove `.enforcegate-rollback` in it",
+        journal.display()
+    )]
+    BadJournal {
+        /// The journal.
+        journal: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Neither the new nor the old could be put there.
     #[error(
         "the rollback failed and could not be undone ({undo}); the next start, reload or rollback tries \

@@ -235,7 +235,7 @@ fn read(path: &Path) -> Result<Journal, BackupFault> {
     let mut bytes = Vec::new();
     let read = open(path).and_then(|file| file.take(JOURNAL_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(file("read", path))?;
-    let damaged = |what: String| BackupFault::Damaged { path: path.to_path_buf(), what };
+    let damaged = |what: String| BackupFault::BadJournal { journal: path.to_path_buf(), what };
     let journal: Journal =
         serde_json::from_slice(&bytes).map_err(|why| damaged(why.to_string()))?;
     // Paths out of a file are not believed.

@@ -1,6 +1,7 @@
 //! A folder on the disk as a [`Tree`]. Files whose stamp is known are not read again.
 
 use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -33,18 +34,28 @@ pub(super) struct Scan {
     pub(super) stamps: Stamps,
     /// Whether those are others than were known.
     pub(super) has_news: bool,
+    /// What may not be read, and is in no snapshot: no policy comes from it.
+    pub(super) left_out: Vec<String>,
 }
 
 /// Walks `root`, a canonical path. `began` is the file system's time at some moment before the call.
 pub(super) fn scan(root: &Path, known: &Stamps, began: Instant) -> Result<Scan, BackupFault> {
-    let mut scan = Scan { tree: Tree::default(), stamps: Stamps::none(root), has_news: false };
+    let stamps = Stamps::none(root);
+    let mut scan = Scan { tree: Tree::default(), stamps, has_news: false, left_out: Vec::new() };
     let mut bytes = 0;
     let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = folders.pop() {
         if depth > DEPTH_MAX {
             return Err(too_much(root, "folders in each other", DEPTH_MAX as u64));
         }
-        for found in fs::read_dir(&folder).map_err(file("read the folder", &folder))? {
+        let all = match fs::read_dir(&folder) {
+            Err(fault) if is_none_of_ours(&fault) && depth > 0 => {
+                scan.left_out.extend(is_forbidden(&fault).then_some(prefix));
+                continue;
+            }
+            all => all.map_err(file("read the folder", &folder))?,
+        };
+        for found in all {
             let found = found.map_err(file("read the folder", &folder))?;
             let Ok(name) = found.file_name().into_string() else { continue };
             if name == GIT || name.starts_with(OURS) {
@@ -52,11 +63,19 @@ pub(super) fn scan(root: &Path, known: &Stamps, began: Instant) -> Result<Scan, 
             }
             let path = format!("{prefix}{name}");
             let full = folder.join(&name);
-            let facts = fs::symlink_metadata(&full).map_err(file("look at", &full))?;
-            let Some(entry) = entry(root, &path, &full, &facts, (known, &mut scan.stamps, began))?
-            else {
-                continue;
+            let facts = match fs::symlink_metadata(&full) {
+                Err(fault) if fault.kind() == ErrorKind::NotFound => continue,
+                facts => facts.map_err(file("look at", &full))?,
             };
+            let stamps = (known, &mut scan.stamps, began);
+            let entry = match entry(root, &path, &full, &facts, stamps) {
+                Err(BackupFault::File { source, .. }) if is_none_of_ours(&source) => {
+                    scan.left_out.extend(is_forbidden(&source).then_some(path));
+                    continue;
+                }
+                entry => entry?,
+            };
+            let Some(entry) = entry else { continue };
             match &entry {
                 Entry::Folder { .. } => folders.push((full, format!("{path}/"), depth + 1)),
                 Entry::File { bytes: more, .. } => bytes += more,
@@ -75,6 +94,17 @@ pub(super) fn scan(root: &Path, known: &Stamps, began: Instant) -> Result<Scan, 
     Ok(scan)
 }
 
+/// Whether a fault says that nothing can be kept here: it was removed meanwhile, as editors do with files
+/// of their own, or may not be read. Of what a policy needs, its own reading has said so already.
+fn is_none_of_ours(fault: &io::Error) -> bool {
+    fault.kind() == ErrorKind::NotFound || is_forbidden(fault)
+}
+
+/// Whether it may not be read, as the swap file of an editor that root runs.
+fn is_forbidden(fault: &io::Error) -> bool {
+    fault.kind() == ErrorKind::PermissionDenied
+}
+
 fn too_much(root: &Path, of: &'static str, most: u64) -> BackupFault {
     BackupFault::TooMuch { path: root.to_path_buf(), of, most }
 }
@@ -83,7 +113,7 @@ fn too_much(root: &Path, of: &'static str, most: u64) -> BackupFault {
 pub(super) fn look(root: &Path, path: &str) -> Result<Option<Entry>, BackupFault> {
     let full = root.join(path);
     let facts = match fs::symlink_metadata(&full) {
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(None),
         facts => facts.map_err(file("look at", &full))?,
     };
     let stamps = (&Stamps::none(root), &mut Stamps::none(root), Instant::NEVER);
@@ -265,5 +295,33 @@ mod tests {
         assert_eq!(shown(&settled.stamps), marked);
         fs::write(&path, "b.example\n").unwrap();
         assert_eq!(shown(&settled.stamps), Digest::of(b"b.example\n"));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_left_out_and_named() {
+        use nix::unistd::{Uid, geteuid, setfsuid};
+        use std::os::unix::fs::PermissionsExt as _;
+        let (folder, root) = folder();
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        fs::write(root.join(".a.policy.swp"), "of an editor that root runs").unwrap();
+        fs::create_dir(root.join("private")).unwrap();
+        fs::write(root.join("private/x"), "x").unwrap();
+        mode(folder.path(), 0o755);
+        mode(&root.join(".a.policy.swp"), 0o000);
+        mode(&root.join("private"), 0o000);
+        // Root may read everything, so this thread looks as another user.
+        let own = geteuid();
+        if own.is_root() {
+            setfsuid(Uid::from_raw(65534));
+        }
+        let found = scan(&root, &Stamps::none(&root), Instant::NEVER);
+        setfsuid(own);
+        mode(&root.join("private"), 0o700);
+        let found = found.unwrap();
+        let names: Vec<_> = found.tree.0.into_keys().collect();
+        assert_eq!(names, ["lists", "lists/a.list", "private"]);
+        assert_eq!(found.left_out, [".a.policy.swp", "private/"]);
     }
 }

@@ -16,6 +16,7 @@ use super::scan::{Scan, scan};
 use super::shelf::{Cost, LockedShelf, Shelf, Snapshot, SnapshotRow};
 use super::stamps::Instant;
 use super::steps::{PRIVATE_FOLDER, Steps};
+use super::tree::Tree;
 use crate::config::PolicyConfig;
 
 /// The note of generation 1 while the folder holds exactly that (SPEC 5).
@@ -43,8 +44,8 @@ pub struct Kept {
     pub copied_bytes: u64,
     /// How many files it shares with others.
     pub shared: u64,
-    /// How many old snapshots were removed.
-    pub pruned: usize,
+    /// What may not be read, and is not in it.
+    pub left_out: Vec<String>,
 }
 
 /// Whether a rollback had been cut off.
@@ -103,8 +104,9 @@ impl Snapshots {
         recover(&shelf, &root)
     }
 
-    /// Keeps the folder as it is; nothing where the newest snapshot holds the same. Old snapshots
-    /// beyond `backup_depth` are removed. `note` is folded into one line of at most 200 characters.
+    /// Keeps the folder as it is; nothing where the newest snapshot holds the same. Of old snapshots one
+    /// more than `backup_depth` stays until [`Self::prune`], since what this one is kept for may fail, and
+    /// the state before is then wanted. `note` is folded into one line of at most 200 characters.
     ///
     /// Synced before the snapshot gets its name: every file, every folder and both notes in it; and
     /// afterwards the folder that holds the name.
@@ -124,9 +126,23 @@ impl Snapshots {
         let found = scan(&root, &shelf.shelf.stamps(&root), shelf.began)?;
         let snapshots = shelf.shelf.snapshots()?;
         let (snapshot, made, cost) = keep(&shelf, &root, &found, &snapshots, (now, note))?;
-        let pruned = self.prune(&shelf);
+        Self::shorten(&shelf, self.depth.saturating_add(1));
         let Cost { copied, copied_bytes, shared } = cost;
-        Ok(Kept { snapshot, made, copied, copied_bytes, shared, pruned })
+        let left_out = found.left_out;
+        Ok(Kept { snapshot, made, copied, copied_bytes, shared, left_out })
+    }
+
+    /// Removes the snapshots beyond `backup_depth`, once what they were kept for has succeeded. Gives how
+    /// many went; those that cannot be removed harm nothing but the disk's space.
+    pub fn prune(&self) -> usize {
+        let shelf = self.root().and_then(|root| self.shelf(&root)?.lock(self.steps.clone()));
+        match shelf {
+            Ok(shelf) => Self::shorten(&shelf, self.depth),
+            Err(fault) => {
+                stay(&fault);
+                0
+            }
+        }
     }
 
     /// Every generation, the newest first.
@@ -176,32 +192,53 @@ impl Snapshots {
         Ok(RollbackPlan::new(generation, snapshot, &found.tree, &then))
     }
 
-    /// Puts the files back as planned. The state before is kept first, as a generation of its own.
+    /// Puts the files back as planned. The state before is kept first, as a generation of its own, whose
+    /// name is given.
     ///
     /// # Errors
     ///
     /// [`BackupFault`]; the files are then as they were before, but for [`BackupFault::HalfApplied`],
     /// after which [`Self::recover`] tries again.
-    pub fn apply(&self, plan: &RollbackPlan, now: Moment) -> Result<(), BackupFault> {
+    pub fn apply(&self, plan: &RollbackPlan, now: Moment) -> Result<String, BackupFault> {
         let root = self.root()?;
         let shelf = self.shelf(&root)?.lock(self.steps.clone())?;
         shelf.tidy()?;
         recover(&shelf, &root)?;
         let snapshots = shelf.shelf.snapshots()?;
-        let name = plan.snapshot();
-        let gone = || BackupFault::Gone { snapshot: name.to_owned() };
-        let target = snapshots.iter().find(|one| one.name == name).ok_or_else(gone)?;
-        let then = target.tree()?;
+        let (target, then) = named(&snapshots, plan.snapshot())?;
         let found = scan(&root, &shelf.shelf.stamps(&root), shelf.began)?;
         if !plan.is_for(&found.tree) {
             return Err(BackupFault::ChangedSincePlan { path: root });
         }
-        let note = format!("before the rollback to {name}");
-        keep(&shelf, &root, &found, &snapshots, (now, &note))?;
+        let note = before_rollback_to(&target.name);
+        let (before, _, _) = keep(&shelf, &root, &found, &snapshots, (now, &note))?;
         rollback::apply(&self.steps, &root, &found.tree, (target, &then))?;
         // Not before, since the target may be the oldest.
-        self.prune(&shelf);
-        Ok(())
+        Self::shorten(&shelf, self.depth.saturating_add(1));
+        Ok(before)
+    }
+
+    /// Undoes a rollback that was applied and then refused: makes the files what the snapshot `before`
+    /// holds, which [`Self::apply`] gave. What somebody has changed in between is kept as a generation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::apply`].
+    pub fn undo(&self, plan: &RollbackPlan, before: &str, now: Moment) -> Result<(), BackupFault> {
+        let root = self.root()?;
+        let shelf = self.shelf(&root)?.lock(self.steps.clone())?;
+        shelf.tidy()?;
+        recover(&shelf, &root)?;
+        let snapshots = shelf.shelf.snapshots()?;
+        let (target, then) = named(&snapshots, before)?;
+        let found = scan(&root, &shelf.shelf.stamps(&root), shelf.began)?;
+        let content = found.tree.digest();
+        let is_of_plan =
+            |one: &Snapshot| one.name == plan.snapshot() && one.header.content == content;
+        if !snapshots.iter().any(is_of_plan) {
+            keep(&shelf, &root, &found, &snapshots, (now, &before_rollback_to(before)))?;
+        }
+        rollback::apply(&self.steps, &root, &found.tree, (target, &then))
     }
 
     fn root(&self) -> Result<PathBuf, BackupFault> {
@@ -232,12 +269,27 @@ impl Snapshots {
     }
 
     /// Old snapshots that cannot be removed harm nothing but the disk's space.
-    fn prune(&self, shelf: &LockedShelf) -> usize {
-        shelf.prune(self.depth).unwrap_or_else(|fault| {
-            tracing::warn!(cause = eg_settings::log::chain(&fault), "old snapshots stay");
+    fn shorten(shelf: &LockedShelf, most: usize) -> usize {
+        shelf.prune(most).unwrap_or_else(|fault| {
+            stay(&fault);
             0
         })
     }
+}
+
+fn stay(fault: &BackupFault) {
+    tracing::warn!(cause = eg_settings::log::chain(fault), "old snapshots stay");
+}
+
+fn before_rollback_to(snapshot: &str) -> String {
+    format!("before the rollback to {snapshot}")
+}
+
+/// The snapshot of this name, with all that it holds.
+fn named<'s>(snapshots: &'s [Snapshot], name: &str) -> Result<(&'s Snapshot, Tree), BackupFault> {
+    let found = snapshots.iter().find(|one| one.name == name);
+    let found = found.ok_or_else(|| BackupFault::Gone { snapshot: name.to_owned() })?;
+    Ok((found, found.tree()?))
 }
 
 fn recover(shelf: &LockedShelf, root: &Path) -> Result<Recovery, BackupFault> {

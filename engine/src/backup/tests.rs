@@ -56,8 +56,11 @@ impl Site {
         self.snapshots().with_steps(steps)
     }
 
+    /// Keeps for something that succeeds.
     fn keep_at(&self, at: i64, note: &str) -> super::Kept {
-        self.snapshots().keep(Moment::from_unix_micros(at), note).unwrap()
+        let kept = self.snapshots().keep(Moment::from_unix_micros(at), note).unwrap();
+        self.snapshots().prune();
+        kept
     }
 
     pub(super) fn keep(&self, note: &str) -> super::Kept {
@@ -86,6 +89,7 @@ impl Site {
     fn roll_back(&self, generation: u32) {
         let plan = self.snapshots().plan(generation).unwrap();
         self.snapshots().apply(&plan, Moment::from_unix_micros(NOW)).unwrap();
+        self.snapshots().prune();
     }
 }
 
@@ -209,8 +213,10 @@ fn the_newest_are_kept_and_a_clock_that_is_set_back_reorders_nothing() {
     for (at, note) in [(NOW, "1"), (NOW - 60 * MINUTE, "2"), (NOW, "3"), (NOW - 600 * MINUTE, "4")]
     {
         site.write("10-a.policy", note);
-        let kept = site.keep_at(at, note);
-        assert_eq!(kept.pruned, usize::from(note == "4"));
+        site.snapshots().keep(Moment::from_unix_micros(at), note).unwrap();
+        // What it was kept for may still fail.
+        assert_eq!(site.names().len().to_string(), note);
+        assert_eq!(site.snapshots().prune(), usize::from(note == "4"));
     }
     let expected = ["20261127-0707.001", "20261127-1707.002", "20261127-1607.001"];
     assert_eq!(site.names(), expected);
@@ -219,7 +225,7 @@ fn the_newest_are_kept_and_a_clock_that_is_set_back_reorders_nothing() {
     // A smaller depth takes effect even where nothing new is kept.
     let site = site.depth(1);
     let kept = site.keep("5");
-    assert_eq!((kept.made, kept.pruned, site.names().len()), (Made::Already, 2, 1));
+    assert_eq!((kept.made, site.names().len()), (Made::Already, 1));
 }
 
 #[test]
@@ -274,6 +280,39 @@ fn the_oldest_generation_is_still_there_while_it_is_put_back() {
     assert_eq!(site.names().len(), 1);
     site.roll_back(1);
     assert_eq!(fs::read_to_string(site.path().join("10-a.policy")).unwrap(), "new");
+}
+
+#[test]
+fn a_rollback_that_was_refused_is_undone_whatever_was_kept_since() {
+    for depth in [1, 10] {
+        let site = Site::new().depth(depth);
+        site.keep("old");
+        site.write("10-a.policy", "new");
+        site.write("20-b.policy", "b");
+        site.keep("new");
+        let new = site.held();
+        site.write("10-a.policy", "newer");
+        let newer = site.held();
+        let oldest = u32::try_from(site.names().len()).unwrap();
+        let plan = site.snapshots().plan(oldest).unwrap();
+        let now = Moment::from_unix_micros(NOW);
+        let before = site.snapshots().apply(&plan, now).unwrap();
+        // The reload that follows keeps what it has read, and is refused only then.
+        site.snapshots().keep(now, "rollback").unwrap();
+        let there = site.names().len();
+        site.snapshots().undo(&plan, &before, now).unwrap();
+        assert_eq!(site.held(), newer, "{depth}");
+        // What somebody writes in between is not lost.
+        let plan = site.snapshots().plan(1).unwrap();
+        let before = site.snapshots().apply(&plan, now).unwrap();
+        site.write("30-c.policy", "by hand");
+        let by_hand = site.held();
+        site.snapshots().undo(&plan, &before, now).unwrap();
+        assert_eq!(site.held(), newer, "{depth}");
+        site.roll_back(1);
+        assert_eq!(site.held(), by_hand, "{depth}");
+        assert!(there <= depth as usize + 1 && new != newer);
+    }
 }
 
 #[test]

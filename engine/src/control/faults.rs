@@ -21,6 +21,7 @@ pub(crate) fn of_backup(fault: &BackupFault) -> Problem {
         | BackupFault::LinkLeaves { .. }
         | BackupFault::TooMuch { .. }
         | BackupFault::Damaged { .. }
+        | BackupFault::BadJournal { .. }
         | BackupFault::NoName { .. }
         | BackupFault::HalfApplied { .. }
         | BackupFault::File { .. } => ProblemKind::Failed,

@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use eg_policy::moment::Moment;
+use eg_policy::sources::Files;
 use eg_policy::syntax::{FILE_BYTES_MAX, parse};
 use eg_proto::control::{
     BackupRow, Backups, BlameRow, Diff, LogRow, PolicyLog, Problem, ProblemKind, RELOAD_WAIT_S,
@@ -26,6 +27,7 @@ use crate::backup::Snapshots;
 use crate::config::PolicyConfig;
 use crate::git::{self, GitFault, GitState, History, Revision};
 use crate::reload::{Guards, Origin, Run};
+use crate::sources::Disk;
 
 /// Commits that one answer has.
 const COMMITS_SHOWN: usize = 1000;
@@ -159,7 +161,10 @@ fn blame_of(config: &PolicyConfig, rule: &str, file: String) -> Result<RuleBlame
     if size > FILE_BYTES_MAX as u64 {
         return Err(unreadable("it is too large for a policy file".to_owned()));
     }
-    let text = fs::read_to_string(&file).map_err(|fault| unreadable(fault.to_string()))?;
+    // A pipe may stand there by now, and these threads are few.
+    let bytes = Files::read(&Disk, FilePath::new(&file));
+    let bytes = bytes.map_err(|fault| unreadable(fault.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|fault| unreadable(fault.to_string()))?;
     let Some((first, last)) = lines_of(&file, &text, rule) else {
         let detail = format!("`{file}` has changed since the last reload: `{rule}` is not in it");
         return Err(Problem::new(ProblemKind::Conflict, detail));

@@ -16,6 +16,7 @@ use super::shape;
 use crate::asks::{Answer, Done, Door, Found, Work, ending};
 use crate::audit::{AskedBy, Audit, Event};
 use crate::config::PolicyConfig;
+use crate::policy_history::{GIT_INIT, ROLLBACK, TAG};
 use crate::policy_thread::LiveFacts;
 use crate::reload::{Guards, Order, Origin, Run};
 use crate::view::{Live, now};
@@ -93,8 +94,8 @@ pub(super) async fn receipt(
 impl Desk {
     /// Asks the policy thread, and waits for its answer or for `wait`.
     pub(super) async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
-        let by = work.by().to_string();
-        let ticket_of = self.door.ask(work).map_err(|refused| self.not_taken(&by, refused))?;
+        let attempt = Attempt::of(&work);
+        let ticket_of = self.door.ask(work).map_err(|refused| self.not_taken(&attempt, refused))?;
         let number = ticket_of.number;
         let mut answer = ticket_of.answer;
         let mut stopping = self.stopping.clone();
@@ -111,12 +112,45 @@ impl Desk {
     }
 
     /// An attempt that was not even taken is in the trail too.
-    fn not_taken(&self, by: &str, refused: Problem) -> Refused {
-        let asked_by = AskedBy { by, comment: None, force: false };
-        let published = self.live.load();
-        let (ruleset, reason) = (published.digest(), refused.detail.as_str());
-        self.audit.event(&Event::ReloadRefused { ruleset, reason, asked_by }, now());
+    fn not_taken(&self, attempt: &Attempt, refused: Problem) -> Refused {
+        let Attempt { what, by, reason, guards } = attempt;
+        let force = *guards == Guards::Overridden;
+        let asked_by = AskedBy { by, comment: reason.as_deref(), force };
+        let detail = refused.detail.as_str();
+        match what {
+            Some(what) => {
+                let outcome = "refused";
+                self.audit.event(&Event::Policy { what, outcome, detail, asked_by }, now());
+            }
+            None => {
+                let published = self.live.load();
+                let (ruleset, reason) = (published.digest(), detail);
+                self.audit.event(&Event::ReloadRefused { ruleset, reason, asked_by }, now());
+            }
+        }
         refused.into()
+    }
+}
+
+/// What the trail says of an ask.
+struct Attempt {
+    /// What was asked for; `None` for a reload.
+    what: Option<&'static str>,
+    by: String,
+    reason: Option<String>,
+    guards: Guards,
+}
+
+impl Attempt {
+    fn of(work: &Work) -> Self {
+        let by = work.by().to_string();
+        let (what, reason, guards) = match work {
+            Work::Reload(order) => (None, order.reason.clone(), order.guards),
+            Work::Rollback(asked) => (Some(ROLLBACK), asked.reason.clone(), asked.guards),
+            Work::GitInit(_) => (Some(GIT_INIT), None, Guards::Heeded),
+            Work::Tag { .. } => (Some(TAG), None, Guards::Heeded),
+        };
+        Self { what, by, reason, guards }
     }
 }
 
@@ -136,5 +170,80 @@ fn answered(answer: Answer) -> Result<Response, Refused> {
         Done::Reload(receipt) => Ok(json(StatusCode::OK, &receipt)),
         Done::Rollback(receipt) => Ok(json(StatusCode::OK, &receipt)),
         Done::Git(done) => Ok(json(StatusCode::OK, &done)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eg_policy::build::{Loaded, build};
+    use eg_policy::compile::CompiledPolicy;
+    use eg_policy::matcher::{DomainIndex, write_index};
+    use eg_policy::verdict::Action;
+    use eg_policy::zone::Zone;
+
+    use super::*;
+    use crate::asks::{Rollback, door};
+    use crate::audit::tests::audit_to_memory;
+    use crate::reload::Ending;
+
+    /// A ruleset without a rule.
+    fn nothing_live() -> Arc<Live> {
+        let policy =
+            CompiledPolicy { rules: Vec::new(), lists: Vec::new(), default_action: Action::Deny };
+        let loaded = Loaded {
+            index: Arc::new(DomainIndex::open(write_index(&[], 1)).unwrap()),
+            addresses: Vec::new(),
+            regexes: Vec::new(),
+            users: Vec::new(),
+            zone: Zone::utc(),
+        };
+        Arc::new(Live::new(build(&policy, loaded).unwrap()))
+    }
+
+    fn settings() -> PolicyConfig {
+        let text = "[connectors.a]\nkey = \"0123456789abcdef\"\n\
+             [captive_portal]\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
+        let none = eg_settings::Overrides::default();
+        crate::config::load_text("/srv/engine.conf".into(), text, &none).unwrap().config.policy
+    }
+
+    #[tokio::test]
+    async fn what_is_not_even_taken_is_in_the_trail_as_what_it_was() {
+        let (door, inbox) = door(&Ending::default());
+        drop(inbox);
+        let (audit, thread, memory) = audit_to_memory();
+        let (_stop, stopping) = watch::channel(false);
+        let desk = Desk {
+            door,
+            live: nothing_live(),
+            facts: LiveFacts::default(),
+            audit,
+            config: Arc::new(settings()),
+            stopping,
+        };
+        let by = || Origin::Operator("local:root".to_owned());
+        let (reason, guards, run) = (Some("why".to_owned()), Guards::Overridden, Run::Real);
+        let order = Order { by: by(), reason: reason.clone(), guards, run };
+        let rollback = Rollback { generation: 2, by: by(), reason, guards, run };
+        let name = "v1".to_owned();
+        for work in [
+            Work::Reload(order),
+            Work::Rollback(rollback),
+            Work::GitInit(by()),
+            Work::Tag { by: by(), name },
+        ] {
+            assert!(desk.ask(work, Duration::ZERO).await.is_err());
+        }
+        drop(desk);
+        thread.finish();
+        let lines = memory.lines();
+        let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["reload", ROLLBACK, GIT_INIT, TAG]);
+        assert!(
+            lines.iter().all(|line| line["outcome"] == "refused" && line["by"] == "local:root")
+        );
+        for line in &lines[..2] {
+            assert_eq!((&line["comment"], &line["force"]), (&"why".into(), &true.into()));
+        }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn problem(number: u64, fault: &ReloadFault) -> Problem {
         | ReloadFault::Zone(_)
         | ReloadFault::Store(_)
         | ReloadFault::Build(_) => ProblemKind::Failed,
-        ReloadFault::Snapshot(fault) => of_backup(fault).kind,
+        ReloadFault::Snapshot(fault) | ReloadFault::HalfRolledBack(fault) => of_backup(fault).kind,
     };
     let mut problem = Problem::new(kind, chain(fault));
     problem.reload = Some(number);

@@ -460,3 +460,21 @@ fn blame_agrees_with_what_each_line_says_of_itself() {
         }
     }
 }
+
+#[test]
+fn a_pipe_in_the_folder_holds_up_neither_commits_nor_differences() {
+    let (site, history) = Site::begun();
+    site.write("a.policy", "a");
+    commit(&history, "first").unwrap();
+    history.tag("v1", &ada(), at(1)).unwrap();
+    let pipe = |name: &str| {
+        nix::unistd::mkfifo(&site.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    };
+    pipe("pipe");
+    fs::remove_file(site.path().join("a.policy")).unwrap();
+    pipe("a.policy");
+    drop(history.diff(&Revision::new("v1").unwrap()).unwrap());
+    site.write("b.policy", "b");
+    commit(&history, "second").unwrap();
+    assert_eq!(site.committed(), ["b.policy"]);
+}

@@ -53,6 +53,9 @@ pub enum ReloadFault {
     /// The operator's files cannot be kept as they are.
     #[error("no snapshot of the policy's files can be made, and without one nothing goes live")]
     Snapshot(#[source] BackupFault),
+    /// The operator's files are half of a rollback.
+    #[error("a rollback had been cut off, and its files cannot be put back, so nothing is read")]
+    HalfRolledBack(#[source] BackupFault),
     /// A list was not read, which the check should have said.
     #[error("the list `{path}` was not read")]
     NoList {

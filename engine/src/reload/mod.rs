@@ -189,7 +189,7 @@ impl Reloader {
             recovered.push(eg_settings::log::chain(&fault));
         }
         let Some(mut stored) = self.store.load_policy()? else {
-            return self.fill(Guards::FirstFill);
+            return self.fill(Guards::FirstFill, recovered);
         };
         let action_before = stored.policy.default_action;
         stored.policy.default_action = self.config.default_action;
@@ -206,7 +206,9 @@ impl Reloader {
                 notes.append(&mut banked.notes);
                 let regexes = banked.counts;
                 if action_before != self.config.default_action {
-                    stored.revision = self.store.save_policy(&stored.policy, stored.compiled_us)?;
+                    let digest = prepare::own_digest(&stored.policy, &ruleset);
+                    stored.revision =
+                        self.store.save_policy(&stored.policy, digest, stored.compiled_us)?;
                     notes.push(format!("`default_action` is now `{}`", self.config.default_action));
                 }
                 notes.extend(self.newer_files(&stored));
@@ -223,16 +225,23 @@ impl Reloader {
                 );
                 // The stored policy is what the files are measured against, as in a reload.
                 self.live = Some(stored);
-                self.fill(Guards::Heeded)
+                self.fill(Guards::Heeded, recovered)
             }
         }
     }
 
-    /// The policy of the files, at a start.
-    fn fill(&mut self, guards: Guards) -> Result<Start, ReloadFault> {
+    /// The policy of the files, at a start; `notes` say what was done before.
+    fn fill(&mut self, guards: Guards, notes: Vec<String>) -> Result<Start, ReloadFault> {
         let order = Order { guards, ..Order::of(Origin::Start) };
-        let filled = self.carry_out(&order, Instant::now())?;
+        let mut filled = self.carry_out(&order, Instant::now())?;
+        filled.receipt.notes.splice(0..0, notes);
         Ok(Start::FromFiles(Box::new(filled)))
+    }
+
+    /// The store, for a test that breaks it.
+    #[cfg(test)]
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
     }
 
     /// `[policy]`
@@ -259,8 +268,9 @@ impl Reloader {
         &self.named
     }
 
-    /// Removes the set files that the live policy does not need.
+    /// Removes the set files that the live policy does not need, and the oldest snapshots.
     pub fn clean_up(&self) {
+        self.snapshots.prune();
         let Some(live) = &self.live else { return };
         let mut needed = needed_sets(&live.policy);
         needed.extend(self.bank.files());

@@ -21,12 +21,15 @@ use super::seen::Known;
 use super::sets::{Held, SetBuilder};
 use super::steps::Steps;
 use super::{
-    Guards, Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept,
-    own_files, receipt,
+    Order, Origin, Prepared, Receipt, ReloadFault, Reloader, Run, has_error, kept, own_files,
+    receipt,
 };
 use crate::backup::{BackupFault, Kept, Made, Recovery};
 use crate::sources::{self, Sources};
 use crate::store::StoredPolicy;
+
+/// How many names a note has of what is not in a snapshot.
+const NAMES_SHOWN: usize = 10;
 
 /// A policy that was read and holds together.
 struct Compiled {
@@ -76,7 +79,10 @@ impl Reloader {
         steps.end_of("snapshot");
         self.ending.check()?;
         let revision = match order.run {
-            Run::Real => self.store.save_policy(&policy, compiled_us)?,
+            Run::Real => {
+                let digest = own_digest(&policy, &made.ruleset);
+                self.store.save_policy(&policy, digest, compiled_us)?
+            }
             Run::Dry => self.live.as_ref().map_or(0, |live| live.revision),
         };
         steps.end_of("store");
@@ -128,7 +134,7 @@ impl Reloader {
             }
             // It says better than a snapshot what is wrong with the folder.
             Err(BackupFault::NoPath { .. }) => Ok(()),
-            Err(fault) => Err(ReloadFault::Snapshot(fault)),
+            Err(fault) => Err(ReloadFault::HalfRolledBack(fault)),
         }
     }
 
@@ -144,7 +150,10 @@ impl Reloader {
             Run::Real => {}
         }
         match (self.snapshots.keep(Moment::from_unix_micros(now_us), &order.note()), &order.by) {
-            (Ok(Kept { made: Made::New, snapshot, .. }), _) => Ok(Some(snapshot)),
+            (Ok(Kept { made: Made::New, snapshot, left_out, .. }), _) => {
+                notes.extend(not_kept(&left_out));
+                Ok(Some(snapshot))
+            }
             (Ok(Kept { made: Made::Already, .. }), _) => Ok(None),
             // There is nothing yet that one could go back to, and no policy that could go on.
             (Err(fault), Origin::Start) => {
@@ -223,10 +232,10 @@ impl Reloader {
         let mut notes = Vec::new();
         if !memory.fits() {
             let fault = ReloadFault::Memory { memory };
-            match order.guards {
+            match order.by {
                 // Nothing serves that could be hurt, and the system may still find the room.
-                Guards::FirstFill => notes.push(fault.to_string()),
-                Guards::Heeded | Guards::Overridden => return Err(fault),
+                Origin::Start => notes.push(fault.to_string()),
+                Origin::Signal | Origin::Watch | Origin::Operator(_) => return Err(fault),
             }
         }
         let keeping = match order.run {
@@ -246,4 +255,26 @@ impl Reloader {
         notes.append(&mut banked.notes);
         Ok(Built { ruleset, held, banked, memory, notes })
     }
+}
+
+/// The digest of the policy of a ruleset, which has the zone in its own where a rule asks the clock.
+pub(super) fn own_digest(policy: &CompiledPolicy, ruleset: &Ruleset) -> Digest {
+    match policy.asks_the_clock() {
+        // PERF: building has worked it out, over all that every rule says.
+        false => ruleset.digest(),
+        true => policy.digest(),
+    }
+}
+
+/// What to say of files that are in no snapshot.
+fn not_kept(left_out: &[String]) -> Option<String> {
+    let names: Vec<&str> = left_out.iter().take(NAMES_SHOWN).map(String::as_str).collect();
+    (!left_out.is_empty()).then(|| {
+        format!(
+            "{} name(s) below `[policy] path` may not be read by the engine and are not in the snapshot: \
+             {}",
+            left_out.len(),
+            names.join(", ")
+        )
+    })
 }

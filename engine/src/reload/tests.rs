@@ -356,6 +356,33 @@ fn a_start_without_its_sets_keeps_every_guard() {
     assert_eq!(site.names(), ["ads", "games", "malware"]);
 }
 
+#[test]
+fn a_start_without_its_sets_is_not_refused_for_want_of_room() {
+    let mut site = Site::new();
+    site.rule("own", "ads");
+    site.list("ads", 10);
+    site.reloader.start().unwrap();
+    let Site { folder, reloader: first } = site;
+    drop(first);
+    fs::remove_dir_all(folder.path().join("state/sets")).unwrap();
+    let mut site = Site { reloader: reloader(folder.path()), folder };
+    // So that the stored policy cannot be made again.
+    site.list("ads", 11);
+    // Somebody has left a rollback there that was cut off.
+    let staging = site.folder.path().join("own/.enforcegate-rollback");
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("journal.json"), "{\"format\":1,\"snapshot\":\"x\",\"acts\":[]}")
+        .unwrap();
+    site.reloader.config.memory_max_mb = Some(1);
+    let Start::FromFiles(filled) = site.reloader.start().unwrap() else { panic!() };
+    let notes = filled.receipt.notes;
+    assert!(notes.iter().any(|note| note.contains("it may have 1 MiB")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("a rollback had been cut off")), "{notes:?}");
+    // Once one serves, it must not be put at risk.
+    site.list("ads", 12);
+    assert!(matches!(site.reloader.reload(), Err(ReloadFault::Memory { .. })));
+}
+
 /// Two policy files with regexes, on a site.
 fn site_with_regexes() -> Site {
     let site = Site::new();
@@ -556,11 +583,14 @@ fn the_zone_of_the_settings_is_that_of_the_ruleset() {
     site.reloader.config.time_window_tz = TimeZoneChoice::Utc;
     let utc = site.reloader.reload().unwrap().ruleset;
     assert_ne!(utc.digest(), zurich);
+    // The store has the policy's own digest, and takes no other for it.
+    assert_eq!(site.stored().policy.digest(), site.reloader.live.as_ref().unwrap().policy.digest());
     // Where no rule asks the clock, nobody looks for one.
     site.write("own/10.policy", "a: {\n match-port: 80\n}\n");
     let broken = TimeZoneChoice::Named("Mars/Olympus".to_owned());
     site.reloader.config.time_window_tz = broken;
     assert_eq!(site.reloader.reload().unwrap().ruleset.zone().name(), "UTC");
+    site.stored();
     site.write("own/10.policy", "a: {\n match-port: 80\n except-time-window: 08:00-09:00\n}\n");
     assert!(matches!(site.reloader.reload(), Err(ReloadFault::Zone(_))));
     assert_eq!(site.names(), ["a"]);

@@ -180,6 +180,12 @@ impl Store {
         Ok(store)
     }
 
+    /// Makes it refuse every policy, for a test of what is left then.
+    #[cfg(test)]
+    pub(crate) fn break_it(&self) {
+        self.connection.execute_batch("DROP TABLE revision").unwrap();
+    }
+
     /// The set files beside the database.
     #[must_use]
     pub const fn sets(&self) -> &SetFiles {

@@ -212,3 +212,22 @@ fn a_history_that_cannot_be_written_stops_no_policy() {
     assert!(load(&home, "{}").body["commit"].is_string(), "the next one commits it");
     engine.stop();
 }
+
+#[test]
+fn a_pipe_in_place_of_a_policy_file_holds_up_nobody() {
+    let home = Home::new();
+    rule(&home, "a", "one.example");
+    let engine = home.start();
+    assert_eq!(post(&home, "policy/git-init", "").status, 200);
+    fs::remove_file(home.path("rules.d/a.policy")).unwrap();
+    nix::unistd::mkfifo(&home.path("rules.d/a.policy"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // As many as there are threads that read files, and one more.
+    for _ in 0..5 {
+        let refused = get(&home, "policy/blame/a");
+        assert_eq!(refused.status, 500, "{refused:?}");
+        assert!(refused.body["detail"].to_string().contains("not a regular file"), "{refused:?}");
+    }
+    assert_eq!(load(&home, "{}").status, 422);
+    assert_eq!(get(&home, "policy/diff/1").status, 200);
+    engine.stop();
+}

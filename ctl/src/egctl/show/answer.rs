@@ -24,7 +24,12 @@ pub(crate) enum Shown {
 /// # Errors
 ///
 /// What the output says.
-pub(crate) fn answer(screen: &mut Screen<'_>, verb: Verb, body: &[u8], all: bool) -> io::Result<Shown> {
+pub(crate) fn answer(
+    screen: &mut Screen<'_>,
+    verb: Verb,
+    body: &[u8],
+    all: bool,
+) -> io::Result<Shown> {
     let detail = if all { Detail::All } else { Detail::Near };
     match verb {
         Verb::ShowStatus => as_a(body, |found| system::status(screen, &found)),

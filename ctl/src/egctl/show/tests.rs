@@ -200,9 +200,12 @@ fn accounts_are_shown() {
     });
     let text = shown(Verb::RequestUserAdd, &json!({"user": user, "key": key}));
     assert!(text.starts_with("made ada, Administrator\nKey:  egk_1_secret\n"), "{text}");
-    let text = shown(Verb::RequestUserTotp, &json!({
-        "on": true, "secret": null, "url": null, "recovery_codes": ["a-b"],
-    }));
+    let text = shown(
+        Verb::RequestUserTotp,
+        &json!({
+            "on": true, "secret": null, "url": null, "recovery_codes": ["a-b"],
+        }),
+    );
     assert!(text.contains("is on") && text.contains("  a-b\n"), "{text}");
     assert_eq!(shown(Verb::RequestUserRemove, &json!({"detail": BAD})), "x?[2J??y\n");
 }
@@ -230,7 +233,8 @@ fn the_policy_is_shown() {
     assert_eq!(text, "-a\n+b?\n");
     let text = shown(Verb::ShowPolicyDiff, &json!({"from": "1", "text": ""}));
     assert!(text.contains("as they were"), "{text}");
-    let commit = json!({"id": "0123456789abcdef", "when": "w", "author": BAD, "reason": "r", "tags": ["t"]});
+    let commit =
+        json!({"id": "0123456789abcdef", "when": "w", "author": BAD, "reason": "r", "tags": ["t"]});
     let text = shown(Verb::ShowPolicyLog, &json!({"commits": [commit]}));
     assert!(text.contains("0123456789  w     x?[2J??y  r    t"), "{text}");
     let blame = json!({"rule": "a", "file": "f", "lines": [

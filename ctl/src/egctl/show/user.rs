@@ -11,7 +11,8 @@ use super::super::screen::Screen;
 
 pub(super) fn users(screen: &mut Screen<'_>, found: &Users) -> io::Result<()> {
     let row = |user: &UserRow| {
-        let UserRow { name, level, number, created, comment, totp, logins, keys, last_login } = user;
+        let UserRow { name, level, number, created, comment, totp, logins, keys, last_login } =
+            user;
         let totp = if *totp { "on" } else { "off" };
         let last = last_login.clone().unwrap_or_else(|| "-".to_owned());
         vec![
@@ -42,10 +43,8 @@ pub(super) fn keys(screen: &mut Screen<'_>, found: &ApiKeys) -> io::Result<()> {
 
 pub(super) fn key(screen: &mut Screen<'_>, found: &ApiKeyMade) -> io::Result<()> {
     let ApiKeyMade { key, row } = found;
-    screen.fields(&[
-        ("Key", Some(key.expose().to_owned())),
-        ("Ends", Some(row.expires.clone())),
-    ])?;
+    screen
+        .fields(&[("Key", Some(key.expose().to_owned())), ("Ends", Some(row.expires.clone()))])?;
     screen.line("It is shown this once; keep it in a file of mode 0600.")
 }
 

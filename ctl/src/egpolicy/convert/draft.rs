@@ -3,8 +3,14 @@
 //!
 //! INVARIANT: rules stand in the order in which they are asked; the first that holds decides.
 
+use std::sync::Arc;
+
 use super::report::{Place, Report};
 use super::times::Times;
+
+/// Values of a source that a rule shows; more of them stand in a list beside it, since every rule of the
+/// source repeats them.
+pub(crate) const INLINE_MAX: usize = 16;
 
 /// A policy as it is going to be written.
 #[derive(Debug, Default)]
@@ -58,10 +64,10 @@ pub enum What {
     Lists(Vec<(String, ListForm)>),
     /// Requests for an address instead of a name.
     AnyAddress,
-    /// `match-uri-regex`
-    Expressions(Vec<String>),
+    /// `match-uri-regex`; every rule of a category shares them.
+    Expressions(Arc<[String]>),
     /// `match-user-agent-regex`
-    Agents(Vec<String>),
+    Agents(Arc<[String]>),
 }
 
 /// How a list is read.

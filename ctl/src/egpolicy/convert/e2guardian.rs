@@ -1,5 +1,5 @@
-//! A folder of e2guardian's lists, by its documentation: exceptions before grey lists before banned ones,
-//! the local lists of each before the others.
+//! A folder of e2guardian's lists, by its documentation and its source: exceptions before grey lists before
+//! banned ones, the local lists of each before the others.
 //!
 //! What looks into pages, changes requests or depends on more than client, URL and User-Agent is reported
 //! file by file with the number of its entries.
@@ -7,20 +7,28 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use eg_policy::regex::{Field, RegexPattern};
+use eg_policy::syntax::span::is_unprintable;
 use eg_policy::uri::UriPrefix;
 
-use super::draft::{Draft, DraftList, DraftRule, ListForm, State, Then, What, Who};
+use super::addresses::address_of;
+use super::draft::{Draft, DraftList, DraftRule, INLINE_MAX, ListForm, State, Then, What, Who};
 use super::input::Input;
 use super::names::{Names, numbered};
+use super::pcre::{agent_pattern, url_patterns};
 use super::report::{Fault, Kind, Place, fault};
-use super::times::{DAY_MINUTES, Times};
+use super::times::Times;
 
 /// Includes in includes.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
 /// Files that a conversion reads, includes among them.
 const FILES_MAX: usize = 10_000;
+
+/// Bytes of all files together: an include may be named again and again.
+const BYTES_MAX: usize = 512 << 20;
+
+/// Bytes of a line; e2guardian passes over shorter and longer ones.
+const LINE_BYTES: std::ops::RangeInclusive<usize> = 2..=2_048;
 
 /// What the entries of a list are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +75,19 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
         input,
         draft: Draft::default(),
         faults: Vec::new(),
+        names: Vec::new(),
         read: 0,
+        bytes: 0,
     };
     let files = match input.folder(path) {
         Ok(names) => names.into_iter().map(|name| (name.clone(), path.join(name))).collect(),
+        Err(why) if input.read(path).is_err() => {
+            let place = Place::new(&path.display().to_string(), 0);
+            return (
+                Draft::default(),
+                vec![Fault { place, what: format!("cannot be read: {why}") }],
+            );
+        }
         Err(_) => {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             reader.root = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
@@ -104,52 +121,67 @@ struct Reader<'a> {
     input: &'a dyn Input,
     draft: Draft,
     faults: Vec<Fault>,
+    /// The files that were read, as they are shown.
+    names: Vec<String>,
     read: usize,
+    bytes: usize,
 }
 
-/// An entry and where it stands.
-type Entry = (String, Place);
+/// An entry and where it stands. Lists have millions.
+struct Entry {
+    text: String,
+    /// Which of the files that were read.
+    file: usize,
+    line: u64,
+}
 
 /// The entries of a file and of what it includes, by the time in which they count.
 type Timed = Vec<(Times, Vec<Entry>)>;
 
+/// A file that another one includes.
+struct Include {
+    path: PathBuf,
+    place: Place,
+}
+
 impl Reader<'_> {
+    fn place(&self, entry: &Entry) -> Place {
+        Place::new(self.names.get(entry.file).map_or("", String::as_str), entry.line)
+    }
+
+    /// The file that the first of some entries stands in.
+    fn whole(&self, lines: &[Entry]) -> Place {
+        let place = lines.first().map(|entry| self.place(entry)).unwrap_or_default();
+        Place { line: 0, ..place }
+    }
+
+    fn remark(&mut self, kind: Kind, entry: &Entry, what: impl Into<String>) {
+        let place = self.place(entry);
+        self.draft.report.add(kind, &place, what);
+    }
+
     fn list(&mut self, name: &str, file: &Path, entries: Entries, then: Then) {
         let mut found = Timed::new();
         let mut open = HashSet::new();
-        self.file(file, &Place::new(&file.display().to_string(), 0), &mut open, 0, &mut found);
+        let place = Place::new(&file.display().to_string(), 0);
+        let include = Include { path: file.to_path_buf(), place: place.clone() };
+        self.file(include, &Times::always(), &mut open, &mut found);
+        found.retain(|(_, lines)| !lines.is_empty());
         for (number, (when, lines)) in (1_usize..).zip(found) {
-            if lines.is_empty() {
+            if when.is_never() {
+                let what = format!("{} entries at a time that never is", lines.len());
+                self.draft.report.add(Kind::Never, &self.whole(&lines), what);
                 continue;
             }
             if name.contains("grey") {
-                let place = Place::new(&file.display().to_string(), 0);
                 let what = format!("{} entries", lines.len());
                 self.draft.report.add(Kind::ContentNotScanned, &place, what);
             }
             let own = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
-            let (mut who, mut what) = (Who::default(), What::Everything);
-            match entries {
-                Entries::Clients => {
-                    who.addresses = self.clients(&lines);
-                    if who.addresses.is_empty() {
-                        continue;
-                    }
-                }
-                Entries::Sites | Entries::Urls => match self.names(&own, &lines, entries) {
-                    Some(list) => what = list,
-                    None => continue,
-                },
-                Entries::UrlExpressions | Entries::Agents => {
-                    match self.expressions(&lines, entries) {
-                        Some(patterns) => what = patterns,
-                        None => continue,
-                    }
-                }
-            }
+            let Some((who, what)) = self.asked(&own, &lines, entries) else { continue };
             self.draft.rules.push(DraftRule {
                 name: own,
-                place: Place::new(&file.display().to_string(), 0),
+                place: place.clone(),
                 who,
                 what,
                 except: Vec::new(),
@@ -161,71 +193,93 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a file and what it includes. A file that includes itself is a fault.
+    /// Whom and what entries are about; none where none of them can be used.
+    fn asked(&mut self, own: &str, lines: &[Entry], entries: Entries) -> Option<(Who, What)> {
+        let what = match entries {
+            Entries::Clients => {
+                let addresses = self.clients(own, lines);
+                let who = Who { addresses, users: Vec::new() };
+                return (!who.addresses.is_empty()).then_some((who, What::Everything));
+            }
+            Entries::Sites => self.sites(own, lines),
+            Entries::Urls => self.urls(own, lines),
+            Entries::UrlExpressions | Entries::Agents => self.expressions(lines, entries),
+        };
+        Some((Who::default(), what?))
+    }
+
+    /// Reads a file and what it includes, which counts `within` the time of what includes it. A file that
+    /// includes itself is a fault.
     fn file(
         &mut self,
-        file: &Path,
-        from: &Place,
+        Include { path, place }: Include,
+        within: &Times,
         open: &mut HashSet<PathBuf>,
-        depth: usize,
         found: &mut Timed,
     ) {
         self.read += 1;
-        if self.read > FILES_MAX || depth > INCLUDE_DEPTH_MAX {
-            fault(&mut self.faults, from, "too many includes, or includes in includes");
+        if self.read > FILES_MAX || open.len() > INCLUDE_DEPTH_MAX || self.bytes > BYTES_MAX {
+            fault(&mut self.faults, &place, "too many includes, or includes in includes");
             return;
         }
-        if !open.insert(file.to_path_buf()) {
-            let what = format!("`{}` includes itself", file.display());
-            fault(&mut self.faults, from, what);
+        let shown = path.display().to_string();
+        if !open.insert(path.clone()) {
+            fault(&mut self.faults, &place, format!("`{shown}` includes itself"));
             return;
         }
-        let shown = file.display().to_string();
-        match self.input.read(file) {
-            Err(why) => fault(&mut self.faults, from, format!("cannot read `{shown}`: {why}")),
+        match self.input.read(&path) {
+            Err(why) => fault(&mut self.faults, &place, format!("cannot read `{shown}`: {why}")),
             Ok(bytes) => {
+                self.bytes += bytes.len();
+                self.names.push(shown);
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.lines(&shown, &text, open, depth, found);
+                let (when, included) = self.lines(&text, within, found);
+                for include in included {
+                    self.file(include, &when, open, found);
+                }
             }
         }
-        open.remove(file);
+        open.remove(&path);
     }
 
-    fn lines(
-        &mut self,
-        shown: &str,
-        text: &str,
-        open: &mut HashSet<PathBuf>,
-        depth: usize,
-        found: &mut Timed,
-    ) {
-        let mut when = Times::always();
-        let mut own = Vec::new();
-        let mut included = Vec::new();
+    /// The lines of the file that was read last: its time, which is that of its last `#time:`, and what it
+    /// includes.
+    fn lines(&mut self, text: &str, within: &Times, found: &mut Timed) -> (Times, Vec<Include>) {
+        let file = self.names.len() - 1;
+        let shown = self.names.get(file).cloned().unwrap_or_default();
+        let (mut when, mut own, mut included) = (within.clone(), Vec::new(), Vec::new());
         for (number, line) in numbered(text) {
-            let place = Place::new(shown, number);
-            let line = line.trim();
-            if let Some(time) = line.strip_prefix("#time:") {
+            let place = || Place::new(&shown, number);
+            if let Some(time) = line.strip_prefix("#time: ") {
                 match time_of(time) {
-                    Some(times) => when = times,
-                    None => fault(&mut self.faults, &place, format!("`{line}` is no time")),
+                    Some(times) => when = within.and(&times),
+                    None => fault(&mut self.faults, &place(), format!("`{line}` is no time")),
                 }
-            } else if let Some(path) = line.strip_prefix(".Include<") {
-                match path.strip_suffix('>') {
-                    Some(path) => included.push((self.included(path), place)),
-                    None => fault(&mut self.faults, &place, "a `>` is missing"),
+                continue;
+            }
+            // A `#` begins a comment at the begin of a line, or behind a space; else it is part of a URL.
+            let comment = if line.starts_with('#') { Some(0) } else { line.find(" #") };
+            let entry = comment.and_then(|at| line.get(..at)).unwrap_or(line).trim();
+            if let Some(path) = entry.strip_prefix(".Include<") {
+                match path.split_once('>') {
+                    Some((path, _)) => {
+                        included.push(Include { path: self.included(path), place: place() });
+                    }
+                    None => fault(&mut self.faults, &place(), "a `>` is missing"),
                 }
-            } else if !line.is_empty() && !line.starts_with('#') {
-                own.push((line.to_owned(), place));
+            } else if entry.is_empty() {
+            } else if LINE_BYTES.contains(&line.len()) {
+                own.push(Entry { text: entry.to_owned(), file, line: number });
+            } else {
+                let shown: String = entry.chars().take(100).collect();
+                self.draft.report.add(Kind::Never, &place(), shown);
             }
         }
         match found.iter_mut().find(|(other, _)| *other == when) {
             Some((_, entries)) => entries.append(&mut own),
-            None => found.push((when, own)),
+            None => found.push((when.clone(), own)),
         }
-        for (path, place) in included {
-            self.file(&path, &place, open, depth + 1, found);
-        }
+        (when, included)
     }
 
     /// An included path as it is, or below the folder that is converted where it was moved.
@@ -240,92 +294,130 @@ impl Reader<'_> {
         }
     }
 
-    fn clients(&mut self, lines: &[Entry]) -> Vec<String> {
+    /// Values of `match-source`, or the list that has them.
+    fn clients(&mut self, own: &str, lines: &[Entry]) -> Vec<String> {
         let mut found = Vec::new();
-        for (entry, place) in lines {
-            let entry = entry.split('#').next().unwrap_or_default().trim();
-            let legal = entry.chars().all(|c| c.is_ascii_hexdigit() || ".:/-".contains(c));
-            match legal && entry.contains(['.', ':']) {
-                true => found.push(entry.to_owned()),
-                false => self.draft.report.add(Kind::Entry, place, entry),
+        for entry in lines {
+            match address_of(&entry.text) {
+                Ok(address) => found.push(address.value),
+                Err(why) => self.remark(Kind::Entry, entry, format!("{} {why}", entry.text)),
             }
         }
-        found
+        if found.len() <= INLINE_MAX {
+            return found;
+        }
+        let path = format!("lists/{own}");
+        self.draft.lists.push(DraftList { path: path.clone(), bytes: lined(&found) });
+        vec![path]
     }
 
-    fn names(&mut self, own: &str, lines: &[Entry], entries: Entries) -> Option<What> {
+    /// What of an entry of sites or URLs counts; none where it is no name.
+    fn site<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
+        let text = entry.text.strip_suffix('/').unwrap_or(&entry.text);
+        let text = text.strip_prefix("ftp://").unwrap_or(text);
+        if text.starts_with('*') {
+            self.remark(Kind::Unsupported, entry, text);
+            return None;
+        }
+        if text.contains("://") {
+            self.remark(Kind::Never, entry, text);
+            return None;
+        }
+        Some(text)
+    }
+
+    fn sites(&mut self, own: &str, lines: &[Entry]) -> Option<What> {
         let mut names = Names::default();
-        let mut below = 0_usize;
-        for (entry, place) in lines {
-            let entry = entry.split('#').next().unwrap_or_default().trim();
-            let entry = entry.split_once("://").map_or(entry, |(_, rest)| rest);
-            let entry = entry.strip_prefix("www.").unwrap_or(entry);
-            if entry.starts_with('*') {
-                self.draft.report.add(Kind::Unsupported, place, entry);
-            } else if entries == Entries::Urls
-                && (!entry.contains('/') || UriPrefix::parse(entry).is_err())
-            {
-                // By its documentation such an entry is no good there either.
-                self.draft.report.add(Kind::Entry, place, entry);
-            } else {
-                names.add(entry, place);
-                if entries == Entries::Urls {
-                    names.add(&format!("www.{entry}"), place);
-                    below += 1;
+        for entry in lines {
+            if let Some(site) = self.site(entry) {
+                names.add(site, &self.place(entry));
+            }
+        }
+        self.listed(own, names, ListForm::Plain)
+    }
+
+    fn urls(&mut self, own: &str, lines: &[Entry]) -> Option<What> {
+        let mut names = Names::default();
+        let (mut all, mut cased) = (0_usize, 0_usize);
+        for entry in lines {
+            let Some(url) = self.site(entry) else { continue };
+            let (host, rest) = url.split_once('/').unwrap_or((url, ""));
+            let host = host.to_ascii_lowercase();
+            if UriPrefix::parse(&format!("{host}/{rest}")).is_err() {
+                self.remark(Kind::Entry, entry, url);
+                continue;
+            }
+            all += 1;
+            cased += usize::from(rest.contains(|c: char| c.is_ascii_alphabetic()));
+            let place = self.place(entry);
+            let lower = rest.to_ascii_lowercase();
+            let rests = [Some(rest), (lower != rest).then_some(lower.as_str())];
+            let digits = host.chars().all(|c| c.is_ascii_digit() || c == '.');
+            let www = (!digits && !host.starts_with("www.")).then(|| format!("www.{host}"));
+            for host in [Some(&host), www.as_ref()].into_iter().flatten() {
+                for rest in rests.into_iter().flatten() {
+                    names.add(&format!("{host}/{rest}"), &place);
                 }
             }
         }
-        if names.is_empty() {
-            return None;
+        let whole = self.whole(lines);
+        let kinds = [(Kind::Subdomains, all), (Kind::UrlEnd, all), (Kind::UrlCase, cased)];
+        for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+            self.draft.report.add(kind, &whole, format!("{count} entries"));
         }
-        let form = match entries {
-            Entries::Urls => ListForm::Urls,
-            Entries::Clients | Entries::Sites | Entries::UrlExpressions | Entries::Agents => {
-                ListForm::Plain
-            }
-        };
-        if form == ListForm::Plain {
-            names.remark(&mut self.draft.report);
-        }
-        if let Some((_, place)) = lines.first().filter(|_| below > 0) {
-            let whole = Place::new(&place.file, 0);
-            self.draft.report.add(Kind::Subdomains, &whole, format!("{below} entries"));
-        }
+        self.listed(own, names, ListForm::Urls)
+    }
+
+    fn listed(&mut self, own: &str, names: Names, form: ListForm) -> Option<What> {
+        let bytes = names.finish(form, &mut self.draft.report)?;
         let path = format!("lists/{own}");
-        self.draft.lists.push(DraftList { path: path.clone(), bytes: names.bytes });
+        self.draft.lists.push(DraftList { path: path.clone(), bytes });
         Some(What::Lists(vec![(path, form)]))
     }
 
     fn expressions(&mut self, lines: &[Entry], entries: Entries) -> Option<What> {
-        let field = if entries == Entries::Agents { Field::UserAgent } else { Field::Uri };
-        let mut found = Vec::new();
-        for (entry, place) in lines {
-            if entry.chars().any(|letter| letter.is_control() && letter != '\t') {
-                let what = format!("{entry:?}: a control character has no place in a policy");
-                self.draft.report.add(Kind::Expression, place, what);
+        let is_agents = entries == Entries::Agents;
+        let (mut found, mut taken) = (Vec::new(), 0_usize);
+        for entry in lines {
+            let text = &entry.text;
+            if text.chars().any(is_unprintable) {
+                let what = format!("{text:?}: a control character has no place in a policy");
+                self.remark(Kind::Expression, entry, what);
                 continue;
             }
-            let parsed = RegexPattern::parse(entry)
-                .and_then(|pattern| pattern.fits_every(field).map(|()| pattern));
-            match parsed {
-                Ok(pattern) => found.push(pattern.as_str().to_owned()),
-                Err(why) => {
-                    self.draft.report.add(Kind::Expression, place, format!("{entry}: {why}"));
+            let patterns = match is_agents {
+                true => agent_pattern(text).map(|pattern| vec![pattern]),
+                false => url_patterns(text),
+            };
+            match patterns {
+                Ok(mut patterns) => {
+                    taken += 1;
+                    found.append(&mut patterns);
                 }
+                Err(why) => self.remark(Kind::Expression, entry, format!("{text}: {why}")),
             }
         }
-        if let Some((_, place)) = lines.first().filter(|_| !found.is_empty()) {
-            let whole = Place::new(&place.file, 0);
-            let what = format!("{} patterns", found.len());
-            self.draft.report.add(Kind::ExpressionText, &whole, what);
+        if found.is_empty() {
+            return None;
         }
-        let field = if entries == Entries::Agents { What::Agents } else { What::Expressions };
-        (!found.is_empty()).then(|| field(found))
+        if !is_agents {
+            let what = format!("{taken} expressions");
+            self.draft.report.add(Kind::ExpressionText, &self.whole(lines), what);
+        }
+        Some(if is_agents { What::Agents(found.into()) } else { What::Expressions(found.into()) })
     }
 
     /// A list with no counterpart: how much is in it.
     fn foreign(&mut self, name: &str, file: &Path) {
-        let Ok(bytes) = self.input.read(file) else { return };
+        let place = Place::new(&file.display().to_string(), 0);
+        let bytes = match self.input.read(file) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                let what = format!("`{name}` cannot be read: {why}");
+                self.draft.report.add(Kind::Unsupported, &place, what);
+                return;
+            }
+        };
         let text = String::from_utf8_lossy(&bytes);
         let entries = text.lines().map(str::trim);
         let count = entries.filter(|line| !line.is_empty() && !line.starts_with('#')).count();
@@ -337,23 +429,29 @@ impl Reader<'_> {
         let content =
             content.iter().any(|part| name.contains(part)) || name.ends_with("regexplist");
         let kind = if content { Kind::Content } else { Kind::Unsupported };
-        let place = Place::new(&file.display().to_string(), 0);
         self.draft.report.add(kind, &place, format!("{count} lines of `{name}`"));
     }
 }
 
-/// `9 0 17 0 01234`: from, to, and the days, Monday first.
+/// A text a line.
+fn lined(texts: &[String]) -> Vec<u8> {
+    let mut bytes = texts.join("\n").into_bytes();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// `9 0 17 0 01234`: from, to, and the days, Monday first. The last minute counts.
 fn time_of(text: &str) -> Option<Times> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [from_hour, from_minute, to_hour, to_minute, days] = words.as_slice() else { return None };
     let minutes = |hour: &str, minute: &str| {
         let (hour, minute) = (hour.parse::<usize>().ok()?, minute.parse::<usize>().ok()?);
-        (hour <= 24 && minute < 60).then_some((hour * 60 + minute).min(DAY_MINUTES))
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
     };
     let (from, to) = (minutes(from_hour, from_minute)?, minutes(to_hour, to_minute)?);
     let mut wanted = [false; 7];
     for day in days.chars() {
         *wanted.get_mut(usize::try_from(day.to_digit(10)?).ok()?)? = true;
     }
-    Some(Times::weekly(wanted, from, to))
+    Some(Times::weekly(wanted, &[(from, to + 1)]))
 }

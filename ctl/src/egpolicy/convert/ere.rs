@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 50;
 const EXPRESSION_BYTES_MAX: usize = 8_192;
 
 /// What stands before the host in a canonical URI.
-const SCHEME: &str = "^[a-z][a-z0-9+.-]*://";
+pub(super) const SCHEME: &str = "^[a-z][a-z0-9+.-]*://";
 
 /// An alternative between `|`.
 type Sequence = Vec<Piece>;
@@ -215,18 +215,25 @@ impl Reader {
             text.push('^');
         }
         let mut first = true;
+        // Whether a `-` that spans a range stands before: the next letter ends it, a `-` too. Two bare ones
+        // would take sets apart here.
+        let mut spans = false;
         loop {
             let Some(next) = self.rest.next() else {
                 return Err(EreFault::Malformed("a `[` that nothing closes"));
             };
+            let ends = std::mem::take(&mut spans);
             match next {
                 ']' if !first => break,
                 '[' if matches!(self.peek(), Some(':')) => text.push_str(&self.class()?),
                 '[' if matches!(self.peek(), Some('.' | '=')) => {
                     return Err(EreFault::Unsupported("collating elements"));
                 }
-                '-' if first || self.peek() == Some(']') => text.push_str("\\-"),
-                '-' => text.push('-'),
+                '-' if first || ends || self.peek() == Some(']') => text.push_str("\\-"),
+                '-' => {
+                    text.push('-');
+                    spans = true;
+                }
                 '\\' | '[' | ']' | '^' | '&' | '~' => {
                     text.push('\\');
                     text.push(next);
@@ -300,7 +307,7 @@ fn literal(one: char) -> Result<String, EreFault> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use eg_policy::check::{Trust, check_with};
     use eg_policy::compile::compile;
     use eg_policy::regex::{Backend, Probe, compile_all};
@@ -312,11 +319,15 @@ mod tests {
 
     /// Whether any of the patterns fits, as a rule with them would say.
     fn fits(expression: &str, uri: &str) -> bool {
-        let patterns = patterns(expression).unwrap();
+        fits_any(&patterns(expression).unwrap(), uri)
+    }
+
+    /// The same of patterns that are there.
+    pub(in super::super) fn fits_any(patterns: &[String], uri: &str) -> bool {
         let rule = json!({ "a": { "match-uri-regex": patterns } });
         let file = (SourceFile::new("a.policy", rule.to_string()), Trust::Operator);
         let (policy, faults) = check_with(&[file], |_| Ok(()));
-        assert!(faults.is_empty(), "{expression}: {faults:?}");
+        assert!(faults.is_empty(), "{patterns:?}: {faults:?}");
         let policy = compile(policy, Action::Deny, Vec::new());
         let shards = compile_all(&policy, Backend::built_in()).unwrap();
         shards.iter().any(|shard| !Probe::new(shard).fitting(uri.as_bytes()).unwrap().is_empty())
@@ -342,6 +353,9 @@ mod tests {
             ("a|^b", "http://xb/", false),
             ("[[:digit:]]{3}-x", "http://t/123-x", true),
             ("//", "http://t/a", false),
+            ("x[!--b]x", "http://t/x%2Bx", false),
+            ("x[!--b]x", "http://t/x*x", true),
+            ("x[!--b]x", "http://t/x-x", true),
         ];
         for (expression, uri, expected) in cases {
             assert_eq!(fits(expression, uri), expected, "{expression} {uri}");

@@ -57,8 +57,11 @@ pub(crate) fn draft(path: &Path, input: &dyn Input) -> (Draft, Vec<Fault>) {
             }
         }
     }
-    names.remark(&mut report);
-    one_rule("hosts", &shown, names.bytes, Vec::new(), report)
+    let place = Place::new(&shown, 0);
+    let Some(bytes) = names.finish(ListForm::Plain, &mut report) else { return nothing(place) };
+    let mut lists = Vec::new();
+    let what = listed(&mut lists, "hosts.txt", bytes);
+    (Draft { rules: vec![denial("hosts", &place, what, Vec::new())], lists, report }, Vec::new())
 }
 
 /// The text of an input, or why there is none.
@@ -69,39 +72,30 @@ pub(super) fn read(path: &Path, input: &dyn Input) -> Result<String, Fault> {
     Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').to_owned())
 }
 
-/// A list, what of it is excepted, and the rule that denies the rest.
-pub(super) fn one_rule(
-    name: &str,
-    shown: &str,
-    blocked: Vec<u8>,
-    excepted: Vec<u8>,
-    report: Report,
-) -> (Draft, Vec<Fault>) {
-    let place = Place::new(shown, 0);
-    if blocked.is_empty() {
-        let what = "nothing in it blocks anything; is it the right format?".to_owned();
-        return (Draft::default(), vec![Fault { place, what }]);
-    }
-    let mut lists = Vec::new();
-    let mut list = |file: &str, bytes: Vec<u8>| {
-        let path = format!("lists/{file}");
-        lists.push(DraftList { path: path.clone(), bytes });
-        What::Lists(vec![(path, ListForm::Plain)])
-    };
-    let except = match excepted.is_empty() {
-        true => Vec::new(),
-        false => vec![list(&format!("{name}-exceptions.txt"), excepted)],
-    };
-    let rule = DraftRule {
+/// A list file as what a rule asks for.
+pub(super) fn listed(lists: &mut Vec<DraftList>, file: &str, bytes: Vec<u8>) -> What {
+    let path = format!("lists/{file}");
+    lists.push(DraftList { path: path.clone(), bytes });
+    What::Lists(vec![(path, ListForm::Plain)])
+}
+
+/// A rule that denies everybody what it asks for, without what is excepted.
+pub(super) fn denial(name: &str, place: &Place, what: What, except: Vec<What>) -> DraftRule {
+    DraftRule {
         name: name.to_owned(),
-        place,
+        place: place.clone(),
         who: Who::default(),
-        what: list(&format!("{name}.txt"), blocked),
+        what,
         except,
         when: Times::always(),
         then: Then::Deny,
         description: None,
         state: State::On,
-    };
-    (Draft { rules: vec![rule], lists, report }, Vec::new())
+    }
+}
+
+/// The fault of an input that would become no rule.
+pub(super) fn nothing(place: Place) -> (Draft, Vec<Fault>) {
+    let what = "nothing in it blocks anything; is it the right format?".to_owned();
+    (Draft::default(), vec![Fault { place, what }])
 }

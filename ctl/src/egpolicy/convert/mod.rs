@@ -5,6 +5,7 @@
 //! report.rs      the loss report: kinds, and which way each makes the filters differ
 //! times.rs       when, as sets of moments            draft.rs   the form between source and policy
 //! input.rs       where bytes come from             names.rs   lines to a list of names
+//! addresses.rs   addresses of clients              pcre.rs    expressions of Perl's kind
 //! squidguard/    squidGuard.conf and ufdbGuard.conf   ere.rs     POSIX expressions
 //! e2guardian.rs  folders of its lists                 hosts.rs   adblock.rs
 //! write.rs       the one writer                       run.rs     a whole conversion
@@ -18,7 +19,9 @@ mod times;
 mod draft;
 mod input;
 mod names;
+mod addresses;
 mod ere;
+mod pcre;
 mod squidguard;
 mod e2guardian;
 mod hosts;

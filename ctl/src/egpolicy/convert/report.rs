@@ -88,11 +88,11 @@ kinds! {
     DefaultTime, "default-with-time", Nothing,
         "the old filter ignores the time of the default and always takes its last part; so does this policy";
     // -- what
-    Entry, "entry-unusable", BlocksLess,
+    Entry, "entry-unusable", BothWays,
         "an entry cannot be used here and is left out";
-    Suffix, "public-suffix", BlocksLess,
+    Suffix, "public-suffix", BothWays,
         "an entry is a whole public suffix (`com`, `co.uk`); lists never cover one here";
-    EntryNever, "entry-never-matched", BlocksMore,
+    EntryNever, "entry-never-matched", BothWays,
         "the old filter could never match this entry as it is written; here it works";
     EntryRedirect, "entry-redirect", OtherPage,
         "an entry has a page of its own; here it gets the portal's";
@@ -104,7 +104,9 @@ kinds! {
         "the old filter drops `www`, `web` and `ftp` with digits before a host; here the entry and its `www.` form are listed";
     UrlText, "url-text", BothWays,
         "the old filter compares the text of a URL, where a host may go on behind the entry; here the host must fit whole and escapes are read as characters";
-    Expression, "expression-unusable", BlocksLess,
+    UrlEnd, "url-end", BothWays,
+        "the old filter takes the entry as a whole path, or as one that a `/`, `?`, `&` or `=` follows; here every path that begins with it is covered";
+    Expression, "expression-unusable", BothWays,
         "an expression cannot be written in the dialect here and is left out";
     ExpressionText, "expression-text", BothWays,
         "the old filter searches the decoded URL in lower case with its port; here each canonical form of it is searched";
@@ -114,9 +116,9 @@ kinds! {
         "the old filter permits hosts of digits and dots; here every spelling of an address is one";
     Unsupported, "condition-left-out", BothWays,
         "what this asks of a request cannot be asked here; it is left out";
-    Subdomains, "url-subdomains", BlocksLess,
+    Subdomains, "url-subdomains", BothWays,
         "the old filter also takes hosts below that of a URL entry; here the host is that one alone";
-    Options, "option-left-out", BlocksLess,
+    Options, "option-left-out", BothWays,
         "an entry depends on something that is not known here (third party, type, page) and is left out";
     Cosmetic, "cosmetic", BlocksLess,
         "an entry hides parts of pages, which no proxy can";

@@ -1,7 +1,7 @@
 //! A whole conversion: read, translate, write a folder that was not there before.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -138,6 +138,9 @@ pub enum WriteFault {
     /// There is something already.
     #[error("`{}` is not an empty folder; name one that is not there yet", .0.display())]
     NotEmpty(PathBuf),
+    /// It is named by where it is.
+    #[error("`{}` has no name of its own; name the folder by its path", .0.display())]
+    NoName(PathBuf),
     /// The file system said no.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -151,6 +154,9 @@ pub enum WriteFault {
 
 /// Writes the policy, its lists and the report into a folder, whole or not at all.
 ///
+/// It is made beside, under a name that nobody else has: a folder or link that is there already is
+/// refused, so that in a folder of everybody's, such as `/tmp`, no link of somebody else is followed.
+///
 /// # Errors
 ///
 /// [`WriteFault`]; the folder is as it was then.
@@ -159,19 +165,23 @@ pub fn write(converted: &Converted, out: &Path, format: Format) -> Result<(), Wr
         let path = path.to_path_buf();
         move |source| WriteFault::Write { path, source }
     };
-    match fs::read_dir(out) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(WriteFault::NotEmpty(out.to_path_buf()));
-            }
-        }
+    match fs::symlink_metadata(out) {
+        // What is not there cannot be looked into, and what cannot be looked into is not empty.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => return Err(WriteFault::NotEmpty(out.to_path_buf())),
+        Ok(found) if found.is_dir() && is_empty(out) => {}
+        Ok(_) | Err(_) => return Err(WriteFault::NotEmpty(out.to_path_buf())),
     }
-    let mut name = out.file_name().unwrap_or(out.as_os_str()).to_os_string();
+    // `.` and `..` have no name that another folder could take.
+    let Some(name) = out.file_name() else {
+        return Err(WriteFault::NoName(out.to_path_buf()));
+    };
+    let mut name = name.to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let beside = out.with_file_name(name);
-    fs::create_dir_all(&beside).map_err(failed(&beside))?;
+    if let Some(parent) = out.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(failed(parent))?;
+    }
+    fs::create_dir(&beside).map_err(failed(&beside))?;
     let written = fill(converted, &beside, format)
         .and_then(|()| fs::rename(&beside, out).map_err(failed(out)));
     if written.is_err() {
@@ -181,11 +191,15 @@ pub fn write(converted: &Converted, out: &Path, format: Format) -> Result<(), Wr
     written
 }
 
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 fn fill(converted: &Converted, folder: &Path, format: Format) -> Result<(), WriteFault> {
     let put = |path: PathBuf, bytes: &[u8]| {
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, bytes))
+            .and_then(|()| File::create_new(&path)?.write_all(bytes))
             .map_err(|source| WriteFault::Write { path, source })
     };
     put(folder.join(&converted.file), converted.text.as_bytes())?;

@@ -319,7 +319,7 @@ fn e2guardian_asks_exceptions_before_grey_before_banned() {
     let files = Files::default()
         .with(
             "/e/bannedsitelist",
-            "#time: 9 0 17 0 01234\nbad.test\n.Include</etc/e2guardian/lists/more/x>\n",
+            "#time: 9 0 17 0 01234\nbad.test\n.Include</etc/e2guardian/lists/more/x> # why\n",
         )
         .with("/e/more/x", "# other\nmore.test\n*ip\n")
         .with("/e/exceptionsitelist", "www.good.test\n")
@@ -336,16 +336,22 @@ fn e2guardian_asks_exceptions_before_grey_before_banned() {
             "exceptioniplist: 10.0.0.1-10.0.0.3 * permit",
             "exceptionsitelist: lists/exceptionsitelist permit",
             "greyurllist: lists/greyurllist permit",
-            "bannedsitelist: lists/bannedsitelist mon-fri 09:00-17:00 deny",
-            "bannedsitelist-2: lists/bannedsitelist-2 deny",
-            "bannedregexpurllist: ads[0-9]+x deny",
+            "bannedsitelist: lists/bannedsitelist mon-fri 09:00-17:01 deny",
+            "bannedregexpurllist: ^[a-z][a-z0-9+.-]*://.*(?:ads[0-9]+x) deny",
             "bannedregexpuseragentlist: ^curl/ deny",
         ]
     );
     let report = &converted.draft.report;
     let kinds =
         [Kind::Content, Kind::ContentNotScanned, Kind::Unsupported, Kind::Entry, Kind::Expression];
-    assert_eq!(kinds.map(|kind| report.of(kind)), [1, 1, 2, 2, 1]);
+    assert_eq!(kinds.map(|kind| report.of(kind)), [1, 1, 2, 1, 1]);
+    // An exception is no wider than it was.
+    let list = |path: &str| {
+        let found = converted.draft.lists.iter().find(|list| list.path == path).unwrap();
+        String::from_utf8(found.bytes.clone()).unwrap()
+    };
+    assert_eq!(list("lists/exceptionsitelist"), "www.good.test\n");
+    assert_eq!(list("lists/bannedsitelist"), "bad.test\nmore.test\n");
     let turning = Files::default().with("/e/bannedsitelist", ".Include</e/bannedsitelist>\n");
     let found = convert(From::E2guardian, Path::new("/e"), &turning, &setting()).unwrap_err();
     assert_eq!(found[0].to_string(), "/e/bannedsitelist:1: `/e/bannedsitelist` includes itself");
@@ -400,4 +406,62 @@ fn a_folder_is_written_whole_or_not_at_all_and_passes_the_check() {
         serde_json::from_slice(&fs::read(empty.join("LOSSES.json")).unwrap()).unwrap();
     assert_eq!(json["losses"], converted.draft.report.losses());
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn names_that_make_the_same_word_have_a_list_each() {
+    let text = "dbhome /db\ndest a.b {\n domainlist good/domains\n}\ndest a_b {\n domainlist bad/domains\n}\n\
+        acl {\n default {\n pass a.b !a_b none\n redirect http://x/\n }\n}\n";
+    let converted = squidguard(text, lists());
+    let paths: Vec<_> = converted.draft.lists.iter().map(|list| list.path.as_str()).collect();
+    assert_eq!(paths, ["lists/a_b/domains", "lists/a_b-2/domains"]);
+}
+
+#[test]
+fn a_user_with_a_comma_stays_one() {
+    let text = "dbhome /db\nsrc a {\n userlist who\n}\nacl {\n a { pass none }\n default {\n pass any\n \
+        redirect http://x/\n }\n}\n";
+    let files = Files::default().with("/db/who", "x,y:z:1\n");
+    let converted = squidguard(text, files);
+    assert_eq!(lines(&converted)[0], "a-rest: @lists/users/a.txt * deny");
+    assert_eq!(converted.draft.lists[0].bytes, b"x,y\n");
+}
+
+#[test]
+fn what_is_important_is_spared_by_important_exceptions_alone() {
+    let files = Files::default().with("/a", "||a.test^$important\n||b.test^\n@@||a.test^\n");
+    let converted = convert(From::Adblock, Path::new("/a"), &files, &setting()).unwrap();
+    assert_eq!(
+        lines(&converted),
+        [
+            "adblock-important: lists/adblock-important.txt deny",
+            "adblock: lists/adblock.txt -lists/adblock-exceptions.txt deny",
+        ]
+    );
+}
+
+#[test]
+fn a_quote_that_is_not_closed_is_a_fault() {
+    let text = "acl {\n default {\n pass any\n }\n}\ndbhome \"/db\ndest a {\n domainlist x\n}\n";
+    assert!(
+        faults(From::SquidGuard, text).iter().any(|fault| fault.starts_with("/c/conf:6: a `\"`"))
+    );
+}
+
+#[test]
+fn nothing_that_lies_beside_is_written_into() {
+    let hosts = Files::default().with("/h", "0.0.0.0 ads.test\n");
+    let converted = convert(From::Hosts, Path::new("/h"), &hosts, &setting()).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    let (theirs, ours) = (root.path().join("theirs"), std::process::id());
+    fs::create_dir(&theirs).unwrap();
+    let planted = root.path().join(format!("out.{ours}.new"));
+    std::os::unix::fs::symlink(&theirs, &planted).unwrap();
+    assert!(matches!(write(&converted, &out, Format::Text), Err(WriteFault::Write { .. })));
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 0);
+    assert!(matches!(
+        write(&converted, Path::new(".."), Format::Text),
+        Err(WriteFault::NotEmpty(_) | WriteFault::NoName(_))
+    ));
 }

@@ -8,6 +8,7 @@
 //! sets can be walked side by side and every moment lies in exactly one piece.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::civil::{Date, time};
 use jiff::tz::TimeZone;
@@ -25,13 +26,14 @@ pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "s
 /// A set of moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Times {
-    /// What holds from each date on, until the next piece begins; the first has no date.
-    pieces: Vec<(Option<Date>, Week)>,
+    /// What holds from each date on, until the next piece begins; the first has no date. Shared, since
+    /// every rule of a source has them.
+    pieces: Arc<[(Option<Date>, Week)]>,
 }
 
 /// The minutes of a week, from Monday midnight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Week(Vec<bool>);
+struct Week(Arc<[bool]>);
 
 /// One stretch of time as a rule has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,21 +48,26 @@ pub(crate) struct Stretch {
 
 impl Week {
     fn of(holds: bool) -> Self {
-        Self(vec![holds; WEEK_MINUTES])
+        Self(vec![holds; WEEK_MINUTES].into())
     }
 
-    /// Adds the minutes from `from` to before `to` of each of these days, Monday first.
-    fn add(&mut self, days: [bool; 7], from: usize, to: usize) {
-        for (day, minutes) in self.0.chunks_exact_mut(DAY_MINUTES).enumerate() {
+    /// The minutes of these windows, each from its first to before its last, of each of these days,
+    /// Monday first.
+    fn within(days: [bool; 7], windows: &[(usize, usize)]) -> Self {
+        let mut week = vec![false; WEEK_MINUTES];
+        for (day, minutes) in week.chunks_exact_mut(DAY_MINUTES).enumerate() {
             if days.get(day).copied().unwrap_or(false) {
-                let wanted = minutes.iter_mut().take(to).skip(from);
-                wanted.for_each(|minute| *minute = true);
+                for (from, to) in windows {
+                    let wanted = minutes.iter_mut().take(*to).skip(*from);
+                    wanted.for_each(|minute| *minute = true);
+                }
             }
         }
+        Self(week.into())
     }
 
     fn with(&self, other: &Self, holds: fn(bool, bool) -> bool) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(one, two)| holds(*one, *two)).collect())
+        Self(self.0.iter().zip(other.0.iter()).map(|(one, two)| holds(*one, *two)).collect())
     }
 
     fn is(&self, holds: bool) -> bool {
@@ -108,34 +115,32 @@ fn clock(minute: usize) -> String {
 impl Times {
     /// Every moment.
     pub(crate) fn always() -> Self {
-        Self { pieces: vec![(None, Week::of(true))] }
+        Self { pieces: [(None, Week::of(true))].into() }
     }
 
     /// No moment.
     pub(crate) fn never() -> Self {
-        Self { pieces: vec![(None, Week::of(false))] }
+        Self { pieces: [(None, Week::of(false))].into() }
     }
 
-    /// The minutes from `from` to before `to` of these days of every week, Monday first. A window whose
-    /// end is not behind its begin has no minute.
-    pub(crate) fn weekly(days: [bool; 7], from: usize, to: usize) -> Self {
-        let mut week = Week::of(false);
-        week.add(days, from, to);
-        Self { pieces: vec![(None, week)] }
+    /// The minutes from the first to before the last of each window, of these days of every week, Monday
+    /// first. A window whose end is not behind its begin has no minute.
+    pub(crate) fn weekly(days: [bool; 7], windows: &[(usize, usize)]) -> Self {
+        Self { pieces: [(None, Week::within(days, windows))].into() }
     }
 
-    /// These minutes of each day from `first` to `last`, both included.
-    pub(crate) fn dates(first: Date, last: Date, from: usize, to: usize) -> Self {
-        let mut week = Week::of(false);
-        week.add([true; 7], from, to);
-        let mut pieces = vec![(None, Week::of(false)), (Some(first), week)];
-        if let Ok(behind) = last.checked_add(1.day()) {
-            pieces.push((Some(behind), Week::of(false)));
-        }
+    /// These windows of each day from `first` to `last`, both included.
+    pub(crate) fn dates(first: Date, last: Date, windows: &[(usize, usize)]) -> Self {
         if first > last {
             return Self::never();
         }
-        Self { pieces }
+        let never = Week::of(false);
+        let mut pieces =
+            vec![(None, never.clone()), (Some(first), Week::within([true; 7], windows))];
+        if let Ok(behind) = last.checked_add(1.day()) {
+            pieces.push((Some(behind), never));
+        }
+        Self { pieces: pieces.into() }
     }
 
     /// What holds in both.
@@ -160,27 +165,27 @@ impl Times {
 
     fn with(&self, other: &Self, holds: fn(bool, bool) -> bool) -> Self {
         let cuts: BTreeSet<Option<Date>> =
-            self.pieces.iter().chain(&other.pieces).map(|(from, _)| *from).collect();
+            self.pieces.iter().chain(other.pieces.iter()).map(|(from, _)| *from).collect();
         let mut pieces: Vec<(Option<Date>, Week)> = Vec::new();
         for cut in cuts {
-            let week = self.week_at(cut).with(other.week_at(cut), holds);
+            let week = self.week_at(cut).with(&other.week_at(cut), holds);
             if pieces.last().is_none_or(|(_, before)| *before != week) {
                 pieces.push((cut, week));
             }
         }
-        Self { pieces }
+        Self { pieces: pieces.into() }
     }
 
-    /// The week of the piece that `cut` lies in.
-    fn week_at(&self, cut: Option<Date>) -> &Week {
-        let mut found = None;
-        for (from, week) in &self.pieces {
-            if *from <= cut {
-                found = Some(week);
-            }
-        }
-        // The first piece has no date, so there always is one.
-        found.unwrap_or(const { &Week(Vec::new()) })
+    /// The week of the piece that `cut` lies in. The first piece has no date, so there always is one.
+    fn week_at(&self, cut: Option<Date>) -> Week {
+        let at = self.pieces.partition_point(|(from, _)| *from <= cut);
+        let found = self.pieces.get(at.saturating_sub(1));
+        found.map_or_else(|| Week::of(false), |(_, week)| week.clone())
+    }
+
+    /// How many rules it takes to say it.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().filter(|(_, week)| !week.is(false)).count()
     }
 
     /// Whether no moment is in it.
@@ -234,9 +239,9 @@ mod tests {
 
     #[test]
     fn weeks_are_written_with_days_of_the_same_hours_together() {
-        let work = Times::weekly(WORKDAYS, 480, 990);
+        let work = Times::weekly(WORKDAYS, &[(480, 990)]);
         assert_eq!(shown(&work), ["mon-fri 08:00-16:30 *..*"]);
-        let lunch = Times::weekly([true; 7], 720, 780);
+        let lunch = Times::weekly([true; 7], &[(720, 780)]);
         assert_eq!(shown(&work.without(&lunch)), ["mon-fri 08:00-12:00, mon-fri 13:00-16:30 *..*"]);
         assert_eq!(
             shown(&work.outside()),
@@ -244,7 +249,7 @@ mod tests {
         );
         assert_eq!(work.outside().outside(), work);
         assert_eq!(shown(&Times::always()), ["all *..*"]);
-        assert!(Times::weekly([true; 7], 1_320, 360).is_never());
+        assert!(Times::weekly([true; 7], &[(1_320, 360)]).is_never());
         assert!(
             work.or(&work.outside()) == Times::always() && work.and(&work.outside()).is_never()
         );
@@ -252,15 +257,15 @@ mod tests {
 
     #[test]
     fn dates_cut_the_time_line() {
-        let easter = Times::dates(date(2026, 4, 3), date(2026, 4, 6), 0, DAY_MINUTES);
+        let easter = Times::dates(date(2026, 4, 3), date(2026, 4, 6), &[(0, DAY_MINUTES)]);
         assert_eq!(shown(&easter), ["all 2026-04-03..2026-04-07"]);
         assert_eq!(shown(&easter.outside()), ["all *..2026-04-03", "all 2026-04-07..*"]);
-        let work = Times::weekly(WORKDAYS, 480, 990);
+        let work = Times::weekly(WORKDAYS, &[(480, 990)]);
         assert_eq!(
             shown(&work.without(&easter)),
             ["mon-fri 08:00-16:30 *..2026-04-03", "mon-fri 08:00-16:30 2026-04-07..*"]
         );
-        let eve = Times::dates(date(2026, 12, 24), date(2026, 12, 24), 720, DAY_MINUTES);
+        let eve = Times::dates(date(2026, 12, 24), date(2026, 12, 24), &[(720, DAY_MINUTES)]);
         assert_eq!(
             shown(&work.or(&eve)),
             [
@@ -269,7 +274,7 @@ mod tests {
                 "mon-fri 08:00-16:30 2026-12-25..*",
             ]
         );
-        assert!(Times::dates(date(2026, 4, 6), date(2026, 4, 3), 0, 9).is_never());
+        assert!(Times::dates(date(2026, 4, 6), date(2026, 4, 3), &[(0, 9)]).is_never());
     }
 
     #[test]

@@ -131,10 +131,9 @@ fn read(text: &str) -> Result<Ast, RuleFault> {
     let (ast, faults) = parse("", text);
     match first_error(&faults) {
         None => Ok(ast),
-        Some(fault) => Err(RuleFault::Syntax {
-            line: fault.place.line,
-            message: fault.message.clone(),
-        }),
+        Some(fault) => {
+            Err(RuleFault::Syntax { line: fault.place.line, message: fault.message.clone() })
+        }
     }
 }
 
@@ -181,12 +180,7 @@ fn mini(rule: &str, attribute: &Attribute) -> Result<String, RuleFault> {
 }
 
 /// The text with a block replaced, or taken away with its comments.
-fn replace(
-    text: &str,
-    ast: &Ast,
-    block: &Block,
-    with: Option<Block>,
-) -> Result<String, RuleFault> {
+fn replace(text: &str, ast: &Ast, block: &Block, with: Option<Block>) -> Result<String, RuleFault> {
     let odd = || RuleFault::Place(block.name.text.clone());
     let end = end_of(text, block).ok_or_else(odd)?;
     let first = match (&with, block.leading.first()) {
@@ -244,7 +238,8 @@ fn end_of(text: &str, block: &Block) -> Option<usize> {
     let rest = text.get(last..)?;
     let brace = rest.find('}')?;
     let between = rest.get(..brace)?;
-    let is_plain = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ']' | '[' | ':' | '{');
+    let is_plain =
+        |letter: char| letter.is_whitespace() || matches!(letter, ',' | ']' | '[' | ':' | '{');
     between.chars().all(is_plain).then(|| last.saturating_add(brace).saturating_add(1))
 }
 
@@ -309,8 +304,11 @@ mod tests {
         let made = set(FILE, "c", "description", "it's \"so\" # here").unwrap();
         let (ast, _) = parse("", &made);
         let block = ast.blocks().last().unwrap();
-        let words: Vec<_> =
-            block.attributes().flat_map(|found| found.value.words()).map(|word| &word.text).collect();
+        let words: Vec<_> = block
+            .attributes()
+            .flat_map(|found| found.value.words())
+            .map(|word| &word.text)
+            .collect();
         assert_eq!(words, ["c.test", "it's \"so\" # here"]);
     }
 
@@ -366,7 +364,10 @@ mod tests {
     #[test]
     fn a_faulty_file_is_left_alone() {
         for text in ["a: {\n action deny\n}\n", "a: {\n tls: bump\n", "}"] {
-            assert!(matches!(set(text, "a", "tls", "bump"), Err(RuleFault::Syntax { .. })), "{text}");
+            assert!(
+                matches!(set(text, "a", "tls", "bump"), Err(RuleFault::Syntax { .. })),
+                "{text}"
+            );
         }
     }
 }

@@ -207,7 +207,10 @@ mod tests {
         texts.insert("a".to_owned(), some("one\ntwo\n"));
         texts.insert("c".to_owned(), some("same\n"));
         candidate.update(&files("b2", &["a", "c"]), &texts).unwrap();
-        assert_eq!((candidate.base.as_str(), candidate.changed().join(",")), ("b2", "a".to_owned()));
+        assert_eq!(
+            (candidate.base.as_str(), candidate.changed().join(",")),
+            ("b2", "a".to_owned())
+        );
         // Somebody has changed the same file: it is named, and nothing is lost.
         texts.insert("a".to_owned(), some("theirs\n"));
         let before = candidate.clone();

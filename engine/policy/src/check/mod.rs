@@ -17,8 +17,8 @@ pub use attributes::{Attribute, Support, keys};
 pub use files::{check, check_with, check_with_lists, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
-    Conditions, DomainPattern, HasUrls, IsConnect, ListContents, ListExpression, ListIndex,
-    ListKind, ListUse, Mode, PortRange, Scope, SniPattern, Trust, UserPattern, Validity,
+    ConditionKind, Conditions, DomainPattern, HasUrls, IsConnect, ListContents, ListExpression,
+    ListIndex, ListKind, ListUse, Mode, PortRange, Scope, SniPattern, Trust, UserPattern, Validity,
 };
 pub use rule::{RULES_MAX, VALUES_MAX};
 pub(crate) use values::host_text;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::window::TimeWindow;
 use crate::lists::ListFormat;
 use crate::moment::Moment;
-use crate::regex::RegexPattern;
+use crate::regex::{Field, RegexPattern};
 use crate::uri::{Scheme, UriPrefix};
 use crate::verdict::{Action, RuleId, Tls};
 
@@ -153,6 +153,115 @@ pub struct Conditions {
     /// `time-window`: sorted, and none touches another
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<TimeWindow>,
+}
+
+/// A kind of what a rule asks of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConditionKind {
+    /// `application`
+    Application,
+    /// `time-window`
+    Windows,
+    /// `match-user`
+    Users,
+    /// `match-port`
+    Ports,
+    /// `match-method`
+    Methods,
+    /// `match-domain` and `match-domain-list`
+    Domains,
+    /// `match-uri`
+    Uri,
+    /// `match-sni`
+    Sni,
+    /// `match-destination`
+    Destinations,
+    /// `match-source`
+    Sources,
+    /// `match-user-agent`
+    Agents,
+    /// `match-anomaly`
+    Anomalies,
+    /// `match-uri-regex` and the like
+    Regex(Field),
+}
+
+impl ConditionKind {
+    /// Every one, in the order in which they are decided: the cheap ones first.
+    pub const ALL: [Self; 16] = [
+        Self::Application,
+        Self::Windows,
+        Self::Users,
+        Self::Ports,
+        Self::Methods,
+        Self::Domains,
+        Self::Uri,
+        Self::Sni,
+        Self::Destinations,
+        Self::Sources,
+        Self::Agents,
+        Self::Anomalies,
+        Self::Regex(Field::Uri),
+        Self::Regex(Field::Sni),
+        Self::Regex(Field::UserAgent),
+        Self::Regex(Field::Referer),
+    ];
+}
+
+impl Conditions {
+    /// How many values of a kind are asked for; none where the kind always holds.
+    #[must_use]
+    pub fn count(&self, kind: ConditionKind) -> usize {
+        // Taken apart whole, so that a condition that is new belongs to a kind, and is looked at wherever
+        // kinds are.
+        let Self {
+            uri,
+            domains,
+            domain_lists,
+            list_expressions,
+            sni,
+            sources,
+            destinations,
+            user_agents,
+            application,
+            uri_regexes,
+            sni_regexes,
+            user_agent_regexes,
+            referer_regexes,
+            anomalies,
+            users,
+            methods,
+            ports,
+            windows,
+        } = self;
+        match kind {
+            ConditionKind::Application => usize::from(*application != Application::Any),
+            ConditionKind::Windows => windows.len(),
+            ConditionKind::Users => users.len(),
+            ConditionKind::Ports => ports.len(),
+            ConditionKind::Methods => methods.len(),
+            ConditionKind::Domains => {
+                let lists = domain_lists.len().saturating_add(list_expressions.len());
+                domains.len().saturating_add(lists)
+            }
+            ConditionKind::Uri => uri.len(),
+            ConditionKind::Sni => sni.len(),
+            ConditionKind::Destinations => destinations.len(),
+            ConditionKind::Sources => sources.len(),
+            ConditionKind::Agents => user_agents.len(),
+            ConditionKind::Anomalies => anomalies.len(),
+            ConditionKind::Regex(Field::Uri) => uri_regexes.len(),
+            ConditionKind::Regex(Field::Sni) => sni_regexes.len(),
+            ConditionKind::Regex(Field::UserAgent) => user_agent_regexes.len(),
+            ConditionKind::Regex(Field::Referer) => referer_regexes.len(),
+        }
+    }
+
+    /// Whether a kind is asked for.
+    #[must_use]
+    pub fn asks(&self, kind: ConditionKind) -> bool {
+        self.count(kind) > 0
+    }
 }
 
 /// Whom a rule means.

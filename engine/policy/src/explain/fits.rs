@@ -3,8 +3,8 @@
 use super::kind::{Kind, address, list_path, user};
 use super::seen::{Whose, origins};
 use crate::check::{
-    AddressPattern, AddressRange, Conditions, DomainPattern, ListIndex, PortRange, Scope,
-    SniPattern, UserPattern, host_text,
+    AddressPattern, AddressRange, ConditionKind, Conditions, DomainPattern, ListIndex, PortRange,
+    Scope, SniPattern, UserPattern, host_text,
 };
 use crate::client::{Known, Request};
 use crate::decide::{Outcome, Trial};
@@ -44,24 +44,24 @@ pub(super) fn fits(
     let attribute = kind.attribute();
     let plain = |value: String| Fit { attribute, value, whose: None, view: None, entry: None };
     let mut found = match kind {
-        Kind::Application => {
+        Kind::Asked(ConditionKind::Application) => {
             let (scheme, connect) = (request.uri.scheme(), request.uri.is_connect());
             let fits = asked.application.covers(scheme, connect);
             fits.then(|| plain(asked.application.word().to_owned())).into_iter().collect()
         }
         // What they are is no condition; `walk` tells them.
         Kind::Validity | Kind::Exceptions => Vec::new(),
-        Kind::Windows => {
+        Kind::Asked(ConditionKind::Windows) => {
             let minute = trial.matcher.minute(trial.now, trial.findings);
             let here = asked.windows.iter().filter(|window| window.covers(minute));
             here.map(|window| plain(window.to_string())).collect()
         }
-        Kind::Users => users(asked, rules, trial),
-        Kind::Ports => ports(asked, request).map(plain).collect(),
-        Kind::Methods => methods(asked, trial).map(plain).collect(),
-        Kind::Domains => domains(asked, rules, trial),
-        Kind::Uri => prefixes(&asked.uri, request),
-        Kind::Sni => {
+        Kind::Asked(ConditionKind::Users) => users(asked, rules, trial),
+        Kind::Asked(ConditionKind::Ports) => ports(asked, request).map(plain).collect(),
+        Kind::Asked(ConditionKind::Methods) => methods(asked, trial).map(plain).collect(),
+        Kind::Asked(ConditionKind::Domains) => domains(asked, rules, trial),
+        Kind::Asked(ConditionKind::Uri) => prefixes(&asked.uri, request),
+        Kind::Asked(ConditionKind::Sni) => {
             let Known::Is(name) = request.sni() else { return Vec::new() };
             let fits = asked.sni.iter().filter_map(|own| match own {
                 SniPattern::Any => Some("*".to_owned()),
@@ -69,12 +69,12 @@ pub(super) fn fits(
             });
             fits.take(FITS_MAX).map(plain).collect()
         }
-        Kind::Destinations => destinations(asked, rules, trial),
-        Kind::Sources => {
+        Kind::Asked(ConditionKind::Destinations) => destinations(asked, rules, trial),
+        Kind::Asked(ConditionKind::Sources) => {
             let lists = trial.matcher.sources(request, trial.findings).lists.clone();
             addresses(attribute, &asked.sources, request.client.address, &lists, rules)
         }
-        Kind::Agents => {
+        Kind::Asked(ConditionKind::Agents) => {
             let Known::Is(header) = request.user_agent() else { return Vec::new() };
             let header = header.to_ascii_lowercase();
             let holds = |text: &&String| {
@@ -82,11 +82,11 @@ pub(super) fn fits(
             };
             asked.user_agents.iter().filter(holds).take(FITS_MAX).cloned().map(plain).collect()
         }
-        Kind::Anomalies => {
+        Kind::Asked(ConditionKind::Anomalies) => {
             let here = asked.anomalies.iter().filter(|own| own.of(request) == Outcome::Holds);
             here.map(|own| plain(own.word().to_owned())).collect()
         }
-        Kind::Regex(field) => {
+        Kind::Asked(ConditionKind::Regex(field)) => {
             let own = field.of(asked).iter();
             let own = own.map(|own| (own, (attribute, own.to_string(), None)));
             patterns(field, &own.collect::<Vec<_>>(), trial)

@@ -1,96 +1,58 @@
 //! The kinds of attributes that a rule may have: one row a kind.
 //!
-//! A new kind is a variant here, a row in each `match` below, and one in `seen.rs` and `fits.rs`; the
-//! compiler names each place, since [`Conditions`] is taken apart whole.
+//! A new kind is a variant of [`ConditionKind`], a row in the `match` of each function here, and one in
+//! `seen.rs` and `fits.rs`; the compiler names each place.
 
-use crate::check::{AddressClass, ListIndex, SniPattern};
 use crate::check::{
-    AddressPattern, AddressRange, Application, Conditions, DomainPattern, ListExpression,
-    PortRange, Scope, TimeWindow, UserPattern,
+    AddressClass, AddressPattern, AddressRange, Application, ConditionKind, Conditions,
+    DomainPattern, ListExpression, ListIndex, PortRange, Scope, SniPattern, TimeWindow,
+    UserPattern,
 };
 use crate::decide::{Outcome, Trial};
-use crate::regex::Field;
 use crate::ruleset::Ruleset;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const MINUTES_OF_DAY: u16 = 24 * 60;
 
-/// A kind of attributes: of one kind one value must hold, and all kinds must.
+/// What of a rule is decided by itself; all of it must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// `application`
-    Application,
+    /// A kind of attributes, of which one value must hold.
+    Asked(ConditionKind),
     /// `valid-from` and `valid-until`
     Validity,
-    /// `time-window`
-    Windows,
-    /// `match-user`
-    Users,
-    /// `match-port`
-    Ports,
-    /// `match-method`
-    Methods,
-    /// `match-domain` and `match-domain-list`
-    Domains,
-    /// `match-uri`
-    Uri,
-    /// `match-sni`
-    Sni,
-    /// `match-destination`
-    Destinations,
-    /// `match-source`
-    Sources,
-    /// `match-user-agent`
-    Agents,
-    /// `match-anomaly`
-    Anomalies,
-    /// `match-uri-regex` and the like
-    Regex(Field),
     /// `except-` and what a kind asks; only of a rule as a whole
     Exceptions,
 }
 
 impl Kind {
-    /// Every kind, in the order in which they are decided.
-    pub const ALL: [Self; 18] = [
-        Self::Application,
-        Self::Validity,
-        Self::Windows,
-        Self::Users,
-        Self::Ports,
-        Self::Methods,
-        Self::Domains,
-        Self::Uri,
-        Self::Sni,
-        Self::Destinations,
-        Self::Sources,
-        Self::Agents,
-        Self::Anomalies,
-        Self::Regex(Field::Uri),
-        Self::Regex(Field::Sni),
-        Self::Regex(Field::UserAgent),
-        Self::Regex(Field::Referer),
-        Self::Exceptions,
-    ];
+    /// Every one, in the order in which they are decided.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let asked = ConditionKind::ALL.into_iter().flat_map(|kind| {
+            let then = (kind == ConditionKind::Application).then_some(Self::Validity);
+            [Some(Self::Asked(kind)), then]
+        });
+        asked.flatten().chain([Self::Exceptions])
+    }
 
     /// The attribute of the policy language; where it has two, the one that stands for both.
     #[must_use]
     pub const fn attribute(self) -> &'static str {
         match self {
-            Self::Application => "application",
+            Self::Asked(ConditionKind::Application) => "application",
             Self::Validity => "valid-until",
-            Self::Windows => "time-window",
-            Self::Users => "match-user",
-            Self::Ports => "match-port",
-            Self::Methods => "match-method",
-            Self::Domains => "match-domain",
-            Self::Uri => "match-uri",
-            Self::Sni => "match-sni",
-            Self::Destinations => "match-destination",
-            Self::Sources => "match-source",
-            Self::Agents => "match-user-agent",
-            Self::Anomalies => "match-anomaly",
-            Self::Regex(field) => field.attribute(),
+            Self::Asked(ConditionKind::Windows) => "time-window",
+            Self::Asked(ConditionKind::Users) => "match-user",
+            Self::Asked(ConditionKind::Ports) => "match-port",
+            Self::Asked(ConditionKind::Methods) => "match-method",
+            Self::Asked(ConditionKind::Domains) => "match-domain",
+            Self::Asked(ConditionKind::Uri) => "match-uri",
+            Self::Asked(ConditionKind::Sni) => "match-sni",
+            Self::Asked(ConditionKind::Destinations) => "match-destination",
+            Self::Asked(ConditionKind::Sources) => "match-source",
+            Self::Asked(ConditionKind::Agents) => "match-user-agent",
+            Self::Asked(ConditionKind::Anomalies) => "match-anomaly",
+            Self::Asked(ConditionKind::Regex(field)) => field.attribute(),
             Self::Exceptions => "except",
         }
     }
@@ -99,65 +61,18 @@ impl Kind {
     /// them.
     #[must_use]
     pub fn is_asked(self, asked: &Conditions) -> bool {
-        // Taken apart whole, so that a condition that is new is not forgotten here.
-        let Conditions {
-            uri,
-            domains,
-            domain_lists,
-            list_expressions,
-            sni,
-            sources,
-            destinations,
-            user_agents,
-            application,
-            uri_regexes: _,
-            sni_regexes: _,
-            user_agent_regexes: _,
-            referer_regexes: _,
-            anomalies,
-            users,
-            methods,
-            ports,
-            windows,
-        } = asked;
         match self {
-            Self::Application => *application != Application::Any,
+            Self::Asked(kind) => asked.asks(kind),
             Self::Validity | Self::Exceptions => false,
-            Self::Windows => !windows.is_empty(),
-            Self::Users => !users.is_empty(),
-            Self::Ports => !ports.is_empty(),
-            Self::Methods => !methods.is_empty(),
-            Self::Domains => {
-                !(domains.is_empty() && domain_lists.is_empty() && list_expressions.is_empty())
-            }
-            Self::Uri => !uri.is_empty(),
-            Self::Sni => !sni.is_empty(),
-            Self::Destinations => !destinations.is_empty(),
-            Self::Sources => !sources.is_empty(),
-            Self::Agents => !user_agents.is_empty(),
-            Self::Anomalies => !anomalies.is_empty(),
-            Self::Regex(field) => !field.of(asked).is_empty(),
         }
     }
 
     /// What the deciding code says of it.
     pub(super) fn outcome(self, trial: &mut Trial<'_>) -> Outcome {
         match self {
-            Self::Application => trial.application(),
+            Self::Asked(kind) => trial.kind(kind),
             Self::Validity => trial.validity(),
-            Self::Windows => trial.windows(),
-            Self::Users => trial.users(),
-            Self::Ports => trial.ports(),
-            Self::Methods => trial.methods(),
             Self::Exceptions => trial.unexcepted(),
-            Self::Domains => trial.domains(),
-            Self::Uri => trial.uri(),
-            Self::Sni => trial.sni(),
-            Self::Destinations => trial.destinations(),
-            Self::Sources => trial.sources(),
-            Self::Agents => trial.agents(),
-            Self::Anomalies => trial.anomalies(),
-            Self::Regex(field) => trial.regex(field),
         }
     }
 
@@ -172,14 +87,18 @@ impl Kind {
             (values.iter().take(most).map(text).collect(), values.len())
         }
         match self {
-            Self::Application => (vec![asked.application.word().to_owned()], 1),
+            Self::Asked(ConditionKind::Application) => {
+                (vec![asked.application.word().to_owned()], 1)
+            }
             // A rule has these beside its conditions.
             Self::Validity | Self::Exceptions => (Vec::new(), 0),
-            Self::Windows => taken(&asked.windows, most, TimeWindow::to_string),
-            Self::Users => taken(&asked.users, most, |own| user(own, rules)),
-            Self::Ports => taken(&asked.ports, most, PortRange::to_string),
-            Self::Methods => taken(&asked.methods, most, String::clone),
-            Self::Domains => {
+            Self::Asked(ConditionKind::Windows) => {
+                taken(&asked.windows, most, TimeWindow::to_string)
+            }
+            Self::Asked(ConditionKind::Users) => taken(&asked.users, most, |own| user(own, rules)),
+            Self::Asked(ConditionKind::Ports) => taken(&asked.ports, most, PortRange::to_string),
+            Self::Asked(ConditionKind::Methods) => taken(&asked.methods, most, String::clone),
+            Self::Asked(ConditionKind::Domains) => {
                 let (mut texts, names) = taken(&asked.domains, most, DomainPattern::to_string);
                 let left = most.saturating_sub(texts.len());
                 let expressions =
@@ -192,16 +111,24 @@ impl Kind {
                 texts.extend(paths.iter().take(left).map(|path| (*path).to_owned()));
                 (texts, names.saturating_add(paths.len()))
             }
-            Self::Uri => taken(&asked.uri, most, ToString::to_string),
-            Self::Sni => taken(&asked.sni, most, |own| match own {
+            Self::Asked(ConditionKind::Uri) => taken(&asked.uri, most, ToString::to_string),
+            Self::Asked(ConditionKind::Sni) => taken(&asked.sni, most, |own| match own {
                 SniPattern::Any => "*".to_owned(),
                 SniPattern::Name(pattern) => pattern.to_string(),
             }),
-            Self::Destinations => taken(&asked.destinations, most, |own| address(own, rules)),
-            Self::Sources => taken(&asked.sources, most, |own| address(own, rules)),
-            Self::Agents => taken(&asked.user_agents, most, String::clone),
-            Self::Anomalies => taken(&asked.anomalies, most, |own| own.word().to_owned()),
-            Self::Regex(field) => taken(field.of(asked), most, ToString::to_string),
+            Self::Asked(ConditionKind::Destinations) => {
+                taken(&asked.destinations, most, |own| address(own, rules))
+            }
+            Self::Asked(ConditionKind::Sources) => {
+                taken(&asked.sources, most, |own| address(own, rules))
+            }
+            Self::Asked(ConditionKind::Agents) => taken(&asked.user_agents, most, String::clone),
+            Self::Asked(ConditionKind::Anomalies) => {
+                taken(&asked.anomalies, most, |own| own.word().to_owned())
+            }
+            Self::Asked(ConditionKind::Regex(field)) => {
+                taken(field.of(asked), most, ToString::to_string)
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a request shows to each kind of attributes, in words.
 
 use super::kind::{Kind, civil};
-use crate::check::IsConnect;
+use crate::check::{ConditionKind, IsConnect};
 use crate::client::{InnerMethod, Known, Request};
 use crate::moment::Moment;
 use crate::regex::Field;
@@ -58,7 +58,7 @@ pub fn origins<'a>(request: &Request<'a>) -> Vec<(Whose, Host<'a>, u16)> {
 /// What is compared with the values of this kind.
 pub(super) fn seen(kind: Kind, request: &Request<'_>, (now, zone): (Moment, &Zone)) -> String {
     match kind {
-        Kind::Application => {
+        Kind::Asked(ConditionKind::Application) => {
             let scheme = request.uri.scheme().word();
             match request.uri.is_connect() {
                 IsConnect::Connect => format!("{scheme}, by CONNECT"),
@@ -66,23 +66,35 @@ pub(super) fn seen(kind: Kind, request: &Request<'_>, (now, zone): (Moment, &Zon
             }
         }
         Kind::Validity => instant(now),
-        Kind::Windows => format!("{} ({})", civil(zone.minute(now)), zone.name()),
-        Kind::Users => request.client.user.map_or_else(|| "none".to_owned(), text),
-        Kind::Ports => request.ports().map(|port| port.to_string()).collect::<Vec<_>>().join(", "),
-        Kind::Methods => match request.inner_method() {
+        Kind::Asked(ConditionKind::Windows) => {
+            format!("{} ({})", civil(zone.minute(now)), zone.name())
+        }
+        Kind::Asked(ConditionKind::Users) => {
+            request.client.user.map_or_else(|| "none".to_owned(), text)
+        }
+        Kind::Asked(ConditionKind::Ports) => {
+            request.ports().map(|port| port.to_string()).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Asked(ConditionKind::Methods) => match request.inner_method() {
             InnerMethod::Known => text(request.method()),
             InnerMethod::Unknown => {
                 format!("{}, and those inside are not known", text(request.method()))
             }
         },
         Kind::Exceptions => "what is excepted".to_owned(),
-        Kind::Domains | Kind::Destinations => hosts(request),
-        Kind::Uri | Kind::Regex(Field::Uri) => text(request.uri.text()),
-        Kind::Sni | Kind::Regex(Field::Sni) => known(request.sni().map(Domain::as_str)),
-        Kind::Sources => request.client.address.to_canonical().to_string(),
-        Kind::Agents | Kind::Regex(Field::UserAgent) => header(request.user_agent()),
-        Kind::Regex(Field::Referer) => header(request.referer()),
-        Kind::Anomalies => {
+        Kind::Asked(ConditionKind::Domains | ConditionKind::Destinations) => hosts(request),
+        Kind::Asked(ConditionKind::Uri | ConditionKind::Regex(Field::Uri)) => {
+            text(request.uri.text())
+        }
+        Kind::Asked(ConditionKind::Sni | ConditionKind::Regex(Field::Sni)) => {
+            known(request.sni().map(Domain::as_str))
+        }
+        Kind::Asked(ConditionKind::Sources) => request.client.address.to_canonical().to_string(),
+        Kind::Asked(ConditionKind::Agents | ConditionKind::Regex(Field::UserAgent)) => {
+            header(request.user_agent())
+        }
+        Kind::Asked(ConditionKind::Regex(Field::Referer)) => header(request.referer()),
+        Kind::Asked(ConditionKind::Anomalies) => {
             let found = crate::check::Anomaly::ALL.into_iter();
             let found = found.filter(|own| own.of(request) == crate::decide::Outcome::Holds);
             let words: Vec<&str> = found.map(crate::check::Anomaly::word).collect();

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::{Explanation, Kind, ListEntry, Whose, explain};
 use crate::check::{
-    AddressPattern, AddressRange, Application, Conditions, ListExpression, ListIndex, ListKind,
-    Mode, PortRange, TimeWindow, UserPattern, Validity,
+    AddressPattern, AddressRange, Application, ConditionKind, Conditions, ListExpression,
+    ListIndex, ListKind, Mode, PortRange, TimeWindow, UserPattern, Validity,
 };
 use crate::client::{Known, Tunnel};
 use crate::decide::{Outcome, Scratch, decide};
@@ -188,19 +188,22 @@ fn what_is_compared_is_told() {
     let mut ask = Ask::get("http://example.com/x/../y?q");
     ask.earlier = None;
     with(&twins, &ask, |explained| {
-        assert_eq!(explained.seen_by(Kind::Domains), "example.com");
-        assert_eq!(explained.seen_by(Kind::Uri), "http://example.com/y?q");
-        assert_eq!(explained.seen_by(Kind::Sources), "10.0.0.7");
-        assert_eq!(explained.seen_by(Kind::Sni), "none");
-        assert_eq!(explained.seen_by(Kind::Anomalies), "none");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Domains)), "example.com");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Uri)), "http://example.com/y?q");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Sources)), "10.0.0.7");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Sni)), "none");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Anomalies)), "none");
         assert_eq!(explained.views.first().unwrap().1, "http://example.com/y?q");
         assert!(explained.trials.is_empty() && explained.settled.is_none());
     });
     let hello = Ask::hello("example.com:443", Tunnel::Peeked, Known::Is("b.test"));
     with(&twins, &hello, |explained| {
-        assert_eq!(explained.seen_by(Kind::Domains), "example.com, server name b.test");
-        assert_eq!(explained.seen_by(Kind::Application), "https, by CONNECT");
-        assert_eq!(explained.seen_by(Kind::Anomalies), "sni-mismatch");
+        assert_eq!(
+            explained.seen_by(Kind::Asked(ConditionKind::Domains)),
+            "example.com, server name b.test"
+        );
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Application)), "https, by CONNECT");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Anomalies)), "sni-mismatch");
         assert!(explained.tls.is_some());
     });
 }
@@ -262,10 +265,10 @@ fn what_few_rules_ask_is_told() {
         ]
     );
     with(&twins, &ask, |explained| {
-        assert_eq!(explained.seen_by(Kind::Windows), "thu 00:00 (UTC)");
-        assert_eq!(explained.seen_by(Kind::Users), "ada");
-        assert_eq!(explained.seen_by(Kind::Methods), "GET");
-        assert_eq!(explained.seen_by(Kind::Ports), "80");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Windows)), "thu 00:00 (UTC)");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Users)), "ada");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Methods)), "GET");
+        assert_eq!(explained.seen_by(Kind::Asked(ConditionKind::Ports)), "80");
     });
 }
 

@@ -123,7 +123,7 @@ pub fn explain<'r>(
         verdict,
         tls,
         views: views.map(|(name, view)| (name, super::seen::text(view.text()))).collect(),
-        seen: Kind::ALL.map(|kind| (kind, seen(kind, request, (now, rules.zone())))).into(),
+        seen: Kind::all().map(|kind| (kind, seen(kind, request, (now, rules.zone())))).collect(),
         trials,
         settled,
     }
@@ -147,11 +147,11 @@ fn steps(rule: &Rule, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Step> {
         mode: _,
     } = rule;
     let mut steps = Vec::new();
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let is_asked = match kind {
             Kind::Validity => *validity != Validity::ALWAYS,
             Kind::Exceptions => except.is_some(),
-            kind => kind.is_asked(asked),
+            Kind::Asked(kind) => asked.asks(kind),
         };
         if !is_asked {
             continue;
@@ -187,7 +187,7 @@ fn validity_fit(validity: Validity) -> Fit {
 fn excepted(except: &Conditions, rules: &Ruleset, trial: &mut Trial<'_>) -> Vec<Fit> {
     let Some(mut exception) = trial.exception() else { return Vec::new() };
     let mut found = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_asked(except)) {
+    for kind in Kind::all().filter(|kind| kind.is_asked(except)) {
         if kind.outcome(&mut exception) == Outcome::Holds {
             found.extend(fits(kind, except, rules, &mut exception));
         }

@@ -9,10 +9,9 @@ use super::ground::LintInput;
 use super::names::{Listed, OwnNames, own_covers};
 use super::overlap::Overlap;
 use crate::check::{
-    AddressPattern, Application, CheckedRule, Conditions, ListIndex, Mode, PortRange, Scope,
-    SniPattern, UserPattern, Validity,
+    AddressPattern, Application, CheckedRule, ConditionKind, Conditions, ListIndex, Mode,
+    PortRange, Scope, SniPattern, UserPattern, Validity,
 };
-use crate::regex::Field;
 use crate::uri::UriPrefix;
 use crate::verdict::Tls;
 
@@ -105,48 +104,29 @@ impl<'a, 'p> Compare<'a, 'p> {
     }
 
     fn covers(&self, (at, wide): (usize, &Conditions), narrow: &Conditions) -> bool {
-        // Taken apart whole: a condition that is new must be compared here before anything is claimed.
-        let Conditions {
-            uri,
-            domains,
-            domain_lists,
-            list_expressions,
-            sni,
-            sources,
-            destinations,
-            user_agents,
-            application,
-            uri_regexes: _,
-            sni_regexes: _,
-            user_agent_regexes: _,
-            referer_regexes: _,
-            anomalies,
-            users,
-            // Compared with the action, and before.
-            methods: _,
-            ports,
-            windows: _,
-        } = wide;
-        covers_application(*application, narrow.application)
-            && ((domains.is_empty() && domain_lists.is_empty() && list_expressions.is_empty())
-                || self.covers_domains(at, wide, narrow))
-            && (uri.is_empty() || covers_prefixes(uri, &narrow.uri))
-            && (sni.is_empty() || self.covers_sni(at, wide, narrow))
-            && (sources.is_empty() || self.covers_addresses(sources, &narrow.sources))
-            && (destinations.is_empty()
-                || self.covers_addresses(destinations, &narrow.destinations))
-            && (user_agents.is_empty() || covers_texts(user_agents, &narrow.user_agents))
-            && (users.is_empty() || self.covers_users(users, &narrow.users))
-            && (ports.is_empty() || covers_ports(ports, &narrow.ports))
-            && (anomalies.is_empty()
-                || (!narrow.anomalies.is_empty()
-                    && narrow.anomalies.iter().all(|own| anomalies.contains(own))))
-            && Field::ALL.into_iter().all(|field| {
+        ConditionKind::ALL.into_iter().filter(|kind| wide.asks(*kind)).all(|kind| match kind {
+            ConditionKind::Application => covers_application(wide.application, narrow.application),
+            // Methods are compared with the action, and windows only as a whole; both before.
+            ConditionKind::Methods | ConditionKind::Windows => true,
+            ConditionKind::Users => self.covers_users(&wide.users, &narrow.users),
+            ConditionKind::Ports => covers_ports(&wide.ports, &narrow.ports),
+            ConditionKind::Domains => self.covers_domains(at, wide, narrow),
+            ConditionKind::Uri => covers_prefixes(&wide.uri, &narrow.uri),
+            ConditionKind::Sni => self.covers_sni(at, wide, narrow),
+            ConditionKind::Destinations => {
+                self.covers_addresses(&wide.destinations, &narrow.destinations)
+            }
+            ConditionKind::Sources => self.covers_addresses(&wide.sources, &narrow.sources),
+            ConditionKind::Agents => covers_texts(&wide.user_agents, &narrow.user_agents),
+            ConditionKind::Anomalies => {
+                narrow.asks(kind) && narrow.anomalies.iter().all(|own| wide.anomalies.contains(own))
+            }
+            ConditionKind::Regex(field) => {
                 let (wide, narrow) = (field.of(wide), field.of(narrow));
                 let small = narrow.len().saturating_mul(wide.len()) <= VALUES_MAX;
-                wide.is_empty()
-                    || (small && !narrow.is_empty() && narrow.iter().all(|own| wide.contains(own)))
-            })
+                small && !narrow.is_empty() && narrow.iter().all(|own| wide.contains(own))
+            }
+        })
     }
 
     /// Whether the domains of the rule at `at` cover those of another, or else the hosts of its prefixes.

@@ -32,7 +32,7 @@ pub(super) enum When {
 pub(super) fn never(compare: &Compare<'_, '_>, at: usize, rule: &CheckedRule) -> Option<Never> {
     let asked = &rule.conditions;
     empty(compare, asked)
-        .or_else(|| protocol(asked))
+        .or_else(|| protocol(rule))
         .or_else(|| hosts(compare, at, rule))
         .or_else(|| excepted(rule))
 }
@@ -74,7 +74,8 @@ fn empty(compare: &Compare<'_, '_>, asked: &Conditions) -> Option<Never> {
 }
 
 /// What requests of the rule's protocol never have.
-fn protocol(asked: &Conditions) -> Option<Never> {
+fn protocol(rule: &CheckedRule) -> Option<Never> {
+    let asked = &rule.conditions;
     let word = asked.application.word();
     let schemes: &[Scheme] = match asked.application {
         Application::Any => return None,
@@ -104,13 +105,15 @@ fn protocol(asked: &Conditions) -> Option<Never> {
     }
     match asked.application {
         Application::Any | Application::Http | Application::Ftp | Application::Https => None,
-        Application::Connect => connect(asked),
+        Application::Connect => connect(rule),
     }
 }
 
-/// What a CONNECT never has.
-fn connect(asked: &Conditions) -> Option<Never> {
-    if !asked.uri.is_empty() && asked.uri.iter().all(|own| own.rest() != "/") {
+/// What a CONNECT never has. The word about TLS of a rule that lacks nothing but a path is heard all the same.
+fn connect(rule: &CheckedRule) -> Option<Never> {
+    let asked = &rule.conditions;
+    let by_path = !asked.uri.is_empty() && asked.uri.iter().all(|own| own.rest() != "/");
+    if by_path && rule.tls.is_none() {
         always("match-uri", "a CONNECT has no path")
     } else if !asked.referer_regexes.is_empty() {
         always("match-referer-regex", "a CONNECT has no Referer that is known")
@@ -180,13 +183,20 @@ fn excepted(rule: &CheckedRule) -> Option<Never> {
     if within(&asked.ports, &except.ports) {
         return never("match-port", when);
     }
-    if within(&asked.uri, &except.uri) {
+    // While the path is not known neither holds, and the word about TLS is heard.
+    if rule.tls.is_none() && within(&asked.uri, &except.uri) {
         return never("match-uri", when);
     }
     let has_domains = !(asked.domains.is_empty() && asked.domain_lists.is_empty());
     let domains = asked.domains.iter().all(|own| except.domains.contains(own))
         && asked.domain_lists.iter().all(|own| except.domain_lists.contains(own));
-    if has_domains && asked.list_expressions.is_empty() && domains && is_small(asked, except) {
+    let has_word = rule.tls.is_some() && !asked.domain_lists.is_empty();
+    if has_domains
+        && !has_word
+        && asked.list_expressions.is_empty()
+        && domains
+        && is_small(asked, except)
+    {
         return never("match-domain", when);
     }
     // A method in another spelling is stopped, and not excepted.

@@ -261,6 +261,9 @@ fn rules_that_never_match() {
         "match-method: GET; except-method: GET",
         "match-domain: a.test; except-domain: www.a.test",
         "match-domain: a.test; except-user: @e.txt",
+        // Their words about TLS are heard while the path is not known.
+        "match-uri: a.test/x; application: connect; tls: bump",
+        "match-uri: a.test/x; except-uri: a.test/x; action: permit; tls: splice",
     ] {
         never(attributes, false);
     }

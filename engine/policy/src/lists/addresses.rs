@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::line::{Content, content, lines};
 use super::lineset::set_file;
-use super::report::{ListFault, ListFormat, ListReport, RefusedLine};
+use super::report::{ListFault, ListReport, RefusedLine};
 use super::unpack::unpack;
 use crate::check::{AddressRange, parse_range};
 use crate::digest::Digest;
@@ -103,11 +103,7 @@ pub fn read_addresses(bytes: &[u8]) -> Result<(AddressList, ListReport), ListFau
     report.accepted = u64::try_from(ranges.len()).unwrap_or(u64::MAX);
     report.duplicates = u64::try_from(read).unwrap_or(u64::MAX).saturating_sub(report.accepted);
     if report.accepted == 0 && report.refused_count > 0 {
-        return Err(ListFault::NothingUsable {
-            lines: report.lines,
-            format: ListFormat::Plain,
-            refused: report.refused.first().copied(),
-        });
+        return Err(report.nothing_usable());
     }
     Ok((AddressList { ranges: merge(ranges) }, report))
 }

@@ -1,6 +1,7 @@
 //! Collects the names of a list, whatever its format: one name in, canonical, or why not.
 //!
-//! INVARIANT: a line that is refused adds nothing, and no line adds more than it says.
+//! INVARIANT: a name that is refused adds nothing, and no line adds more than it says. A line of several names
+//! may be refused for one of them; the others are taken.
 
 use super::line::lines;
 use super::lineset::LineSet;

@@ -127,6 +127,19 @@ fn policy_zones_block_names_alone_or_with_all_below() {
     assert_eq!(report.public_suffixes, [(18, "com".to_owned())]);
 }
 
+/// A bracket that nobody closes costs its own record and no other.
+#[test]
+fn a_record_that_never_ends_spoils_nothing() {
+    let text = "$TTL 2h\n@ SOA a. b. (\n 1 2\n 3 4 5 )\na.test CNAME .\nbad.test TXT (\n x\n\
+        b.test CNAME .\nc.test CNAME *.\nd.test (\n CNAME . )\ne.test CNAME . (\nf.test CNAME .\n\
+        last.test TXT (\n more\n";
+    let (sets, report) = read(text.as_bytes(), None).unwrap();
+    let expected = ["=a.test", "=b.test", "=c.test", "=d.test", "=e.test", "=f.test"];
+    assert_eq!(names(&sets), expected);
+    let lines: Vec<u64> = report.refused.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [6, 10, 12, 14], "{:?}", report.refused);
+}
+
 #[test]
 fn a_zone_that_says_its_name_has_it_taken_away() {
     let text = "$ORIGIN rpz.example.\n@ SOA a. b. 1 2 3 4 5\nbad.test CNAME .\n\

@@ -15,7 +15,7 @@ pub(super) enum Content<'a> {
 }
 
 /// The lines of a file; one that ends with a line end has no empty line after it.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let is_empty = bytes.is_empty();
     bytes.split(|byte| *byte == b'\n').filter(move |_| !is_empty)

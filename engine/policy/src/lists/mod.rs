@@ -48,6 +48,9 @@ pub use stem::stem;
 pub use unpack::UNPACKED_BYTES_MAX;
 pub use urls::UrlList;
 
+pub(crate) use line::lines;
+pub(crate) use unpack::unpack;
+
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::sources::EntryKind;
 
 /// How lists are read; another number makes every list be read again, whatever the store has of it.
-const READER_VERSION: u32 = 2;
+const READER_VERSION: u32 = 3;
 
 /// Endings that the file of a part may have.
 const ENDINGS: [&str; 3] = ["", ".gz", ".zst"];

@@ -97,7 +97,9 @@ fn lines(bytes: &[u8], format: ListFormat, report: ListReport) -> Result<Collect
         ListFormat::Urls | ListFormat::Expressions => list.read(bytes, urls::line),
         ListFormat::Rpz => {
             let mut zone = rpz::Zone::default();
-            list.read(bytes, move |list, line| zone.line(list, line))
+            let mut list = list.read(bytes, |list, line| zone.line(list, line))?;
+            zone.end(&mut list);
+            Ok(list)
         }
     }
 }
@@ -141,11 +143,7 @@ pub(super) fn format_of(
 fn usable(sets: &ListSets, reports: &[ListReport]) -> Result<(), ListFault> {
     let unused = reports.iter().find(|report| report.unused() > 0);
     match unused {
-        Some(report) if sets.is_empty() => Err(ListFault::NothingUsable {
-            lines: report.lines,
-            format: report.format,
-            refused: report.refused.first().copied(),
-        }),
+        Some(report) if sets.is_empty() => Err(report.nothing_usable()),
         Some(_) | None => Ok(()),
     }
 }

@@ -113,7 +113,7 @@ impl ListReport {
         Self { part, format, ..Self::default() }
     }
 
-    pub(super) fn refuse(&mut self, line: u64, reason: RefusedLine) {
+    pub(crate) fn refuse(&mut self, line: u64, reason: RefusedLine) {
         self.refused_count = self.refused_count.saturating_add(1);
         match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count = count.saturating_add(1),
@@ -135,6 +135,15 @@ impl ListReport {
     pub(super) fn exception(&mut self) {
         self.exceptions = self.exceptions.saturating_add(1);
         self.first_exception = self.first_exception.or(Some(self.lines));
+    }
+
+    /// The fault of a list of which this is all that can be said.
+    pub(crate) fn nothing_usable(&self) -> ListFault {
+        ListFault::NothingUsable {
+            lines: self.lines,
+            format: self.format,
+            refused: self.refused.first().copied(),
+        }
     }
 
     /// How many lines say something that was not taken.
@@ -201,12 +210,18 @@ pub enum RefusedLine {
     /// An absolute name that does not end with the zone.
     #[error("a name outside of the zone")]
     RpzOutside,
+    /// `name CNAME (`, and no `)` before the next record.
+    #[error("a bracket that is not closed before the next record")]
+    RpzOpen,
     /// Not a record.
     #[error("not a record of a zone")]
     RpzRecord,
     /// Not a URL that a request can have.
     #[error("not a URL: {}", .0.sentence())]
     BadUrl(Malformed),
+    /// Bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotText,
     /// A URL that is not UTF-8.
     #[error("a URL that is not UTF-8; write other bytes with `%`")]
     NotUtf8,

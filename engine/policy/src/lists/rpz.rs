@@ -26,10 +26,22 @@ pub(super) struct Zone {
     owner: Option<Vec<u8>>,
     /// Brackets that are open: the record goes on.
     open: usize,
+    /// The line in which the first of them was opened, for the report if nobody closes it.
+    opened: u64,
+    /// The line that was refused last.
+    refused: u64,
 }
 
 impl Zone {
     pub(super) fn line(&mut self, list: &mut Collector, raw: &[u8]) -> Result<(), RefusedLine> {
+        let outcome = self.record(list, raw);
+        if outcome.is_err() {
+            self.refused = list.report.lines;
+        }
+        outcome
+    }
+
+    fn record(&mut self, list: &mut Collector, raw: &[u8]) -> Result<(), RefusedLine> {
         let line = match without_comment(raw) {
             Content::Nothing => return Ok(()),
             Content::TooLong => return Err(RefusedLine::TooLong),
@@ -38,11 +50,14 @@ impl Zone {
         if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return Err(RefusedLine::Control);
         }
-        let is_more = self.open > 0;
-        self.count_brackets(line);
-        if is_more {
+        let here = list.report.lines;
+        if self.open > 0 && !has_shape(raw) {
+            self.count_brackets(line, here);
             return Ok(());
         }
+        // A record of its own inside of brackets: nobody closed them, and what follows must not be lost.
+        self.end(list);
+        self.count_brackets(line, here);
         if let Some(directive) = line.strip_prefix(b"$") {
             return self.directive(directive);
         }
@@ -67,6 +82,14 @@ impl Zone {
             }
             _ => Err(RefusedLine::RpzRecord),
         }
+    }
+
+    /// Ends a record that goes on, or the zone: brackets that are open by now are never closed.
+    pub(super) fn end(&mut self, list: &mut Collector) {
+        if self.open > 0 && self.opened != self.refused {
+            list.report.refuse(self.opened, RefusedLine::RpzOpen);
+        }
+        self.open = 0;
     }
 
     /// `$ORIGIN`, `$TTL`.
@@ -148,12 +171,17 @@ impl Zone {
         front.map(<[u8]>::to_vec).ok_or(RefusedLine::RpzOutside)
     }
 
-    fn count_brackets(&mut self, line: &[u8]) {
+    fn count_brackets(&mut self, line: &[u8], here: u64) {
         let mut is_quoted = false;
         for byte in line {
             match byte {
                 b'"' => is_quoted = !is_quoted,
-                b'(' if !is_quoted => self.open = self.open.saturating_add(1),
+                b'(' if !is_quoted => {
+                    if self.open == 0 {
+                        self.opened = here;
+                    }
+                    self.open = self.open.saturating_add(1);
+                }
                 b')' if !is_quoted => self.open = self.open.saturating_sub(1),
                 _ => {}
             }

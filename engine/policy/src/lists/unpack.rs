@@ -24,7 +24,7 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The bytes that `bytes` stand for, without a byte order mark.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ListFault> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ListFault> {
     let packed = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let max =
         packed.saturating_mul(RATIO_MAX).saturating_add(RATIO_FREE_BYTES).min(UNPACKED_BYTES_MAX);
@@ -68,8 +68,8 @@ fn zstd(mut bytes: &[u8], max: u64) -> io::Result<Vec<u8>> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut unpacked = Vec::new();
     for _ in 0..FRAMES_MAX {
-        let left = max.saturating_sub(u64::try_from(unpacked.len()).unwrap_or(u64::MAX));
-        if bytes.is_empty() || left == 0 {
+        let found = u64::try_from(unpacked.len()).unwrap_or(u64::MAX);
+        if bytes.is_empty() || found > max {
             return Ok(unpacked);
         }
         if let Some(rest) = skippable(bytes) {
@@ -84,7 +84,8 @@ fn zstd(mut bytes: &[u8], max: u64) -> io::Result<Vec<u8>> {
         }
         let decoder = StreamingDecoder::new(&mut bytes);
         let mut decoder = decoder.map_err(|fault| broken(&fault.to_string()))?;
-        decoder.by_ref().take(left.saturating_add(1)).read_to_end(&mut unpacked)?;
+        let left = max.saturating_sub(found).saturating_add(1);
+        decoder.by_ref().take(left).read_to_end(&mut unpacked)?;
         let frame = decoder.into_frame_decoder();
         if frame.is_finished() && frame.get_checksum_from_data() != frame.get_calculated_checksum()
         {
@@ -95,4 +96,22 @@ fn zstd(mut bytes: &[u8], max: u64) -> io::Result<Vec<u8>> {
         }
     }
     Err(broken("too many frames"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lies exactly at the bound is whole, and one byte more is not cut off without a word.
+    #[test]
+    fn frames_behind_the_bound_are_not_forgotten() {
+        // 128 KiB of one byte (RFC 8878 section 3.1.1.2.2).
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0x00, 0x02, 0x00, 0x03, 0x00, 0x10, b'a'];
+        let (one, two) = (frame.to_vec(), frame.repeat(2));
+        let max = 128 << 10;
+        assert_eq!(zstd(&one, max).unwrap().len(), 128 << 10);
+        assert!(zstd(&two, max).unwrap().len() > 128 << 10);
+        assert_eq!(zstd(&two, 2 * max).unwrap().len(), 256 << 10);
+        assert!(zstd(&[one.as_slice(), b"rest"].concat(), max).is_err());
+    }
 }

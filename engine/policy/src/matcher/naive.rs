@@ -280,7 +280,7 @@ impl NaivePolicy {
         let lacks = || excepted.iter().copied().filter_map(lack_of);
         let spared = match excepted.contains(&Answer::Fits) {
             true => Answer::Fits,
-            false => lacks().min().map_or(Answer::FitsNot, Answer::NotKnown),
+            false => lacks().max().map_or(Answer::FitsNot, Answer::NotKnown),
         };
         match (own, spared) {
             (Answer::FitsNot, _) | (_, Answer::Fits) => Answer::FitsNot,

@@ -45,11 +45,11 @@ impl NaivePolicy {
         let patterns: Vec<_> =
             asked.list_expressions.iter().map(|own| own.pattern.clone()).collect();
         let own = &rule.conditions;
-        // In an exception, the hosts of the rule itself count as well.
-        let of_rule = !std::ptr::eq(own, asked) && names_hosts(own);
+        // What a rule asks beside its lists says which hosts it means. What it excepts beside them does not.
         let besides =
             !(asked.uri.is_empty() && asked.destinations.is_empty() && asked.sni.is_empty());
-        let lack = if of_rule || besides { Lack::Path } else { Lack::Inside };
+        let named = if std::ptr::eq(own, asked) { besides } else { names_hosts(own) };
+        let lack = if named { Lack::Path } else { Lack::Inside };
         match (by_host, self.patterns.uri(eyes, &patterns, lack, request)) {
             (Answer::Fits, _) | (_, Answer::Fits) => Answer::Fits,
             (Answer::NotKnown(one), Answer::NotKnown(other)) => Answer::NotKnown(one.min(other)),

@@ -44,7 +44,7 @@ impl Patterns {
         for field in Field::ALL {
             let asked = field.of(of);
             if !asked.is_empty() {
-                let named = names_hosts(&rule.conditions) || names_hosts(of);
+                let named = names_hosts(&rule.conditions);
                 answers.push(self.field(lack(named, field), asked, field, eyes, request));
             }
         }

@@ -212,6 +212,23 @@ fn what_a_later_question_tells_is_waited_for() {
     ]);
 }
 
+/// Of two exceptions that are not known yet, each may spare the client; the verdict waits for both.
+#[test]
+fn of_several_exceptions_none_is_settled_before_its_question() {
+    let text = rule("except-uri: a.test/ok/\n except-sni: ok.a.test");
+    one(&text).decides(&[
+        ("connect a.test:443 | tunnel=peeked", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=ok.a.test", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=www.a.test", "deny r"),
+        ("connect a.test:443", "deny r"),
+    ]);
+    one(&text.replace("}", " action: warn\n}")).decides(&[
+        ("connect a.test:443 | tunnel=peeked", "deferred"),
+        ("hello a.test:443 | tunnel=peeked | sni=ok.a.test", "default"),
+        ("hello a.test:443 | tunnel=peeked | sni=www.a.test", "warn r"),
+    ]);
+}
+
 #[test]
 fn an_exception_that_nobody_will_tell_spares_nobody() {
     let text = rule("except-uri: a.test/ok/");
@@ -241,6 +258,31 @@ fn an_exception_that_nobody_will_tell_spares_nobody() {
     // What is not known of the rule itself still fails it.
     one("r: {\n match-uri: a.test/x\n except-user-agent: bot\n}")
         .decides(&[("hello a.test:443 | sni=a.test", "default")]);
+}
+
+/// Exceptions are ORed: one that names a host says nothing about where a pattern beside it fits, so that
+/// the rule lacks more than a path, with it as without it.
+#[test]
+fn an_exception_beside_a_pattern_makes_no_word_heard() {
+    for beside in ["", "except-domain: bank.test\n except-source: 10.0.0.0/8"] {
+        let text = format!(
+            "a: {{\n match-source: 192.0.2.0/24\n except-uri-regex: /malware\n {beside}\n \
+             action: permit\n tls: splice\n}}\n\
+             b: {{\n match-source: 192.0.2.0/24\n action: permit\n tls: bump\n}}"
+        );
+        one(&text).answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "bump deferred")]);
+        one(&text).decides(&[("connect x.test:443 | tunnel=peeked", "deferred")]);
+    }
+    // Where the rule itself names its hosts, it lacks nothing but the path.
+    one("a: {\n match-domain: x.test\n except-uri-regex: /malware\n action: permit\n tls: splice\n}\n\
+         b: {\n match-domain: x.test\n action: permit\n tls: bump\n}")
+        .answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "splice permit b")]);
+    let list = "a: {\n match-source: 192.0.2.0/24\n except-domain-list: ads\n except-uri: bank.test/x\n \
+                action: permit\n tls: splice\n}\n\
+                b: {\n match-source: 192.0.2.0/24\n action: permit\n tls: bump\n}";
+    one(list)
+        .list("ads/expressions", b"/malware\n")
+        .answers(&[("hello x.test:443 | tunnel=peeked | sni=x.test", "bump deferred")]);
 }
 
 #[test]

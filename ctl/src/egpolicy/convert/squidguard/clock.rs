@@ -14,9 +14,22 @@ pub(super) const YEARS: i16 = 5;
 /// Stretches of dates in a block; each cuts the time line, and rules are written for every piece.
 const DATES_MAX: usize = 200;
 
+/// The same of all blocks; each is a week of minutes in memory, and is there several times.
+const DATES_IN_ALL_MAX: usize = 2_000;
+
+/// Windows in all blocks; who writes more has a list that was taken for a configuration.
+const WINDOWS_IN_ALL_MAX: usize = 20_000;
+
 /// The last minute of a date without hours is not part of it: squidGuard sets its end to 23:59, and ends
 /// are not part of anything.
 const DATE_END: usize = DAY_MINUTES - 1;
+
+/// How much was read of all blocks.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    dates: usize,
+    windows: usize,
+}
 
 impl Parser<'_> {
     pub(super) fn time(&mut self) -> Result<(), Lost> {
@@ -76,6 +89,11 @@ impl Parser<'_> {
             let what = "a `weekly` needs days and hours, such as `mtwhf 08:00-16:30`";
             return self.lost_at(key.line, what);
         }
+        self.clocks.windows += windows.len();
+        if self.clocks.windows > WINDOWS_IN_ALL_MAX {
+            return self.lost_at(key.line, format!("more than {WINDOWS_IN_ALL_MAX} windows"));
+        }
+        let mut read = Vec::new();
         for window in windows {
             let Some((from, to)) = window_of(window) else {
                 return self.lost_at(key.line, format!("`{window}` is no `HH:MM-HH:MM`"));
@@ -83,8 +101,9 @@ impl Parser<'_> {
             if from >= to {
                 block.never.push(Word { text: window.to_owned(), line: key.line });
             }
-            block.times = block.times.or(&Times::weekly(days, from, to));
+            read.push((from, to));
         }
+        block.times = block.times.or(&Times::weekly(days, &read));
         Ok(())
     }
 
@@ -118,14 +137,18 @@ impl Parser<'_> {
         if *dates > DATES_MAX {
             return self.lost_at(key.line, format!("more than {DATES_MAX} dates in a time"));
         }
+        self.clocks.dates += stretches.days.len();
+        self.clocks.windows += windows.len();
+        if self.clocks.dates > DATES_IN_ALL_MAX || self.clocks.windows > WINDOWS_IN_ALL_MAX {
+            let what = format!("more than {DATES_IN_ALL_MAX} dates in all times");
+            return self.lost_at(key.line, what);
+        }
         for (first, last) in stretches.days {
-            for (from, to) in &windows {
-                let times = match stretches.comes {
-                    Comes::Daily => Times::weekly([true; 7], *from, *to),
-                    Comes::Once | Comes::Back => Times::dates(first, last, *from, *to),
-                };
-                block.times = block.times.or(&times);
-            }
+            let times = match stretches.comes {
+                Comes::Daily => Times::weekly([true; 7], &windows),
+                Comes::Once | Comes::Back => Times::dates(first, last, &windows),
+            };
+            block.times = block.times.or(&times);
         }
         Ok(())
     }
@@ -287,6 +310,19 @@ mod tests {
         assert_eq!(windows("date 2026-12-24"), ["mon-sun 00:00-23:59 2026-12-24 2026-12-25"]);
         assert_eq!(windows("date *.12.24").len(), 5);
         assert_eq!(windows("date 2026.*.01").len(), 12);
+    }
+
+    #[test]
+    fn dates_and_windows_have_a_bound_over_all_blocks() {
+        let dates = "date 2026.01.01-2026.01.02\n".repeat(150);
+        let text: String =
+            (0..20).map(|number| format!("time t{number} {{\n{dates}}}\n")).collect();
+        let (_, faults) = parse("t", &text, Dialect::SquidGuard, 2026);
+        assert!(faults.iter().any(|fault| fault.what.contains("2000 dates")), "{faults:?}");
+        let windows = "00:00-00:01 ".repeat(30_000);
+        let text = format!("time t {{\nweekly * {windows}\n}}\n");
+        let (_, faults) = parse("t", &text, Dialect::SquidGuard, 2026);
+        assert!(faults.iter().any(|fault| fault.what.contains("20000 windows")), "{faults:?}");
     }
 
     #[test]

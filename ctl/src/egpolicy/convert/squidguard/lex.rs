@@ -23,16 +23,23 @@ pub(super) enum Token {
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     line: u64,
+    /// The line of the first quoted word that goes on over its line's end: what it swallows would be lost.
+    unclosed: Option<u64>,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { rest: text, line: 1 }
+        Self { rest: text, line: 1, unclosed: None }
     }
 
     /// The line that is being read.
     pub(super) const fn line(&self) -> u64 {
         self.line
+    }
+
+    /// The line of the first quoted word that is not closed on its line.
+    pub(super) const fn unclosed_quote(&self) -> Option<u64> {
+        self.unclosed
     }
 
     /// The next token, which stays.
@@ -89,8 +96,9 @@ impl<'a> Lexer<'a> {
 
     /// Whether more stands on this line than white space and a comment.
     pub(super) fn line_goes_on(&self) -> bool {
-        let left = self.rest.split('\n').next().unwrap_or_default().trim_start();
-        !left.is_empty() && !left.starts_with('#')
+        // PERF: no more is looked at than white space, since a line may be as long as the file.
+        let first = self.rest.chars().find(|c| *c == '\n' || !c.is_whitespace());
+        first.is_some_and(|first| !matches!(first, '\n' | '#'))
     }
 
     fn quoted(&mut self) -> Word {
@@ -99,21 +107,30 @@ impl<'a> Lexer<'a> {
         let mut text = String::new();
         let mut escaped = false;
         let mut end = self.rest.len();
+        let mut closed = false;
         for (at, c) in self.rest.char_indices() {
             match c {
-                '\n' => self.line += 1,
+                // The line's end stays, and is counted with the white space.
+                '\n' => {
+                    end = at;
+                    break;
+                }
                 '\\' if !escaped => {
                     escaped = true;
                     continue;
                 }
                 '"' if !escaped => {
                     end = at + 1;
+                    closed = true;
                     break;
                 }
                 _ => {}
             }
             escaped = false;
             text.push(c);
+        }
+        if !closed {
+            self.unclosed = self.unclosed.or(Some(line));
         }
         self.rest = self.rest.get(end..).unwrap_or_default();
         Word { text, line }

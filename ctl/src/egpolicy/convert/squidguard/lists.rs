@@ -24,10 +24,9 @@ pub(super) struct Asked {
 
 impl Collector<'_> {
     pub(super) fn dest(&mut self, dest: &Dest, dialect: Dialect) -> Asked {
-        let folder = format!("lists/{}", super::super::write::word(&dest.name.text));
+        let folder = format!("lists/{}", self.dest_words.free_word(&dest.name.text));
         let mut lists = Vec::new();
-        let domains = self.domains(&dest.domains);
-        if !domains.is_empty() {
+        if let Some(domains) = self.domains(&dest.domains) {
             let path = format!("{folder}/domains");
             self.lists.push(DraftList { path: path.clone(), bytes: domains });
             lists.push((path, ListForm::Plain));
@@ -37,8 +36,7 @@ impl Collector<'_> {
             // `ufdbGenTable` puts the `urls` beside the `domains` into the same table.
             files.extend(dest.domains.iter().filter_map(|word| self.urls_beside(word)));
         }
-        let urls = self.urls(&files);
-        if !urls.is_empty() {
+        if let Some(urls) = self.urls(&files) {
             let path = format!("{folder}/urls");
             self.lists.push(DraftList { path: path.clone(), bytes: urls });
             lists.push((path, ListForm::Urls));
@@ -49,7 +47,7 @@ impl Collector<'_> {
             asked.whats.push(What::Lists(lists));
         }
         if !expressions.is_empty() {
-            asked.whats.push(What::Expressions(expressions));
+            asked.whats.push(What::Expressions(expressions.into()));
         }
         for foreign in &dest.foreign {
             self.report.add(Kind::Unsupported, &self.place(foreign.line), foreign.text.clone());
@@ -63,13 +61,17 @@ impl Collector<'_> {
         asked
     }
 
+    /// The `urls` beside a list of names, where there is one; one that cannot be read is a fault later.
     fn urls_beside(&self, word: &Word) -> Option<Word> {
         let path = self.home.join(&word.text).with_file_name("urls");
-        self.input.read(&path).ok()?;
-        Some(Word { text: path.display().to_string(), line: word.line })
+        let is_there = match path.parent().map(|folder| self.input.folder(folder)) {
+            Some(Ok(names)) => names.iter().any(|name| name == "urls"),
+            Some(Err(_)) | None => self.input.read(&path).is_ok(),
+        };
+        is_there.then(|| Word { text: path.display().to_string(), line: word.line })
     }
 
-    fn domains(&mut self, files: &[Word]) -> Vec<u8> {
+    fn domains(&mut self, files: &[Word]) -> Option<Vec<u8>> {
         let mut list = Names::default();
         let mut names: HashSet<String> = HashSet::new();
         let mut first = None;
@@ -83,7 +85,7 @@ impl Collector<'_> {
                 if redirect {
                     self.report.add(Kind::EntryRedirect, &place, line.trim());
                 }
-                if entry.starts_with(['.', '*']) {
+                if entry.starts_with(['.', '*', '=']) {
                     self.report.add(Kind::EntryNever, &place, entry.as_str());
                 }
                 list.add(&entry, &place);
@@ -91,10 +93,9 @@ impl Collector<'_> {
             }
         }
         if let Some(first) = first {
-            list.remark(self.report);
             self.gaps(&names, &first);
         }
-        list.bytes
+        list.finish(ListForm::Plain, self.report)
     }
 
     /// Entries below others: squidGuard looks at one neighbour alone and so loses some names.
@@ -115,8 +116,8 @@ impl Collector<'_> {
         }
     }
 
-    fn urls(&mut self, files: &[Word]) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    fn urls(&mut self, files: &[Word]) -> Option<Vec<u8>> {
+        let mut list = Names::default();
         for file in files {
             let Some((path, text)) = self.text_of(file) else { continue };
             let (mut entries, mut cased, mut bare) = (0_u64, 0_u64, 0_u64);
@@ -146,7 +147,7 @@ impl Collector<'_> {
                 let www = with_www(&host);
                 for host in [Some(&host), www.as_ref()].into_iter().flatten() {
                     for rest in rests.into_iter().flatten() {
-                        bytes.extend_from_slice(format!("{host}/{rest}\n").as_bytes());
+                        list.add(&format!("{host}/{rest}"), &place);
                     }
                 }
             }
@@ -164,7 +165,7 @@ impl Collector<'_> {
                 }
             }
         }
-        bytes
+        list.finish(ListForm::Urls, self.report)
     }
 
     fn expressions(&mut self, files: &[Word]) -> Vec<String> {
@@ -195,6 +196,10 @@ impl Collector<'_> {
 
 /// The patterns of an expression, which the dialect of rules takes.
 fn checked_patterns(expression: &str) -> Result<Vec<String>, String> {
+    // What stands for bytes that are no UTF-8 was never in a URL.
+    if expression.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("not UTF-8".to_owned());
+    }
     let found = patterns(expression).map_err(|why| why.to_string())?;
     for pattern in &found {
         let parsed = RegexPattern::parse(pattern).map_err(|why| why.to_string())?;

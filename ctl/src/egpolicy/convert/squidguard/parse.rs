@@ -2,6 +2,7 @@
 //! line; after a fault it goes on behind the block's `}`.
 
 use super::super::report::{Fault, Place, fault};
+use super::clock::Clocks;
 use super::conf::{Acl, Branch, Conf, Dialect, During, Pass, SettingKind, Side, Sign, Word};
 use super::lex::{Lexer, Token};
 
@@ -85,6 +86,7 @@ pub(crate) fn parse(file: &str, text: &str, dialect: Dialect, year: i16) -> (Con
         conf: Conf::default(),
         faults: Vec::new(),
         pass_words: 0,
+        clocks: Clocks::default(),
         year,
     };
     if text.len() > CONF_BYTES_MAX {
@@ -93,6 +95,9 @@ pub(crate) fn parse(file: &str, text: &str, dialect: Dialect, year: i16) -> (Con
         return (parser.conf, parser.faults);
     }
     parser.file();
+    if let Some(line) = parser.lexer.unclosed_quote() {
+        parser.fault(line, "a `\"` that is not closed on its line");
+    }
     (parser.conf, parser.faults)
 }
 
@@ -103,6 +108,7 @@ pub(super) struct Parser<'a> {
     pub(super) conf: Conf,
     pub(super) faults: Vec<Fault>,
     pass_words: usize,
+    pub(super) clocks: Clocks,
     /// This year, from which on dates that come back are written out.
     pub(super) year: i16,
 }

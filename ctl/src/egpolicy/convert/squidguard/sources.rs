@@ -1,18 +1,17 @@
 //! Who: the blocks `src` as addresses and users, out of the file and out of lists beside it.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use super::super::draft::{DraftList, State, Who};
+use eg_policy::users::read_users;
+
+use super::super::addresses::{Address, Stray, address_of};
+use super::super::draft::{DraftList, INLINE_MAX, State, Who};
 use super::super::input::Input;
 use super::super::names::numbered;
 use super::super::report::{Fault, Kind, Place, Report, fault};
+use super::super::write::Names;
 use super::conf::{Source, Word};
-
-/// Values that a rule shows; more of them stand in a list beside it, since every rule of the source
-/// repeats them.
-const INLINE_MAX: usize = 16;
 
 /// A source as rules can ask for it.
 #[derive(Debug)]
@@ -21,6 +20,15 @@ pub(super) struct Asked {
     pub(super) state: State,
     /// Whether anybody can be meant; a source without content takes no part.
     pub(super) presence: Presence,
+}
+
+/// How the values of a source are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In the rule, unless there are too many.
+    Shown,
+    /// In a list beside it.
+    List,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +45,10 @@ pub(super) struct Collector<'a> {
     pub(super) report: &'a mut Report,
     pub(super) faults: &'a mut Vec<Fault>,
     pub(super) lists: &'a mut Vec<DraftList>,
+    /// What the folders of destinations and the lists of sources are called, so that no two names that
+    /// make the same word share a file.
+    pub(super) dest_words: Names,
+    pub(super) source_words: Names,
 }
 
 impl Collector<'_> {
@@ -59,7 +71,7 @@ impl Collector<'_> {
 
     pub(super) fn asked(&mut self, source: &Source) -> Asked {
         let addresses = self.addresses(source);
-        let users = self.users(source);
+        let (users, unwritable) = self.users(source);
         let wants_addresses = !source.addresses.is_empty()
             || !source.address_files.is_empty()
             || !source.foreign_addresses.is_empty();
@@ -69,13 +81,19 @@ impl Collector<'_> {
         let name = &source.name;
         let place = self.place(name.line);
         let mut state = State::On;
-        for foreign in source.foreign_users.iter().chain(&source.foreign_addresses) {
-            let left = if source.foreign_users.contains(foreign) { &users } else { &addresses };
-            let kind = if left.is_empty() { Kind::Source } else { Kind::SourcePart };
-            if kind == Kind::Source {
+        let foreign = |word: &Word| (self.place(word.line), word.text.clone());
+        let foreign_users = source.foreign_users.iter().map(foreign).chain(unwritable);
+        let foreign_addresses = source.foreign_addresses.iter().map(foreign);
+        let foreign: Vec<_> = foreign_users
+            .map(|lost| (users.is_empty(), lost))
+            .chain(foreign_addresses.map(|lost| (addresses.is_empty(), lost)))
+            .collect();
+        for (is_all, (place, what)) in foreign {
+            let kind = if is_all { Kind::Source } else { Kind::SourcePart };
+            if is_all {
                 state = State::Off;
             }
-            self.report.add(kind, &self.place(foreign.line), foreign.text.clone());
+            self.report.add(kind, &place, what);
         }
         if let Some(domain) = source.domains.first() {
             state = State::Off;
@@ -99,19 +117,25 @@ impl Collector<'_> {
             let what = format!("source `{}` means nobody", name.text);
             self.report.add(Kind::Never, &place, what);
         }
+        let word = self.source_words.free_word(&name.text);
+        // In a rule a comma would end a name, an `@` makes it the path of a list, and a quote is refused; a
+        // line of a list is a name whatever it holds.
+        let plain = |c: char| c.is_alphanumeric() || "._-+\\%$@".contains(c);
+        let shown = |user: &String| user.chars().all(plain) && !user.starts_with('@');
+        let form = if users.iter().all(shown) { Form::Shown } else { Form::List };
         let who = Who {
-            addresses: self.beside(addresses, "addresses", &name.text),
-            users: self.beside(users, "users", &name.text),
+            addresses: self.beside(addresses, "addresses", &word, Form::Shown),
+            users: self.beside(users, "users", &word, form),
         };
         Asked { who, state, presence }
     }
 
     /// Values as they are, or the path of a list that has them.
-    fn beside(&mut self, values: Vec<String>, what: &str, name: &str) -> Vec<String> {
-        if values.len() <= INLINE_MAX {
+    fn beside(&mut self, values: Vec<String>, what: &str, word: &str, form: Form) -> Vec<String> {
+        if values.is_empty() || (values.len() <= INLINE_MAX && form == Form::Shown) {
             return values;
         }
-        let path = format!("lists/{what}/{}.txt", super::super::write::word(name));
+        let path = format!("lists/{what}/{word}.txt");
         let mut bytes = values.join("\n").into_bytes();
         bytes.push(b'\n');
         self.lists.push(DraftList { path: path.clone(), bytes });
@@ -139,7 +163,7 @@ impl Collector<'_> {
 
     fn address(&mut self, text: &str, place: &Place, found: &mut Vec<String>) {
         match address_of(text) {
-            Ok(Some(value)) => {
+            Ok(Address { value, stray: Stray::No }) => {
                 // IPv6 clients are all 0.0.0.0 to squidGuard (measured).
                 let has_zero = value.starts_with("0.0.0.0") || value.ends_with("/0");
                 found.push(value);
@@ -147,7 +171,7 @@ impl Collector<'_> {
                     found.push("::/0".to_owned());
                 }
             }
-            Ok(None) => {
+            Ok(Address { stray: Stray::Bits, .. }) => {
                 let what =
                     format!("`{text}`: the address has bits outside its mask, so it fits none");
                 self.report.add(Kind::Never, place, what);
@@ -156,24 +180,29 @@ impl Collector<'_> {
         }
     }
 
-    fn users(&mut self, source: &Source) -> Vec<String> {
+    /// The names that can be asked for, and those that no rule and no list can hold.
+    fn users(&mut self, source: &Source) -> (Vec<String>, Vec<(Place, String)>) {
         let mut found = Spellings::default();
+        let mut unwritable = Vec::new();
         let mut first = source.users.first().map(|word| self.place(word.line));
         for word in &source.users {
-            found.add(&word.text);
+            found.add(&word.text, || self.place(word.line), &mut unwritable);
         }
         for file in &source.user_files {
             let Some((path, text)) = self.text_of(file) else { continue };
             first = first.or_else(|| Some(Place::new(&path, 1)));
-            for (_, line) in numbered(&text) {
+            for (number, line) in numbered(&text) {
+                let place = || Place::new(&path, number);
                 if line.starts_with('#') {
                     continue;
                 }
                 // `name:...` is a line of a passwd file.
                 let line = line.split('#').next().unwrap_or_default();
                 match line.split_once(':') {
-                    Some((name, _)) => found.add(name.trim()),
-                    None => line.split([' ', '\t', ',']).for_each(|name| found.add(name)),
+                    Some((name, _)) => found.add(name.trim(), place, &mut unwritable),
+                    None => line
+                        .split([' ', '\t', ','])
+                        .for_each(|name| found.add(name, place, &mut unwritable)),
                 }
             }
         }
@@ -183,7 +212,7 @@ impl Collector<'_> {
             let what = format!("{names} spellings of users of source `{}`", source.name.text);
             self.report.add(Kind::UserCase, &place, what);
         }
-        found
+        (found, unwritable)
     }
 }
 
@@ -195,16 +224,31 @@ struct Spellings {
 }
 
 impl Spellings {
-    fn add(&mut self, name: &str) {
+    fn add(
+        &mut self,
+        name: &str,
+        place: impl Fn() -> Place,
+        unwritable: &mut Vec<(Place, String)>,
+    ) {
         // Depending on its version, Squid escapes a user for its helper (`dom%5cname`) or does not.
         let plain = unescaped(name);
         let lower = [plain.to_ascii_lowercase(), name.to_ascii_lowercase()];
         for spelling in lower.into_iter().chain([plain, name.to_owned()]) {
-            if !spelling.is_empty() && self.seen.insert(spelling.clone()) {
-                self.order.push(spelling);
+            if spelling.is_empty() || !self.seen.insert(spelling.clone()) {
+                continue;
+            }
+            match is_writable(&spelling) {
+                true => self.order.push(spelling),
+                false => unwritable.push((place(), format!("the user {spelling:?}"))),
             }
         }
     }
+}
+
+/// Whether a line of a list of users is this name, and nothing else.
+fn is_writable(name: &str) -> bool {
+    read_users(format!("{name}\n").as_bytes())
+        .is_ok_and(|(users, _)| users.iter().eq(std::iter::once(name)))
 }
 
 /// A name without its `%xx`.
@@ -244,42 +288,6 @@ fn tied(words: &[Word]) -> Vec<Word> {
     found
 }
 
-/// A value of `match-source`; none where the old filter can never match it.
-fn address_of(text: &str) -> Result<Option<String>, &'static str> {
-    let one = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| "is no IPv4 address");
-    if let Some((address, mask)) = text.split_once('/') {
-        let address = match address.parse::<std::net::IpAddr>() {
-            Ok(std::net::IpAddr::V4(address)) => address,
-            // Only ufdbGuard has these.
-            Ok(std::net::IpAddr::V6(_)) => return Ok(Some(text.to_owned())),
-            Err(_) => return Err("is no address"),
-        };
-        if mask.contains('.') {
-            let mask = u32::from(one(mask)?);
-            let bits = mask.leading_ones();
-            if mask.count_ones() != bits {
-                return Err("has a mask with holes, which no rule has");
-            }
-            return Ok((u32::from(address) & !mask == 0).then(|| format!("{address}/{bits}")));
-        }
-        let bits: u8 =
-            mask.parse().ok().filter(|bits| *bits <= 32).ok_or("has no mask from 0 to 32")?;
-        return Ok(Some(format!("{address}/{bits}")));
-    }
-    if let Some((first, last)) = text.split_once('-') {
-        let (first, last) = (one(first)?, one(last)?);
-        return if first > last {
-            Err("ends before it begins")
-        } else {
-            Ok(Some(format!("{first}-{last}")))
-        };
-    }
-    match text.parse::<std::net::IpAddr>() {
-        Ok(address) => Ok(Some(address.to_string())),
-        Err(_) => Err("is no address"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,30 +295,15 @@ mod tests {
     #[test]
     fn users_are_plain_in_two_spellings() {
         let mut found = Spellings::default();
-        ["DOM%5cBob", "bob", "bob", "50%"].into_iter().for_each(|name| found.add(name));
-        assert_eq!(found.order, ["dom\\bob", "dom%5cbob", "DOM\\Bob", "DOM%5cBob", "bob", "50%"]);
-    }
-
-    #[test]
-    fn addresses() {
-        let cases = [
-            ("10.0.0.1", Ok(Some("10.0.0.1"))),
-            ("10.0.0.9/24", Ok(Some("10.0.0.9/24"))),
-            ("10.4.0.0/255.255.0.0", Ok(Some("10.4.0.0/16"))),
-            ("10.3.2.1/255.255.0.0", Ok(None)),
-            ("10.0.0.5-10.0.0.9", Ok(Some("10.0.0.5-10.0.0.9"))),
-            ("2001:db8::/32", Ok(Some("2001:db8::/32"))),
-            ("10.0.0.9-10.0.0.5", Err("ends before it begins")),
-            ("10.0.0.400", Err("is no address")),
-            ("10.0.0.0/33", Err("has no mask from 0 to 32")),
-            ("10.0.0.0/255.0.255.0", Err("has a mask with holes, which no rule has")),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(
-                address_of(text).as_ref().map(Option::as_deref),
-                expected.as_ref().copied(),
-                "{text}"
-            );
+        let mut unwritable = Vec::new();
+        for name in ["DOM%5cBob", "bob", "bob", "50%", "a%00b", "#x", "a #b"] {
+            found.add(name, || Place::new("users", 1), &mut unwritable);
         }
+        let told: Vec<_> = unwritable.iter().map(|(_, what)| what.as_str()).collect();
+        assert_eq!(told, ["the user \"a\\0b\"", "the user \"#x\"", "the user \"a #b\""]);
+        assert_eq!(
+            found.order,
+            ["dom\\bob", "dom%5cbob", "DOM\\Bob", "DOM%5cBob", "bob", "50%", "a%00b"]
+        );
     }
 }

@@ -12,6 +12,7 @@ use super::super::draft::{Draft, DraftRule, State, Then, What, Who};
 use super::super::input::Input;
 use super::super::report::{Fault, Kind, Place, fault};
 use super::super::times::Times;
+use super::super::write::Names;
 use super::conf::{
     Acl, Branch, Conf, Dest, Dialect, During, Pass, Search, SettingKind, Side, Sign, Source, Word,
 };
@@ -23,6 +24,9 @@ const DBHOME: &str = "/var/lib/squidguard/db";
 
 /// Rules of a conversion; a policy has at most a million.
 const RULES_MAX: usize = 200_000;
+
+/// Exceptions of all rules: a source that continues repeats in each denial what passes before it.
+const EXCEPTIONS_MAX: usize = 500_000;
 
 /// The rules of a configuration.
 pub(crate) fn translate(
@@ -47,7 +51,16 @@ pub(crate) fn translate(
     // A relative home is below the folder of the configuration, where its lists were moved with it.
     let home: PathBuf = Path::new(file).parent().unwrap_or_else(|| Path::new("")).join(home);
     let Draft { rules, lists, report } = &mut draft;
-    let mut collector = Collector { file, home, input, report, faults: &mut faults, lists };
+    let mut collector = Collector {
+        file,
+        home,
+        input,
+        report,
+        faults: &mut faults,
+        lists,
+        dest_words: Names::default(),
+        source_words: Names::default(),
+    };
     let dests: HashMap<&str, (&Dest, lists::Asked)> = conf
         .dests
         .iter()
@@ -55,7 +68,17 @@ pub(crate) fn translate(
         .collect();
     let times = conf.times.iter().map(|block| (block.name.text.as_str(), &block.times)).collect();
     let asked: Vec<_> = conf.sources.iter().map(|source| collector.asked(source)).collect();
-    let mut translator = Translator { collector, dests, times, default, rules, dialect, conf };
+    let mut translator = Translator {
+        collector,
+        dests,
+        times,
+        default,
+        rules,
+        dialect,
+        conf,
+        written: 0,
+        exceptions: 0,
+    };
     translator.remarks();
     for (source, asked) in conf.sources.iter().zip(asked) {
         translator.source(source, asked);
@@ -67,9 +90,11 @@ pub(crate) fn translate(
         search: Search::Ends,
     };
     translator.branch(&everybody, default, &Times::always());
-    let too_many = translator.rules.len() > RULES_MAX;
-    if too_many {
-        let what = format!("more than {RULES_MAX} rules would be needed; split the configuration");
+    if translator.is_full() {
+        let what = format!(
+            "more than {RULES_MAX} rules or {EXCEPTIONS_MAX} exceptions would be needed; split the \
+             configuration"
+        );
         fault(&mut faults, &Place::new(file, 0), what);
     }
     (draft, faults)
@@ -154,6 +179,10 @@ struct Translator<'a, 'b> {
     rules: &'a mut Vec<DraftRule>,
     dialect: Dialect,
     conf: &'b Conf,
+    /// Rules as they are going to be written: one for each piece of a rule's times.
+    written: usize,
+    /// Exceptions of all rules.
+    exceptions: usize,
 }
 
 /// Whose branch is written.
@@ -165,6 +194,11 @@ struct Branching<'b> {
 }
 
 impl<'b> Translator<'_, 'b> {
+    /// Whether there is more than anybody could use; then nothing is added any more.
+    const fn is_full(&self) -> bool {
+        self.written > RULES_MAX || self.exceptions > EXCEPTIONS_MAX
+    }
+
     fn add(&mut self, kind: Kind, word: &Word) {
         let place = self.collector.place(word.line);
         self.collector.report.add(kind, &place, word.text.clone());
@@ -352,7 +386,7 @@ impl<'b> Translator<'_, 'b> {
         when: &Times,
         passed: &mut Vec<What>,
     ) {
-        if when.is_never() || self.rules.len() > RULES_MAX {
+        if when.is_never() || self.is_full() {
             return;
         }
         let mut except = Vec::new();
@@ -362,8 +396,13 @@ impl<'b> Translator<'_, 'b> {
                 passed.push(what);
                 return;
             }
+            self.exceptions += passed.len();
+            if self.is_full() {
+                return;
+            }
             except.clone_from(passed);
         }
+        self.written += when.len();
         if then == Then::Deny && !self.has_page(acl, word) {
             self.add(Kind::NoRedirect, word);
         }
