@@ -1,11 +1,13 @@
-//! `egpolicy.conf`: where the engine is. What is for the Control API over HTTPS is read and has no effect
-//! yet; on its own machine the engine is asked over a UNIX socket.
+//! `egpolicy.conf`: where the engine is. Without a host it is asked over the UNIX socket of its machine,
+//! as ever; with one over HTTPS.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use Fallback::{Nothing, Value};
 use eg_proto::control::SOCKET;
 use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
+
+use crate::session::{Hostless, Settings};
 
 /// The file that is read where none is named.
 pub const CONF: &str = "/etc/enforcegate/egpolicy.conf";
@@ -24,52 +26,45 @@ pub const EGPOLICY_CONF: Description = Description {
 const KEYS: &[Key] = &[
     key("global", "socket", Kind::Path, Value(SOCKET),
         "the engine's control socket, as `[control] socket` in engine.conf"),
-    key("global", "host", Kind::Text, Nothing("this machine"),
-        "the engine's machine, for the Control API over HTTPS").later(),
+    key("global", "host", Kind::Text, Nothing("the socket of this machine"),
+        "the engine's machine, for the Control API over HTTPS"),
     key("global", "port", Kind::Integer { least: 1, most: 65535 }, Value("11225"),
-        "the Control API's port").later(),
+        "the Control API's port"),
     key("global", "user", Kind::Text, Nothing("the user of this machine"),
-        "the account to ask as, over HTTPS").later(),
-    key("global", "cert", Kind::Path, Nothing("none"),
-        "the engine's certificate in PEM, which is pinned").later(),
+        "the account to ask as, over HTTPS"),
+    key("global", "cert", Kind::Path, Nothing("what egctl has seen"),
+        "the engine's certificate in PEM; its public key is pinned"),
     key("global", "key_file", Kind::Path, Nothing("none"),
-        "file that holds an API key, mode 0400 or 0600").later(),
+        "file that holds an API key, mode 0400 or 0600; without one, the login of egctl"),
 ];
-
-/// Where the engine is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Its control socket.
-    pub socket: PathBuf,
-    /// The keys that are set to something that has no effect in this version.
-    pub not_yet: Vec<String>,
-}
 
 /// Reads the configuration at `path`, or the usual one; where that is not there, nothing was said.
 ///
 /// # Errors
 ///
 /// Every fault of the file at once.
-pub fn read(path: Option<&Path>) -> Result<Config, ConfigFaults> {
+pub fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
     let usual = Path::new(CONF);
     match path {
         Some(path) => read_file(path),
         None if usual.exists() => read_file(usual),
-        None => Ok(Config { socket: PathBuf::from(SOCKET), not_yet: Vec::new() }),
+        None => Ok(Settings { hostless: Hostless::Socket, ..Settings::default() }),
     }
 }
 
-fn read_file(path: &Path) -> Result<Config, ConfigFaults> {
+fn read_file(path: &Path) -> Result<Settings, ConfigFaults> {
     load(&EGPOLICY_CONF, path, &Overrides::default(), settle).map(|loaded| loaded.config)
 }
 
-fn settle(settling: &mut Settling<'_>) -> Option<Config> {
+fn settle(settling: &mut Settling<'_>) -> Option<Settings> {
     let mut table = settling.table("global");
     let socket = table.path("socket");
-    // Without effect yet, but checked; of the others every text is right.
     let port = table.number::<u16>("port");
-    port?;
-    Some(Config { socket: socket?, not_yet: settling.not_yet() })
+    let text = |name: &str| table.text(name).filter(|text| !text.is_empty());
+    let (host, user) = (text("host"), text("user"));
+    let (cert, key_file) = (table.optional_path("cert"), table.optional_path("key_file"));
+    let hostless = Hostless::Socket;
+    Some(Settings { hostless, socket: socket?, host, port: port?, user, cert, key_file })
 }
 
 #[cfg(test)]
@@ -84,7 +79,7 @@ mod tests {
             .unwrap();
         let config = read(Some(&path)).unwrap();
         assert_eq!(config.socket, folder.path().join("run/control.sock"));
-        assert_eq!(config.not_yet, ["[global] host"]);
+        assert_eq!((config.host.as_deref(), config.port), (Some("a.example"), 11225));
         for (text, expected) in [
             ("[global]\nsock = \"x\"\n", "`socket`"),
             ("[global]\nsocket = \"\"\n", "must not be empty"),

@@ -105,16 +105,16 @@ fn took(out: &mut impl Write, receipt: &Receipt) -> io::Result<()> {
     )
 }
 
-/// Prints why a load was refused.
+/// Prints why a load, or something else, was refused; `tool` is the program that says so.
 ///
 /// # Errors
 ///
 /// What `out` says.
-pub fn problem(out: &mut impl Write, problem: &Problem) -> io::Result<()> {
+pub fn problem(out: &mut impl Write, tool: &str, problem: &Problem) -> io::Result<()> {
     for fault in &problem.diagnostics {
         row(out, fault)?;
     }
-    writeln!(out, "egpolicy: {}: {}", tame(&problem.title), tame(&problem.detail))
+    writeln!(out, "{tool}: {}: {}", tame(&problem.title), tame(&problem.detail))
 }
 
 fn row(out: &mut impl Write, fault: &FaultRow) -> io::Result<()> {
@@ -226,7 +226,7 @@ mod tests {
             help: "look".to_owned(),
         });
         let mut out = Vec::new();
-        problem(&mut out, &found).unwrap();
+        problem(&mut out, "egpolicy", &found).unwrap();
         let expected = "/r/a.policy:3:5: error EGP020: unknown\n  help: look\n\
             egpolicy: the policy was refused: the policy has 1 fault(s)\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

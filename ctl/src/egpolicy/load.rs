@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use eg_proto::control::{ProblemKind, Receipt, ReloadRequest, ReloadTicket};
+use eg_proto::control::verbs::HttpMethod;
+use eg_proto::control::{Receipt, ReloadRequest, ReloadTicket};
 
-use crate::client::{Answer, Client, ClientFault};
+use crate::client::{Answer, ClientFault, install_provider};
 use crate::config;
 use crate::exit::Exit;
+use crate::session::{Asks, Console, Session, SessionFault, Surroundings};
 use crate::{receipt, render};
 
 /// The status of an answer that is only a ticket.
@@ -50,44 +52,47 @@ enum LoadFormat {
 ///
 /// What standard output or error says.
 pub(super) fn run(args: &LoadArgs) -> io::Result<Exit> {
-    let config = match config::read(args.conf.as_deref()) {
-        Ok(config) => config,
+    let settings = match config::read(args.conf.as_deref()) {
+        Ok(settings) => settings,
         Err(faults) => {
             render::failure(&mut io::stderr().lock(), "egpolicy", &faults)?;
             return Ok(Exit::Failed);
         }
     };
-    if !config.not_yet.is_empty() {
-        let keys = config.not_yet.join(", ");
-        writeln!(io::stderr().lock(), "egpolicy: without effect in this version: {keys}")?;
-    }
-    let client = Client::new(&config.socket);
+    install_provider();
     let request = ReloadRequest {
         reason: args.reason.clone(),
         force: args.force,
         dry_run: args.dry_run,
         wait_s: None,
     };
-    match load(&client, &request) {
-        Ok(answer) => told(args, &client, &answer),
+    let session = Session::open(&settings, &Surroundings::of_process(), &mut Console);
+    match session.and_then(|mut session| load(&mut session, &request)) {
+        Ok(answer) => told(args, &answer),
         Err(fault) => failed(args, &fault),
     }
 }
 
 /// The answer with the receipt, however long it takes.
-fn load(client: &Client, request: &ReloadRequest) -> Result<Answer, ClientFault> {
-    let mut answer = client.post("policy/reload", request)?;
+fn load(session: &mut Session, request: &ReloadRequest) -> Result<Answer, SessionFault> {
+    let broken = |fault: serde_json::Error| ClientFault::Broken {
+        place: "the engine".to_owned(),
+        what: fault.to_string(),
+    };
+    let body = serde_json::to_vec(request).map_err(broken)?;
+    let asks = Asks { method: HttpMethod::Post, path: "policy/reload", body: Some(&body) };
+    let mut answer = session.ask(&mut Console, &asks)?;
     while answer.status == ACCEPTED {
-        let ticket: ReloadTicket = answer.value(client)?;
+        let ticket: ReloadTicket = serde_json::from_slice(&answer.body).map_err(broken)?;
         std::thread::sleep(ASK_AGAIN);
-        answer = client.get(&format!("policy/reload/{}", ticket.reload))?;
+        answer = session.get(&mut Console, &format!("policy/reload/{}", ticket.reload))?;
     }
     Ok(answer)
 }
 
-fn told(args: &LoadArgs, client: &Client, answer: &Answer) -> io::Result<Exit> {
+fn told(args: &LoadArgs, answer: &Answer) -> io::Result<Exit> {
     let mut out = io::stdout().lock();
-    let found: Receipt = match answer.value(client) {
+    let found: Receipt = match serde_json::from_slice(&answer.body) {
         Ok(found) => found,
         Err(fault) => {
             render::failure(&mut io::stderr().lock(), "egpolicy", &fault)?;
@@ -101,22 +106,18 @@ fn told(args: &LoadArgs, client: &Client, answer: &Answer) -> io::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn failed(args: &LoadArgs, fault: &ClientFault) -> io::Result<Exit> {
+fn failed(args: &LoadArgs, fault: &SessionFault) -> io::Result<Exit> {
     match (fault, args.format) {
         // Programs get the engine's own document where they look for a receipt.
-        (ClientFault::Refused(problem), LoadFormat::Json) => {
+        (SessionFault::Client(ClientFault::Refused(problem)), LoadFormat::Json) => {
             writeln!(io::stdout().lock(), "{:#}", serde_json::json!(problem))?;
         }
-        (ClientFault::Refused(problem), LoadFormat::Text) => {
-            receipt::problem(&mut io::stderr().lock(), problem)?;
+        (SessionFault::Client(ClientFault::Refused(problem)), LoadFormat::Text) => {
+            receipt::problem(&mut io::stderr().lock(), "egpolicy", problem)?;
         }
         (other, LoadFormat::Text | LoadFormat::Json) => {
             render::failure(&mut io::stderr().lock(), "egpolicy", other)?;
         }
     }
-    Ok(match fault {
-        ClientFault::Unreachable { .. } | ClientFault::NoAnswer { .. } => Exit::Unreachable,
-        ClientFault::Refused(problem) if problem.kind == ProblemKind::Forbidden => Exit::Refused,
-        ClientFault::Refused(_) | ClientFault::Broken { .. } => Exit::Failed,
-    })
+    Ok(fault.exit())
 }

@@ -4,7 +4,7 @@ mod cases;
 mod explanation;
 mod lint;
 mod sarif;
-mod words;
+pub(crate) mod words;
 
 pub use cases::{cases, junit};
 pub use explanation::{Detail, explanation};

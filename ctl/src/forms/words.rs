@@ -13,6 +13,6 @@ pub(crate) fn tame_lines(text: &str) -> String {
 }
 
 /// `1 rule`, `2 rules`
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -95,6 +95,15 @@ const TABLE: &[(&str, Support)] = &[
     ("allow-broad", Support::Evaluated(Attribute::AllowBroad)),
 ];
 
+/// Every key that there is, in the order of the manual, and each exception behind what it excepts from.
+pub fn keys() -> impl Iterator<Item = String> {
+    TABLE.iter().flat_map(|(key, _)| {
+        let except = key.strip_prefix("match-").or((*key == "time-window").then_some(key));
+        let except = except.map(|what| format!("except-{what}"));
+        std::iter::once((*key).to_owned()).chain(except)
+    })
+}
+
 impl Support {
     /// What `key` is. `except-` stands before what follows `match-`, and before `time-window`.
     #[must_use]
@@ -148,6 +157,8 @@ mod tests {
         assert_eq!(Support::of("match-uri"), Support::Evaluated(Attribute::MatchUri));
         let regex = Support::Evaluated(Attribute::MatchRegex(Field::Uri));
         assert_eq!(Support::of("match-uri-regex"), regex);
+        assert!(keys().all(|key| Support::of(&key) != Support::Unknown));
+        assert!(keys().any(|key| key == "except-time-window"));
         assert_eq!(Support::of("match-method"), Support::Evaluated(Attribute::MatchMethod));
         let regex = Support::Excepted(Attribute::MatchRegex(Field::Uri));
         assert_eq!(Support::of("except-uri-regex"), regex);

@@ -13,7 +13,7 @@ mod values;
 mod window;
 
 pub use address::{AddressFault, parse_range};
-pub use attributes::{Attribute, Support};
+pub use attributes::{Attribute, Support, keys};
 pub use files::{check, check_with, check_with_lists, list_remarks};
 pub use policy::{
     AddressClass, AddressPattern, AddressRange, Anomaly, Application, CheckedPolicy, CheckedRule,
