@@ -90,6 +90,7 @@ pub struct Installation {
     portal: Option<Process>,
     programs: Programs,
     defendr: SocketAddr,
+    control: SocketAddr,
     portal_address: SocketAddr,
     engine_leaf: Leaf,
     key: String,
@@ -114,6 +115,7 @@ impl Installation {
             portal: None,
             programs: programs.clone(),
             defendr,
+            control,
             portal_address,
             engine_leaf: authority.leaf(&["engine.demo.example"])?,
             key: material::shared_key()?,
@@ -125,7 +127,7 @@ impl Installation {
         };
         installation.place_connector()?;
         installation.write_rules(plan)?;
-        installation.write_engine(plan, control)?;
+        installation.write_engine(plan)?;
         installation.write_portal()?;
         installation.write_connector(&installation.right_settings())?;
         Ok(installation)
@@ -141,6 +143,30 @@ impl Installation {
     #[must_use]
     pub const fn defendr(&self) -> SocketAddr {
         self.defendr
+    }
+
+    /// Where the Control API is.
+    #[must_use]
+    pub const fn control(&self) -> SocketAddr {
+        self.control
+    }
+
+    /// The first account and its password, as the engine wrote them down at its first start. The file
+    /// goes with the first login.
+    ///
+    /// # Errors
+    ///
+    /// If the file is not there or says something else.
+    pub fn bootstrap_credential(&self) -> Result<(String, String)> {
+        let path = self.path("engine/bootstrap-credential.json");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("there is no `{}`", path.display()))?;
+        let found: serde_json::Value = serde_json::from_str(&text)?;
+        let field = |name: &str| {
+            let value = found.get(name).and_then(serde_json::Value::as_str);
+            value.map(str::to_owned).with_context(|| format!("no `{name}` in `{}`", path.display()))
+        };
+        Ok((field("user")?, field("password")?))
     }
 
     /// What the engine shows there.
@@ -395,7 +421,7 @@ impl Installation {
         }
     }
 
-    fn write_engine(&self, plan: &Plan, control: SocketAddr) -> Result<()> {
+    fn write_engine(&self, plan: &Plan) -> Result<()> {
         folder::write(&self.path("portal-secret"), &self.secret, 0o640)?;
         folder::write(&self.path("engine/cert.pem"), &self.engine_leaf.certificate_pem, 0o644)?;
         folder::write(&self.path("engine/key.pem"), &self.engine_leaf.key_pem, 0o600)?;
@@ -426,6 +452,9 @@ ack_secret_file = "ack-secret"
 
 [aaa]
 passwd = "passwd"
+master_key_file = "master.key"
+auto_bootstrap = true
+bootstrap_credential_file = "bootstrap-credential.json"
 
 [control]
 ip = "{control_ip}"
@@ -447,8 +476,8 @@ verdicts = "{verdicts}"
             port = self.defendr.port(),
             key = self.key,
             base_url = self.base_url(),
-            control_ip = control.ip(),
-            control_port = control.port(),
+            control_ip = self.control.ip(),
+            control_port = self.control.port(),
             verdicts = plan.verdicts,
         );
         folder::write(&self.path("engine/engine.conf"), &text, 0o640)

@@ -9,6 +9,7 @@
 //! material                      keys, secrets, certificates
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
+//! api                           an operator's tool, by hand
 //! pair                          two engines and one connector
 //! walk, weeks                   what is due by a plain walk through lists, and lists that change
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
@@ -16,6 +17,7 @@
 //! witness                       a Squid without us, and what it does by itself
 //! ```
 
+pub mod api;
 pub mod browser;
 pub mod folder;
 pub mod installation;

@@ -9,6 +9,7 @@ mod setup;
 mod steps;
 
 mod bench;
+mod bench_control_flood;
 mod bench_regex;
 mod bench_failover;
 mod bench_reload;
@@ -86,6 +87,8 @@ enum Bench {
     Failover,
     /// How long a change of the policy takes on top of 2.6 million names
     Reload,
+    /// The Control API under attack: what that does to the answers of the data path
+    ControlFlood,
     /// Two weeks of lists swapped back and forth under load: what is answered wrongly, and how long answers take
     ReloadUnderLoad,
 }
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
         Chore::Bench { bench: Bench::Reload } => bench_reload::run(),
+        Chore::Bench { bench: Bench::ControlFlood } => bench_control_flood::run(),
         Chore::Bench { bench: Bench::ReloadUnderLoad } => bench_reload_under_load::run(),
     };
     done.unwrap_or_else(|fault| {
