@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use eg_proto::{Opener, PortalSecret};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use sha2::{Digest as _, Sha256};
 
 use crate::folder::{self, Folder};
 use crate::material::{self, Authority, Leaf};
@@ -149,6 +150,27 @@ impl Installation {
     #[must_use]
     pub const fn control(&self) -> SocketAddr {
         self.control
+    }
+
+    /// What an operator's `egctl` is told: where the engine is, and nothing secret. Gives the file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write_egctl_conf(&self) -> Result<PathBuf> {
+        let path = self.path("egctl.conf");
+        let (host, port) = (self.control.ip(), self.control.port());
+        let text =
+            format!("[global]\nhost = \"{host}\"\nport = {port}\nuser = \"admin\"\nsocket = \"\"\n");
+        folder::write(&path, &text, 0o644)?;
+        Ok(path)
+    }
+
+    /// SHA-256 of the certificate that the engine shows, as `openssl x509 -fingerprint -sha256` has it.
+    #[must_use]
+    pub fn engine_fingerprint(&self) -> String {
+        let digest = Sha256::digest(&self.engine_leaf.certificate);
+        digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
     }
 
     /// The first account and its password, as the engine wrote them down at its first start. The file

@@ -1,5 +1,6 @@
 //! `cargo xtask`: chores in Rust. Reads the arguments, runs one chore, gives its exit code.
 
+mod api_fuzz;
 mod aptitude;
 mod duckdb;
 mod hyperscan;
@@ -65,6 +66,12 @@ enum Chore {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Lets schemathesis make requests out of the engine's own OpenAPI document; 1 where an answer is not in it
+    ApiFuzz {
+        /// How long
+        #[arg(long, default_value_t = 5)]
+        minutes: u32,
+    },
     /// Breaks things at random and looks at what is left, more often than the tests do
     Faults {
         #[command(subcommand)]
@@ -105,6 +112,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
+        Chore::ApiFuzz { minutes } => api_fuzz::run(minutes),
         Chore::Faults { fault } => faults::run(fault),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
