@@ -24,6 +24,8 @@ mod inside;
 #[cfg(test)]
 mod killed_reload;
 #[cfg(test)]
+mod levels;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod odd_urls;
@@ -37,6 +39,8 @@ mod real_lists;
 mod reload_under_load;
 #[cfg(test)]
 mod restart_under_load;
+#[cfg(test)]
+mod shell;
 #[cfg(test)]
 mod squid_conf;
 #[cfg(test)]

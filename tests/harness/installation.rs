@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use eg_proto::{Opener, PortalSecret};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use sha2::{Digest as _, Sha256};
 
 use crate::folder::{self, Folder};
 use crate::material::{self, Authority, Leaf};
@@ -174,6 +175,46 @@ impl Installation {
     #[must_use]
     pub fn first_credential(&self) -> PathBuf {
         self.path("engine/first-credential.json")
+    }
+
+    /// What an `egctl` is told that has not seen the engine yet: where it is, without a certificate. Gives
+    /// the file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write_unpinned_egctl_conf(&self) -> Result<PathBuf> {
+        let path = self.path("egctl/unpinned.conf");
+        let (host, port) = (self.control.ip(), self.control.port());
+        let text =
+            format!("[global]\nhost = \"{host}\"\nport = {port}\nuser = \"admin\"\n");
+        folder::write(&path, &text, 0o644)?;
+        Ok(path)
+    }
+
+    /// SHA-256 of the certificate that the engine shows, as `openssl x509 -fingerprint -sha256` has it.
+    #[must_use]
+    pub fn engine_fingerprint(&self) -> String {
+        let digest = Sha256::digest(&self.engine_leaf.certificate);
+        digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
+
+    /// The first account and its password, as the engine wrote them down at its first start. The file
+    /// goes with the first login.
+    ///
+    /// # Errors
+    ///
+    /// If the file is not there or says something else.
+    pub fn bootstrap_credential(&self) -> Result<(String, String)> {
+        let path = self.first_credential();
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("there is no `{}`", path.display()))?;
+        let found: serde_json::Value = serde_json::from_str(&text)?;
+        let field = |name: &str| {
+            let value = found.get(name).and_then(serde_json::Value::as_str);
+            value.map(str::to_owned).with_context(|| format!("no `{name}` in `{}`", path.display()))
+        };
+        Ok((field("user")?, field("password")?))
     }
 
     /// What the engine shows there.
@@ -459,6 +500,7 @@ ack_secret_file = "ack-secret"
 
 [aaa]
 passwd = "passwd"
+master_key_file = "master.key"
 auto_bootstrap = {bootstrap}
 bootstrap_credential_file = "first-credential.json"
 

@@ -9,13 +9,16 @@
 //! material                      keys, secrets, certificates
 //! origin, squid, installation   the programs and their configuration
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
+//! api                           an operator's tool, by hand
 //! pair                          two engines and one connector
 //! walk, weeks                   what is due by a plain walk through lists, and lists that change
 //! trail, showcase, rows         what was decided, and a table of requests with what is due
 //! small_disk                    a disk that fills up or lets nobody write
+//! terminal                      an operator's own: keys in, a screen out
 //! witness                       a Squid without us, and what it does by itself
 //! ```
 
+pub mod api;
 pub mod browser;
 pub mod folder;
 pub mod installation;
@@ -32,6 +35,7 @@ pub mod shared;
 pub mod showcase;
 pub mod small_disk;
 pub mod squid;
+pub mod terminal;
 pub mod tls;
 pub mod trail;
 pub mod wait;

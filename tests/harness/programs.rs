@@ -13,6 +13,8 @@ pub struct Programs {
     pub connector: PathBuf,
     /// `enforcegate-portal`
     pub portal: PathBuf,
+    /// `egctl`
+    pub egctl: PathBuf,
 }
 
 impl Programs {
@@ -42,6 +44,7 @@ impl Programs {
             engine: find("enforcegate-engine")?,
             connector: find("enforcegate-squid-connector")?,
             portal: find("enforcegate-portal")?,
+            egctl: find("egctl")?,
         })
     }
 }

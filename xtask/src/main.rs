@@ -1,5 +1,6 @@
 //! `cargo xtask`: chores in Rust. Reads the arguments, runs one chore, gives its exit code.
 
+mod api_fuzz;
 mod aptitude;
 mod duckdb;
 mod hyperscan;
@@ -9,6 +10,7 @@ mod setup;
 mod steps;
 
 mod bench;
+mod bench_control_flood;
 mod bench_regex;
 mod bench_failover;
 mod bench_reload;
@@ -64,6 +66,12 @@ enum Chore {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Lets schemathesis make requests out of the engine's own OpenAPI document; 1 where an answer is not in it
+    ApiFuzz {
+        /// How long
+        #[arg(long, default_value_t = 5)]
+        minutes: u32,
+    },
     /// Breaks things at random and looks at what is left, more often than the tests do
     Faults {
         #[command(subcommand)]
@@ -86,6 +94,8 @@ enum Bench {
     Failover,
     /// How long a change of the policy takes on top of 2.6 million names
     Reload,
+    /// The Control API under attack: what that does to the answers of the data path
+    ControlFlood,
     /// Two weeks of lists swapped back and forth under load: what is answered wrongly, and how long answers take
     ReloadUnderLoad,
 }
@@ -102,11 +112,13 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::DiffRegex(wish) => diff_regex::run(&wish),
         Chore::Fuzz { minutes, target } => fuzz::run(&fuzz::Wish { minutes, target }),
+        Chore::ApiFuzz { minutes } => api_fuzz::run(minutes),
         Chore::Faults { fault } => faults::run(fault),
         Chore::Bench { bench: Bench::Chain } => bench::chain(),
         Chore::Bench { bench: Bench::Regex } => bench_regex::run(),
         Chore::Bench { bench: Bench::Failover } => bench_failover::run(),
         Chore::Bench { bench: Bench::Reload } => bench_reload::run(),
+        Chore::Bench { bench: Bench::ControlFlood } => bench_control_flood::run(),
         Chore::Bench { bench: Bench::ReloadUnderLoad } => bench_reload_under_load::run(),
     };
     done.unwrap_or_else(|fault| {

@@ -61,8 +61,10 @@ pub(crate) fn run() -> Result<Ready> {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    // squidGuard for what a conversion is proved beside, in the tests, and measured beside.
-    let mut missing: Vec<_> = [aptitude::scanner(), "pkg-config", "squid-openssl", "squidguard"]
+    // squidGuard for what a conversion is proved beside, in the tests, and measured beside; tmux for the
+    // terminal that a test drives the shell in.
+    let wanted = [aptitude::scanner(), "pkg-config", "squid-openssl", "squidguard", "tmux"];
+    let mut missing: Vec<_> = wanted
         .into_iter()
         .filter(|package| !aptitude::is_installed(package))
         .collect();
