@@ -218,7 +218,8 @@ fn is_cut(stream: &TcpStream) -> bool {
 
 fn slow_headers(api: &Api, scene: &Scene) {
     let mut open = Vec::new();
-    let request = b"GET /api/v1/status HTTP/1.1\r\nHost: engine\r\nX: ".iter().chain([b'x'].iter().cycle());
+    let request =
+        b"GET /api/v1/status HTTP/1.1\r\nHost: engine\r\nX: ".iter().chain([b'x'].iter().cycle());
     let mut bytes = request.clone();
     while !scene.is_over() {
         while open.len() < 64 {

@@ -63,7 +63,11 @@ fn cases() -> Vec<Case> {
     let delete = |path| ask("DELETE", path, Value::Null);
     let new = |name: &str| json!({"name": name, "level": "monitoring", "password": PASSWORD});
     vec![
-        same("login", EVERYBODY, post("login", json!({"user": "none", "password": "wrong password"}))),
+        same(
+            "login",
+            EVERYBODY,
+            post("login", json!({"user": "none", "password": "wrong password"})),
+        ),
         same("refresh", EVERYBODY, post("refresh", json!({"refresh_token": "none"}))),
         get("session", LOGGED_IN, "session"),
         get("show-status", STATE, "status"),
@@ -122,7 +126,10 @@ fn cases() -> Vec<Case> {
             verb: "request-user-add",
             who: ADMIN,
             harm: post("users", new("added")),
-            tame: post("users", json!({"name": "a bad name", "level": "monitoring", "password": PASSWORD})),
+            tame: post(
+                "users",
+                json!({"name": "a bad name", "level": "monitoring", "password": PASSWORD}),
+            ),
         },
         Case {
             verb: "request-user-passwd",
@@ -197,7 +204,8 @@ fn state(installation: &Installation, root: &Api) -> Result<BTreeMap<String, Str
     found.insert("policy".to_owned(), policy.body.to_string());
     let users = root.get("users")?;
     let keys = users.body.get("users").and_then(Value::as_array).context("no users")?;
-    let keys: Vec<String> = keys.iter().map(|user| format!("{} {}", user["name"], user["keys"])).collect();
+    let keys: Vec<String> =
+        keys.iter().map(|user| format!("{} {}", user["name"], user["keys"])).collect();
     found.insert("keys".to_owned(), keys.join("\n"));
     Ok(found)
 }
@@ -215,7 +223,8 @@ fn cast(installation: &Installation) -> Result<Cast> {
     let root = nobody.log_in(&user, &password)?;
     let add = |name: &str, level: &str| -> Result<Value> {
         let password = (level != "service-account").then_some(PASSWORD);
-        let said = root.post("users", &json!({"name": name, "level": level, "password": password}))?;
+        let said =
+            root.post("users", &json!({"name": name, "level": level, "password": password}))?;
         ensure!(said.status == 200 || said.status == 201, "{name}: {}", said.text);
         Ok(said.body)
     };
@@ -291,7 +300,10 @@ fn each_level_does_what_the_specification_allows_and_nothing_else() -> Result<()
             for (what, token) in [
                 ("a revoked token", revoked.clone()),
                 ("no token of ours", root.with(Some("eyJhbGciOiJub25lIn0.e30."))),
-                ("half a token", root.with(root.token.as_deref().map(|token| &token[..token.len() / 2]))),
+                (
+                    "half a token",
+                    root.with(root.token.as_deref().map(|token| &token[..token.len() / 2])),
+                ),
                 ("an empty token", root.with(Some(""))),
             ] {
                 let status = by(&token, &case.harm)?;
@@ -333,7 +345,14 @@ fn accounts_are_acted_on_from_above_only() -> Result<()> {
         (ten, ask("PUT", "users/admin11/password", password.clone())),
         (ten, ask("PUT", "users/admin10/level", json!({"level": "super-administrator"}))),
         (ten, ask("PUT", "users/victim/level", json!({"level": "administrator"}))),
-        (ten, ask("POST", "users", json!({"name": "eq", "level": "administrator", "password": PASSWORD}))),
+        (
+            ten,
+            ask(
+                "POST",
+                "users",
+                json!({"name": "eq", "level": "administrator", "password": PASSWORD}),
+            ),
+        ),
         (eleven, ask("DELETE", "users/admin11", Value::Null)),
         (eleven, ask("POST", "users/admin11/disable", Value::Null)),
     ] {

@@ -23,7 +23,12 @@ fn shell(site: &Site) -> Result<Terminal> {
         &installation.path("."),
         &egctl,
         &["-c", &conf.display().to_string(), "--cli"],
-        &[("HOME", &home.display().to_string()), ("XDG_CONFIG_HOME", ""), ("XDG_CACHE_HOME", ""), ("EDITOR", "false")],
+        &[
+            ("HOME", &home.display().to_string()),
+            ("XDG_CONFIG_HOME", ""),
+            ("XDG_CACHE_HOME", ""),
+            ("EDITOR", "false"),
+        ],
     )?;
     Ok(terminal)
 }

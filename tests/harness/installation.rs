@@ -186,8 +186,7 @@ impl Installation {
     pub fn write_unpinned_egctl_conf(&self) -> Result<PathBuf> {
         let path = self.path("egctl/unpinned.conf");
         let (host, port) = (self.control.ip(), self.control.port());
-        let text =
-            format!("[global]\nhost = \"{host}\"\nport = {port}\nuser = \"admin\"\n");
+        let text = format!("[global]\nhost = \"{host}\"\nport = {port}\nuser = \"admin\"\n");
         folder::write(&path, &text, 0o644)?;
         Ok(path)
     }
@@ -456,7 +455,7 @@ impl Installation {
         folder::make(&self.path("bin"))?;
         fs::copy(&self.programs.connector, &own).context("cannot copy the connector")?;
         self.programs.connector = own;
-        for below in ["engine", "connector", "portal", "log", "audit", "rules.d"] {
+        for below in ["engine", "connector", "portal", "egctl", "log", "audit", "rules.d"] {
             folder::make(&self.path(below))?;
         }
         Ok(())

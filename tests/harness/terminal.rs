@@ -28,7 +28,12 @@ impl Terminal {
     /// # Errors
     ///
     /// If there is no tmux, or it does not start.
-    pub fn start(folder: &Path, program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+    pub fn start(
+        folder: &Path,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let terminal = Self { socket: folder.join("terminal.sock") };
         let mut command = terminal.tmux();
         command.args(["-f", "/dev/null", "new-session", "-d", "-x", SIZE.0, "-y", SIZE.1]);

@@ -64,10 +64,8 @@ fn missing_packages() -> Vec<&'static str> {
     // squidGuard for what a conversion is proved beside, in the tests, and measured beside; tmux for the
     // terminal that a test drives the shell in.
     let wanted = [aptitude::scanner(), "pkg-config", "squid-openssl", "squidguard", "tmux"];
-    let mut missing: Vec<_> = wanted
-        .into_iter()
-        .filter(|package| !aptitude::is_installed(package))
-        .collect();
+    let mut missing: Vec<_> =
+        wanted.into_iter().filter(|package| !aptitude::is_installed(package)).collect();
     for (program, package) in [("cc", "gcc"), ("c++", "g++")] {
         if paths::find_program(program).is_none() {
             missing.push(package);

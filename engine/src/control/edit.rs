@@ -11,8 +11,8 @@ use eg_policy::digest::Digest;
 use eg_policy::sources::SourceFile;
 use eg_policy::syntax::parse;
 use eg_proto::control::edit::{
-    COMMIT_BYTES_MAX, CONFIRM_MINUTES_MAX, CommitRequest, Edit, PolicyFile,
-    PolicyFileRow, PolicyFiles,
+    COMMIT_BYTES_MAX, CONFIRM_MINUTES_MAX, CommitRequest, Edit, PolicyFile, PolicyFileRow,
+    PolicyFiles,
 };
 use eg_proto::control::{Problem, ProblemKind, Verb};
 use eg_settings::log::chain;
