@@ -60,6 +60,7 @@ impl Home {
              [captive_portal]\nsecret_file = \"secret\"\n\
              [control]\nip = \"127.0.0.1\"\nkey = \"ssl/key.pem\"\ncert = \"ssl/cert.pem\"\n\
              socket = \"control.sock\"\n\
+             [aaa]\npasswd = \"passwd\"\nmaster_key_file = \"master.key\"\n\
              [audit]\npath = \"audit\"\n\
              [logging]\ntype = \"console\"\nlevel = \"notice\"\n{extra}",
             self.port
