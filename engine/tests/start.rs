@@ -64,6 +64,7 @@ impl Home {
              [control]\nip = \"127.0.0.1\"\nport = {}\nkey = \"ssl/key.pem\"\n\
              cert = \"ssl/cert.pem\"\n\
              socket = \"control.sock\"\n\
+             [aaa]\npasswd = \"passwd\"\nmaster_key_file = \"master.key\"\n\
              [audit]\npath = \"audit\"\n\
              [logging]\ntype = \"console\"\nlevel = \"notice\"\n{extra}",
             self.port, self.control

@@ -56,8 +56,8 @@ pub(super) async fn who(operator: Operator) -> Response {
 }
 
 /// `GET users`
-pub(super) async fn users(State(desk): State<Arc<Desk>>, _: Operator) -> Response {
-    json(StatusCode::OK, &desk.accounts.users())
+pub(super) async fn users(State(desk): State<Arc<Desk>>, _: Operator) -> Result<Response, Refused> {
+    Ok(json(StatusCode::OK, &desk.accounts.users(At::now()).await?))
 }
 
 /// `POST users`
@@ -143,6 +143,12 @@ pub(super) async fn totp(
     let asked: TotpRequest = value_of(request).await?;
     let at = At::now();
     let done = desk.accounts.enrol(&operator, &user, asked, source, at).await;
+    // A secret that is shown has changed nothing yet.
+    if let Ok(begun) = &done
+        && !begun.on
+    {
+        return Ok(json(StatusCode::OK, begun));
+    }
     desk.changed((&operator, Verb::RequestUserTotp, &user), done, at)
 }
 

@@ -232,6 +232,7 @@ mod tests {
             door,
             live: nothing_live(),
             facts: LiveFacts::default(),
+            accounts: crate::control::auth::tests::nobody(audit.clone()),
             audit,
             config: Arc::new(settings()),
             accounts: Arc::default(),

@@ -3,6 +3,8 @@
 
 mod ask;
 
+mod accounts;
+
 mod bounds;
 
 mod edits;

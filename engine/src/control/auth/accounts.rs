@@ -374,6 +374,12 @@ impl Accounts {
         }
     }
 
+    /// Has another look at `passwd` at once. Blocks.
+    pub(super) fn look_at_once(&self, at: At) {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.look(at);
+    }
+
     /// Has another look at `passwd`. The caller holds `changes`.
     fn look(&self, at: At) {
         let stamp = file::stamp(&self.paths.passwd);

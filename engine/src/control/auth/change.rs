@@ -289,9 +289,14 @@ impl Accounts {
     }
 
     /// All accounts, without anything secret.
-    pub(in crate::control) fn users(&self) -> Users {
-        let inner = self.inner();
-        Users { users: inner.passwd.accounts().map(|account| row_of(&inner, account)).collect() }
+    pub(in crate::control) async fn users(self: &Arc<Self>, at: At) -> Result<Users, Problem> {
+        aside(self, move |accounts| {
+            accounts.look_at_once(at);
+            let inner = accounts.inner();
+            let rows = inner.passwd.accounts().map(|account| row_of(&inner, account));
+            Ok(Users { users: rows.collect() })
+        })
+        .await
     }
 
     /// Makes the entry of a change, or of one that was refused.

@@ -88,12 +88,15 @@ impl<K: Eq + Hash + Clone> Table<K> {
             entry.locks = 0;
         }
         entry.last = now;
+        // What led to a lock that is over counts no more; until then it is kept for a refund.
+        if entry.locked_until.take().is_some() {
+            entry.failures.clear();
+        }
         entry.failures.retain(|at| now.saturating_duration_since(*at) < MINUTE);
         entry.failures.push_back(now);
         if entry.failures.len() < self.failures_max {
             return Mark::Counted;
         }
-        entry.failures.clear();
         let length = MINUTE.saturating_mul(1 << entry.locks.min(LOCKS_MAX)).min(DAY);
         entry.locked_until = now.checked_add(length);
         entry.locks = entry.locks.saturating_add(1).min(LOCKS_MAX);
@@ -105,8 +108,10 @@ impl<K: Eq + Hash + Clone> Table<K> {
     /// Takes one charge back.
     fn refund(&mut self, key: &K, mark: Mark) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        // The others before it stay, or a right login at the right moment would clear them.
+        entry.failures.pop_back();
         match mark {
-            Mark::Counted => drop(entry.failures.pop_back()),
+            Mark::Counted => {}
             Mark::Locked => {
                 entry.locked_until = None;
                 entry.locks = entry.locks.saturating_sub(1);

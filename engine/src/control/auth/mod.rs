@@ -35,4 +35,4 @@ pub(crate) use accounts::{Accounts, At};
 pub(crate) use first::add_first;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

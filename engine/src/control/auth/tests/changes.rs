@@ -238,7 +238,8 @@ async fn a_service_account_has_keys_and_no_password() {
     accounts.add(&boss, new_user("ci", Level::ServiceAccount, None), at).await.unwrap();
     assert!(site.identify_from(&second.key, "192.0.2.7", 0).is_err());
     // Nobody else has keys.
-    let tried = accounts.add_key(&boss, "alice", &ApiKeyRequest::default(), at);
+    let ask = ApiKeyRequest::default();
+    let tried = accounts.add_key(&boss, "alice", &ask, at);
     assert_eq!(kind_of(tried).await, ProblemKind::Conflict);
     assert_eq!(accounts.keys("alice").unwrap_err().kind, ProblemKind::Conflict);
     for (days, sources) in [(Some(0), vec![]), (Some(4000), vec![]), (None, vec!["x".to_owned()])] {

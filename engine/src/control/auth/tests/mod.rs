@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use eg_policy::moment::Moment;
 use eg_proto::control::auth::{Duty, LoginKind, LoginRequest, Tokens};
-use eg_proto::control::user::{ApiKeyRequest, PasswordRequest, TotpRequest, UserAddRequest};
+use eg_proto::control::user::{
+    ApiKeyRequest, PasswordRequest, TotpRequest, UserAddRequest, UserRow,
+};
 use eg_proto::control::{Level, Problem, ProblemKind, Row, Secret, Verb};
 use eg_settings::Switch;
 use tempfile::TempDir;
@@ -135,6 +137,14 @@ impl Site {
         self.accounts.refresh(token.clone(), from, self.at(seconds)).await
     }
 
+    async fn users(&self) -> Vec<UserRow> {
+        self.accounts.users(self.at(0)).await.unwrap().users
+    }
+
+    async fn logins(&self, user: &str) -> u64 {
+        self.users().await.iter().find(|row| row.name == user).unwrap().logins
+    }
+
     fn hashes(&self) -> u64 {
         self.accounts.hasher.as_ref().unwrap().done()
     }
@@ -159,6 +169,19 @@ impl Site {
             })
             .collect()
     }
+}
+
+/// Accounts of which there are none, for whoever needs a desk.
+pub(in crate::control) fn nobody(audit: crate::audit::Audit) -> Arc<Accounts> {
+    let aaa = Aaa {
+        passwd: "/nonexistent/passwd".into(),
+        auto_bootstrap: Switch::Off,
+        bootstrap_credential_file: "/nonexistent/credential.json".into(),
+        bootstrap_credential_ttl: Duration::ZERO,
+        master_key_file: "/nonexistent/master.key".into(),
+        totp_required: Switch::Off,
+    };
+    Accounts::open_with(&aaa, audit, CHEAP, At::now())
 }
 
 fn at(begin: Instant, seconds: i64) -> At {

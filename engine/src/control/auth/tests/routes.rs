@@ -119,7 +119,7 @@ fn desk(site: &Site, stopping: watch::Receiver<bool>) -> Desk {
     let path = "/srv/eg/engine.conf".into();
     let read = crate::config::load_text(path, text, &eg_settings::Overrides::default());
     Desk {
-        door: door().0,
+        door: door(&crate::reload::Ending::default()).0,
         live: Arc::new(Live::new(ruleset)),
         facts: LiveFacts::default(),
         audit: site.accounts.audit.clone(),
