@@ -308,12 +308,13 @@ fn serve(mut reloader: Reloader, inbox: &Receiver<Ask>, (ending, wanted): (&Endi
     let mut desk = Desk { reloader: &mut reloader, public: &public, ending, trace: &mut trace };
     desk.take_up((now(), Instant::now()));
     while let Some(heard) = listen(inbox, &desk) {
+        // Also where asks come one after the other, and before one that would confirm too late.
+        if !ending.has_begun() {
+            desk.look_at_deadline((now(), Instant::now()));
+        }
         let ask = match heard {
             Heard::Ask(ask) => ask,
-            Heard::Nothing => {
-                desk.look_at_deadline((now(), Instant::now()));
-                continue;
-            }
+            Heard::Nothing => continue,
         };
         if ending.has_begun() {
             refuse(ask);

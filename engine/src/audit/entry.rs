@@ -115,7 +115,7 @@ pub enum Event<'a> {
     },
     /// Something else was done to the policy's files or their history.
     Policy {
-        /// What: `rollback`, `git-init`, `tag`.
+        /// What: `rollback`, `commit`, `confirm`, `commit-confirmed`, `git-init`, `tag`.
         what: &'a str,
         /// What came of it: `done`, `dry-run`, `refused`.
         outcome: &'a str,

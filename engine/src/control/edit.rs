@@ -76,6 +76,13 @@ pub(super) async fn file(
             let detail = format!("`{name}` cannot be read: {fault}");
             return Err(Problem::new(ProblemKind::Failed, detail));
         }
+        if file.text.len() > COMMIT_BYTES_MAX {
+            let detail = format!(
+                "`{name}` has more than {COMMIT_BYTES_MAX} bytes, which no commit takes; edit it where \
+                 it lies, and reload"
+            );
+            return Err(Problem::new(ProblemKind::TooLarge, detail));
+        }
         Ok(PolicyFile { name, text: file.text, base })
     })
     .await

@@ -50,9 +50,9 @@ const RULES_SHOWN: usize = 10_000;
 /// Rules that an answer has at most; their rows are far below the bound of an answer.
 const RULES_MAX: usize = 100_000;
 
-/// Rules before the one that decides of which an answer tells; with more of them nobody reads each, and
-/// the answer stays below its bound.
-const BEFORE_MAX: usize = 20_000;
+/// Rules that match, and as many before the one that decides, of which an answer tells; nobody reads each
+/// of so many, and the answer stays below its bound.
+const TOLD_MAX: usize = 20_000;
 
 /// Lets so many explain at once.
 #[derive(Debug)]
@@ -222,10 +222,14 @@ fn answer(spec: &RequestSpec, explained: &policy::Explained, sees: bool) -> Matc
         pattern: pattern.filter(|_| sees),
         explained: sees.then(|| {
             let mut told = told::explained(explained);
-            if told.before.len() > BEFORE_MAX {
-                let more = told.before.len() - BEFORE_MAX;
-                told.before.truncate(BEFORE_MAX);
-                told.notes.push(format!("{more} more rules before it do not hold"));
+            for (rules, what) in [
+                (&mut told.matches, "match"),
+                (&mut told.before, "stand before it and do not hold"),
+            ] {
+                if let Some(more) = rules.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+                    rules.truncate(TOLD_MAX);
+                    told.notes.push(format!("{more} more rules {what}"));
+                }
             }
             told
         }),

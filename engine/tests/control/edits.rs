@@ -149,8 +149,6 @@ fn what_is_faulty_changes_nothing() {
 #[test]
 fn names_and_texts_have_bounds() {
     let home = home();
-    std::os::unix::fs::symlink("a.policy", home.path("rules.d/l.policy")).unwrap();
-    fs::remove_file(home.path("rules.d/l.policy")).unwrap();
     let engine = home.start();
     let before = rules(&home);
     let plain = text("x", "x.example");
@@ -187,8 +185,8 @@ fn names_and_texts_have_bounds() {
     let bad_base = json!({ "base": "x", "edits": [] }).to_string();
     assert_eq!(post(&home, "policy/commit", &bad_base).status, 400);
     assert_eq!(rules(&home), before);
-    // As large as it may be, with a line that grows in JSON.
-    let large = format!("{}\n{plain}", "#\"\n".repeat(2_000_000));
+    // Larger than what other paths take, with lines that grow in JSON.
+    let large = format!("{}\n{plain}", "#\"\n".repeat(100_000));
     let done = commit(&home, json!([edit("x.policy", &large)]), json!({}));
     assert_eq!(done.status, 200, "{done:?}");
     assert_eq!(fs::read_to_string(home.path("rules.d/x.policy")).unwrap(), large);
@@ -278,7 +276,7 @@ fn a_start_after_the_deadline_rolls_back_at_once() {
         edit("a.policy", &text("a", "lost.example")),
         edit("c.policy", &text("c", "c.example"))
     ]);
-    let done = commit(&home, edits, json!({ "confirm_minutes": 1 }));
+    let done = commit(&home, edits, json!({ "confirm_minutes": 60 }));
     assert_eq!(done.status, 200, "{done:?}");
     engine.signal(Signal::SIGKILL);
     drop(engine);
