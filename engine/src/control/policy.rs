@@ -219,6 +219,7 @@ mod tests {
             facts: LiveFacts::default(),
             audit,
             config: Arc::new(settings()),
+            accounts: Arc::default(),
             stopping,
         };
         let by = || Origin::Operator("local:root".to_owned());
