@@ -139,7 +139,8 @@ pub fn walk<'e>(
     short: Short,
 ) -> Result<Step<'e>, GrammarFault> {
     if let Some(word) = words.first()
-        && let Some(entry) = entries.iter().find(|entry| entry.name() == word.text)
+        && let Some(entry) =
+            entries.iter().find(|entry| entry.words.len() > 1 && entry.name() == word.text)
     {
         return Ok(Step::At(entry, 1));
     }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use eg_proto::control::verbs::HttpMethod;
 use eg_proto::control::{Receipt, ReloadRequest, ReloadTicket};
 
-use crate::client::{Answer, ClientFault, install_provider};
+use crate::client::{Answer, ClientFault};
 use crate::config;
 use crate::exit::Exit;
 use crate::session::{Asks, Console, Session, SessionFault, Surroundings};
@@ -59,7 +59,6 @@ pub(super) fn run(args: &LoadArgs) -> io::Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
-    install_provider();
     let request = ReloadRequest {
         reason: args.reason.clone(),
         force: args.force,

@@ -330,8 +330,15 @@ mod tests {
             let made = set("", "new", "match-domain", value).unwrap();
             assert!(has_rule(&made, "new"), "{made}");
         }
-        for value in ["", "a\nb: {", "x\u{1b}"] {
-            assert!(set(FILE, "a", "match-domain", value).is_err(), "{value:?}");
+        assert!(set(FILE, "a", "match-domain", "").is_err());
+        // Whatever is taken stays one value of this rule.
+        for value in ["a\nb: {", "}\nb: {", "\", \"action\": \"permit", "x\u{1b}"] {
+            if let Ok(made) = set(FILE, "a", "description", value) {
+                let (ast, _) = parse("", &made);
+                let keys: Vec<usize> =
+                    ast.blocks().map(|block| block.attributes().count()).collect();
+                assert_eq!(keys, [3, 1, 1], "{value:?}");
+            }
         }
         assert!(set(FILE, "a", "action: x\n}\nb", "x").is_err());
         assert!(set("", "a b: {", "action", "x").is_err());
