@@ -235,7 +235,6 @@ mod tests {
             accounts: crate::control::auth::tests::nobody(audit.clone()),
             audit,
             config: Arc::new(settings()),
-            accounts: Arc::default(),
             editors: Editors::default(),
             explaining: Explaining::default(),
             stopping,
