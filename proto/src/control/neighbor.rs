@@ -83,7 +83,7 @@ pub struct NeighborDetail {
     pub name: String,
     /// Where it may come from.
     pub peers: Vec<String>,
-    /// The listener, `tcp:127.0.0.1:11224` or `unix:/run/…`.
+    /// The listener, `tcp:127.0.0.1:11224` or `unix:/run/one.sock`.
     pub listener: String,
     /// Its sessions, oldest first.
     pub sessions: Vec<SessionRow>,

@@ -50,14 +50,14 @@ pub(super) fn detail(screen: &mut Screen<'_>, found: &NeighborDetail) -> io::Res
 }
 
 fn session(screen: &mut Screen<'_>, row: &SessionRow) -> io::Result<()> {
-    let SessionRow { session, peer, role, version, uptime_s, idle_s, work } = row;
+    let SessionRow { session, peer, inspect, defendr, uptime_s, idle_s, work } = row;
     let Work { requests, batches, permit, deny, warn, aup, latency } = work;
     let Latency { p50_us, p95_us, p99_us, max_us } = latency;
     screen.line("")?;
     screen.head(&format!("Session {session}"))?;
     screen.fields(&[
         ("Peer", Some(peer.clone())),
-        ("Connector", Some(format!("{role} {version}"))),
+        ("Connector", Some(format!("Defendr {defendr}, inspects TLS: {inspect}"))),
         ("Uptime", Some(format!("{}, idle for {}", duration(*uptime_s), duration(*idle_s)))),
         ("Requests", Some(format!("{requests} in {batches} batches"))),
         ("Verdicts", Some(format!("{permit} permit, {deny} deny, {warn} warn, {aup} aup"))),

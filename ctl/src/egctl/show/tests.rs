@@ -174,7 +174,7 @@ fn connectors_are_shown() {
     let detail = json!({
         "name": "a", "peers": ["127.0.0.0/8"], "listener": "tcp:127.0.0.1:11224",
         "sessions": [{
-            "session": 5, "peer": "127.0.0.1:5000", "role": "squid", "version": BAD,
+            "session": 5, "peer": "127.0.0.1:5000", "inspect": BAD, "defendr": 2,
             "uptime_s": 5, "idle_s": 1, "work": work,
         }],
     });
