@@ -158,8 +158,8 @@ fn answers_of(verb: Verb) -> Vec<(u16, Shape)> {
         Verb::RequestUserAdd => vec![(200, shape::<user::UserAdded>())],
         Verb::RequestUserTotp => vec![(200, shape::<user::TotpAnswer>())],
         Verb::RequestUserKeyAdd => vec![(200, shape::<user::ApiKeyMade>())],
-        Verb::RequestPolicyConfirm
-        | Verb::Logout
+        Verb::RequestPolicyConfirm => vec![(200, shape::<edit::Confirmed>()), waits()],
+        Verb::Logout
         | Verb::RequestUserPasswd
         | Verb::RequestUserLevel
         | Verb::RequestUserDisable
