@@ -391,6 +391,44 @@ impl<'a> EventLine<'a> {
         }
     }
 
+    /// Who asked for a reload, and what came of it.
+    fn reload(&mut self, asked: AskedBy<'a>, ruleset: &'a str, outcome: &'a str) {
+        self.asked(asked);
+        self.kind = "reload";
+        self.ruleset = Some(ruleset);
+        self.outcome = Some(outcome);
+    }
+
+    /// Whose login, from where, and what came of it.
+    fn login(
+        &mut self,
+        account: Option<&'a str>,
+        address: Option<IpAddr>,
+        outcome: &'a str,
+        others: u64,
+    ) {
+        self.kind = "login";
+        self.account = account;
+        self.address = address;
+        self.outcome = Some(outcome);
+        self.others = (others > 0).then_some(others);
+    }
+
+    /// Who asked for what, and what came of it.
+    fn change(
+        &mut self,
+        by: Option<&'a str>,
+        what: &'a str,
+        outcome: &'a str,
+        reason: Option<&'a str>,
+    ) {
+        self.kind = "account";
+        self.by = by;
+        self.what = Some(what);
+        self.outcome = Some(outcome);
+        self.reason = reason;
+    }
+
     /// Who asked, and how.
     fn asked(&mut self, asked: AskedBy<'a>) {
         self.by = Some(asked.by);
@@ -411,25 +449,16 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
         }
         Event::Stop => line.kind = "stop",
         Event::Reload { ruleset, revision, rules, asked_by } => {
-            line.asked(asked_by);
-            line.kind = "reload";
-            line.ruleset = Some(ruleset);
+            line.reload(asked_by, ruleset, "live");
             line.revision = Some(revision);
             line.rules = Some(rules);
-            line.outcome = Some("live");
         }
         Event::DryRun { ruleset, rules, asked_by } => {
-            line.asked(asked_by);
-            line.kind = "reload";
-            line.ruleset = Some(ruleset);
+            line.reload(asked_by, ruleset, "dry-run");
             line.rules = Some(rules);
-            line.outcome = Some("dry-run");
         }
         Event::ReloadRefused { ruleset, reason, asked_by } => {
-            line.asked(asked_by);
-            line.kind = "reload";
-            line.ruleset = Some(ruleset);
-            line.outcome = Some("refused");
+            line.reload(asked_by, ruleset, "refused");
             line.reason = Some(reason);
         }
         Event::Policy { what, outcome, detail, asked_by }
@@ -451,34 +480,21 @@ pub(super) fn event_line(out: &mut Vec<u8>, event: &Event<'_>, now: Moment) -> i
             line.outcome = Some(outcome);
         }
         Event::Login { account, address, how, outcome, others } => {
-            line.kind = "login";
-            line.account = account;
-            line.address = address;
+            line.login(account, address, outcome, others);
             line.how = Some(how);
-            line.outcome = Some(outcome);
-            line.others = (others > 0).then_some(others);
         }
         Event::TokenReuse { account, address } => {
+            line.login(Some(account), address, "login-ended", 0);
             line.kind = "token-reuse";
-            line.account = Some(account);
-            line.address = address;
-            line.outcome = Some("login-ended");
         }
         Event::Account { what, on, outcome, reason, by } => {
-            line.kind = "account";
-            line.by = Some(by);
+            line.change(Some(by), what, outcome, reason);
             line.account = on;
-            line.what = Some(what);
-            line.outcome = Some(outcome);
-            line.reason = reason;
         }
         Event::Barred { who, address, verb, reason, others } => {
+            line.change(who, verb, "refused", Some(reason));
             line.kind = "barred";
-            line.by = who;
             line.address = address;
-            line.what = Some(verb);
-            line.outcome = Some("refused");
-            line.reason = Some(reason);
             line.others = (others > 0).then_some(others);
         }
         Event::Refused { peer, connector, reason, others } => {

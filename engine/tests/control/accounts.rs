@@ -31,7 +31,7 @@ fn administrators_are_made_on_the_machine_before_and_beside_the_engine() {
         let refused = add(&home, name, input);
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{told}");
-        assert!(told.contains(expected) && told.contains("[aaa]"), "{told}");
+        assert!(told.contains(expected) && told.contains("engine.conf:"), "{told}");
         assert!(!told.contains("horse"), "{told}");
     }
     let _engine = home.start();

@@ -317,20 +317,17 @@ impl Accounts {
         }
         let unwritten = self.inner().unwritten;
         let mut left_unwritten = false;
-        if new_state != *state || unwritten {
-            if let Err(fault) = file::write(&self.paths.state, &new_state.render()) {
-                if persist == Persist::Must {
-                    if passwd_changed {
-                        self.put_back(&passwd);
-                    }
-                    return Err(failed(&fault));
+        if (new_state != *state || unwritten)
+            && let Err(fault) = file::write(&self.paths.state, &new_state.render())
+        {
+            if persist == Persist::Must {
+                if passwd_changed {
+                    self.put_back(&passwd);
                 }
-                tracing::error!(
-                    cause = chain(&fault),
-                    "the state of the accounts is written later"
-                );
-                left_unwritten = true;
+                return Err(failed(&fault));
             }
+            tracing::error!(cause = chain(&fault), "the state of the accounts is written later");
+            left_unwritten = true;
         }
         let stamp = file::stamp(&self.paths.passwd).unwrap_or_default();
         let mut inner = self.inner();

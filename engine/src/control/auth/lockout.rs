@@ -313,7 +313,7 @@ mod tests {
         assert!(lockout.charge(name("admin"), v4(0), now).is_err());
         // A table that is all locked hears no newcomers, and forgets nobody.
         let mut lockout = Lockout::new();
-        for number in 0..ENTRIES_MAX as u32 {
+        for number in 0..u32::try_from(ENTRIES_MAX).unwrap() {
             for _ in 0..5 {
                 lockout.charge(name("admin"), v4(number), now).unwrap();
             }

@@ -211,7 +211,7 @@ fn unbase32(text: &str) -> Vec<u8> {
         count += 5;
         if count >= 8 {
             count -= 8;
-            bytes.push((bits >> count) as u8);
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
         }
     }
     bytes

@@ -134,6 +134,10 @@ fn text(value: &serde_json::Value, at: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one walk through all of it, of which each step needs the last"
+)]
 async fn no_secret_is_logged_written_or_answered_twice() {
     tracing::subscriber::set_global_default(Everything).unwrap();
     let site = Site::with(&[
