@@ -133,5 +133,5 @@ impl Login {
 
 /// Whether the engine wants a code beside the password, which was right.
 fn wants_code(fault: &ClientFault) -> bool {
-    fault.problem().is_some_and(|problem| problem.detail.contains("give the six digits"))
+    fault.problem().is_some_and(|problem| problem.kind == ProblemKind::SecondFactor)
 }
