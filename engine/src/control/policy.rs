@@ -222,6 +222,7 @@ mod tests {
             facts: LiveFacts::default(),
             audit,
             config: Arc::new(settings()),
+            accounts: Arc::default(),
             stopping,
             system: System::for_a_test(),
         };
