@@ -240,12 +240,6 @@ impl Reloader {
         Ok(Start::FromFiles(Box::new(filled)))
     }
 
-    /// The store, for a test that breaks it.
-    #[cfg(test)]
-    pub(crate) const fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// `[policy]`
     #[must_use]
     pub const fn config(&self) -> &PolicyConfig {
