@@ -373,6 +373,7 @@ mod tests {
 
     use super::*;
     use crate::audit::tests::audit_to_memory;
+    use crate::view::Stored;
 
     const RULES: &str = "a: {\n  match-uri-regex: /ads[0-9]+\n}\n\
         b: {\n  match-user-agent-regex: ^curl/[0-9]+x\n}\nc: {\n  match-sni-regex: track\n}\n\

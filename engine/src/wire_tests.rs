@@ -28,6 +28,7 @@ use crate::audit::AuditThread;
 use crate::audit::tests::{Memory, audit_to_memory};
 use crate::config::{AckKey, CaptivePortal, RedirectStatus};
 use crate::shadow::Shadow;
+use crate::view::Stored;
 
 #[path = "wire_client.rs"]
 mod client;

@@ -200,6 +200,7 @@ mod tests {
     use crate::asks::{Rollback, door};
     use crate::audit::tests::audit_to_memory;
     use crate::reload::Ending;
+    use crate::view::Stored;
 
     /// A ruleset without a rule.
     fn nothing_live() -> Arc<Live> {
