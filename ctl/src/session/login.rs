@@ -1,6 +1,6 @@
 //! Logging in, and staying so: a password or a saved login gives tokens, which renew themselves once.
 
-use eg_proto::control::Secret;
+use eg_proto::control::{ProblemKind, Secret};
 use eg_proto::control::auth::{Duty, LoginRequest, RefreshRequest, Tokens};
 
 use super::fault::SessionFault;

@@ -223,7 +223,7 @@ mod tests {
             match asked.path.as_str() {
                 "login" if !asked.body.contains("\"right\"") => no("wrong"),
                 "login" if totp && !asked.body.contains("\"totp\":\"123456\"") => {
-                    no("give the six digits too")
+                    refusal(ProblemKind::SecondFactor, "a code too")
                 }
                 "login" => tokens(newest.fetch_add(1, Ordering::SeqCst) + 1),
                 "refresh" if asked.body.contains(&format!("\"refresh{now}\"")) => {

@@ -74,6 +74,7 @@ fn explanation(screen: &mut Screen<'_>, found: &Explained, detail: Detail) -> io
         before,
         disabled,
         left_out,
+        notes,
         rules,
     } = found;
     if let (Some(file), Some(line)) = (file, line) {
@@ -90,7 +91,7 @@ fn explanation(screen: &mut Screen<'_>, found: &Explained, detail: Detail) -> io
     if !unknown.is_empty() {
         screen.line(&format!("{:<NAMES$} {}", "Not known:", unknown.join(", ")))?;
     }
-    for sentence in left_out {
+    for sentence in left_out.iter().chain(notes) {
         screen.field(NAMES, "Beware", Mark::Beware, sentence)?;
     }
     if let Some(rule) = waits_for {
