@@ -1,7 +1,7 @@
 //! Logging in, and staying so: a password or a saved login gives tokens, which renew themselves once.
 
-use eg_proto::control::{ProblemKind, Secret};
 use eg_proto::control::auth::{Duty, LoginRequest, RefreshRequest, Tokens};
+use eg_proto::control::{ProblemKind, Secret};
 
 use super::fault::SessionFault;
 use super::private::read_secret;

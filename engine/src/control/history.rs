@@ -19,7 +19,6 @@ use serde::Serialize;
 
 use super::answer::{Refused, json, reason_of, value_of};
 use super::faults::{of_backup, of_git};
-use super::machine::when;
 use super::operator::Operator;
 use super::policy::Desk;
 use super::shape::when;

@@ -1,21 +1,13 @@
-//! What the kernel says of this process (proc(5)), and a moment as text.
+//! What the kernel says of this process (proc(5)).
 
 use std::fs;
 use std::io;
 
-use eg_policy::moment::Moment;
 use eg_proto::control::system::ThreadRow;
 use nix::unistd::{SysconfVar, sysconf};
 
 /// Threads that are shown at most; the engine has some tens.
 const THREADS_MAX: usize = 4096;
-
-/// A moment in RFC 3339.
-pub(super) fn when(moment: Moment) -> String {
-    jiff::Timestamp::from_microsecond(moment.unix_micros())
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_string()
-}
 
 /// Bytes of this process in memory.
 pub(super) fn resident() -> Option<u64> {

@@ -189,7 +189,7 @@ fn answered(answer: Answer) -> Result<Response, Refused> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use eg_policy::build::{Loaded, build};
     use eg_policy::compile::CompiledPolicy;
     use eg_policy::matcher::{DomainIndex, write_index};
@@ -203,7 +203,7 @@ mod tests {
     use crate::view::Stored;
 
     /// A ruleset without a rule.
-    fn nothing_live() -> Arc<Live> {
+    pub(in crate::control) fn nothing_live() -> Arc<Live> {
         let policy =
             CompiledPolicy { rules: Vec::new(), lists: Vec::new(), default_action: Action::Deny };
         let loaded = Loaded {

@@ -22,6 +22,7 @@ use super::answer::{Refused, json};
 use super::doors::ApiPlaces;
 use super::operator::Operator;
 use super::policy::Desk;
+use super::shape::when;
 use super::{log_tail, machine};
 use crate::asks::{StoreLook, ending};
 use crate::audit::{AskedBy, Event};
@@ -142,7 +143,7 @@ pub(super) async fn status(State(desk): State<Arc<Desk>>, _: Operator) -> Respon
         digest: ruleset.digest().to_string(),
         rules: ruleset.rules().len() as u64,
         names: ruleset.entries(),
-        since: machine::when(published.since()),
+        since: when(published.since()),
         unconfirmed: desk.facts.unconfirmed(now()),
         audit: if desk.audit.is_writing() {
             "recording".to_owned()

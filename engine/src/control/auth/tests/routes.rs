@@ -6,8 +6,6 @@ use std::sync::Mutex;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::{Extension, Router};
-use eg_policy::compile::CompiledPolicy;
-use eg_policy::matcher::{DomainIndex, write_index};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tracing::field::{Field, Visit};
@@ -15,11 +13,13 @@ use tracing::span::{Attributes, Id, Record};
 
 use super::*;
 use crate::asks::door;
+use crate::control::System;
+use crate::control::editors::Editors;
+use crate::control::explain::Explaining;
 use crate::control::operator::Source;
 use crate::control::policy::Desk;
 use crate::control::routes::routes;
 use crate::policy_thread::LiveFacts;
-use crate::view::Live;
 
 /// All that is logged in this process, at every level.
 static LOG: Mutex<String> = Mutex::new(String::new());
@@ -103,29 +103,21 @@ impl Front {
 }
 
 fn desk(site: &Site, stopping: watch::Receiver<bool>) -> Desk {
-    let action = eg_policy::verdict::Action::Permit;
-    let policy = CompiledPolicy { rules: Vec::new(), lists: Vec::new(), default_action: action };
-    let index = DomainIndex::open(write_index(&[], 1)).unwrap();
-    let loaded = eg_policy::build::Loaded {
-        index: Arc::new(index),
-        addresses: Vec::new(),
-        regexes: Vec::new(),
-        users: Vec::new(),
-        zone: eg_policy::zone::Zone::utc(),
-    };
-    let ruleset = eg_policy::build::build(&policy, loaded).unwrap();
     let text = "[connectors.squid]\nkey = \"0123456789abcdef\"\n[captive_portal]\n\
                 secret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
     let path = "/srv/eg/engine.conf".into();
     let read = crate::config::load_text(path, text, &eg_settings::Overrides::default());
     Desk {
         door: door(&crate::reload::Ending::default()).0,
-        live: Arc::new(Live::new(ruleset)),
+        live: crate::control::policy::tests::nothing_live(),
         facts: LiveFacts::default(),
         audit: site.accounts.audit.clone(),
         config: Arc::new(read.unwrap().config.policy),
         accounts: Arc::clone(&site.accounts),
+        editors: Editors::default(),
+        explaining: Explaining::default(),
         stopping,
+        system: System::for_a_test(),
     }
 }
 
