@@ -350,7 +350,7 @@ fn a_commit_is_undone_and_not_written_over_what_came_in_between() {
     assert_eq!(site.held(), before);
     assert_eq!(site.snapshots().list().unwrap().len(), kept.len(), "nothing was worth keeping");
     // A list may change meanwhile, a policy file may not.
-    let plan = site.snapshots().plan_commit(edits.clone()).unwrap();
+    let plan = site.snapshots().plan_commit(edits).unwrap();
     site.write("lists/names.list", "three.example\n");
     site.snapshots().apply_commit(&plan).unwrap();
     let (site, edits, _, _) = committed();
