@@ -293,7 +293,7 @@ fn committed() -> (Site, Edits, Held, Held) {
         edit("sites/30-b.policy", Some("B")),
     ]));
     let mut after = before.clone();
-    let mode = &before["20-gone.policy"][..3];
+    let (mode, _) = before["20-gone.policy"].split_once(' ').unwrap();
     let folder =
         format!("{:o} folder", fs::metadata(site.path()).unwrap().permissions().mode() & 0o777);
     after.insert("10-a.policy".into(), format!("{mode} edited"));
