@@ -146,7 +146,7 @@ mod tests {
         for (path, entry) in expected {
             assert_eq!(then.get(path), entry.as_ref(), "{path}");
         }
-        assert_eq!(then.len(), 10);
+        assert_eq!(then.len(), 11);
     }
 
     #[test]

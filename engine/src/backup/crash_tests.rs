@@ -293,7 +293,7 @@ fn committed() -> (Site, Edits, Held, Held) {
         edit("sites/30-b.policy", Some("B")),
     ]));
     let mut after = before.clone();
-    let mode = &before["20-gone.policy"][..3];
+    let (mode, _) = before["20-gone.policy"].split_once(' ').unwrap();
     let folder =
         format!("{:o} folder", fs::metadata(site.path()).unwrap().permissions().mode() & 0o777);
     after.insert("10-a.policy".into(), format!("{mode} edited"));
@@ -350,7 +350,7 @@ fn a_commit_is_undone_and_not_written_over_what_came_in_between() {
     assert_eq!(site.held(), before);
     assert_eq!(site.snapshots().list().unwrap().len(), kept.len(), "nothing was worth keeping");
     // A list may change meanwhile, a policy file may not.
-    let plan = site.snapshots().plan_commit(edits.clone()).unwrap();
+    let plan = site.snapshots().plan_commit(edits).unwrap();
     site.write("lists/names.list", "three.example\n");
     site.snapshots().apply_commit(&plan).unwrap();
     let (site, edits, _, _) = committed();

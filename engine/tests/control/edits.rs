@@ -31,7 +31,7 @@ fn base(home: &Home) -> String {
 
 /// A commit with the newest base.
 fn commit(home: &Home, edits: Value, more: Value) -> Answer {
-    let Value::Object(mut body) = more else { panic!("{more}") };
+    let mut body: serde_json::Map<String, Value> = serde_json::from_value(more).unwrap();
     body.insert("base".to_owned(), base(home).into());
     body.insert("edits".to_owned(), edits);
     post(home, "policy/commit", &Value::Object(body).to_string())
