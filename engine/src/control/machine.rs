@@ -76,7 +76,11 @@ mod tests {
     fn this_process_has_threads_and_memory() {
         let (said, waits) = std::sync::mpsc::channel::<()>();
         let other = std::thread::Builder::new().name("one-of-ours".to_owned());
-        let other = other.spawn(move || drop(waits.recv())).unwrap();
+        let other = other
+            .spawn(move || {
+                let _ = waits.recv();
+            })
+            .unwrap();
         let found = threads().unwrap();
         assert!(found.iter().any(|row| row.name == "one-of-ours"), "{found:?}");
         assert!(found.iter().any(|row| row.id == std::process::id()));
