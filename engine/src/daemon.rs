@@ -176,16 +176,7 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     let (shadow, shadow_thread) =
         Shadow::start(Arc::clone(&live), audit.clone()).map_err(DaemonFault::Shadow)?;
     let compared = shadow.tally();
-    let plane = DataPlane::start(DataPlaneParts {
-        listeners,
-        tls: pair,
-        live: Arc::clone(&live),
-        audit: audit.clone(),
-        shadow,
-        portal: PortalLinks::new(&config.captive_portal),
-        threads: config.global.threads,
-        version: version().to_owned(),
-    })?;
+    let plane = data_plane(config, listeners, pair, (&live, &audit, shadow))?;
     let facts = policy.facts().clone();
     policy.serve(Public {
         live: Arc::clone(&live),
@@ -209,9 +200,8 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
     supervisor.tell(Told::Ready);
     caller.ready();
     // Not before: `READY=1` must be the first that the service manager hears.
-    match after {
-        After::Nothing => {}
-        After::Reload => policy.reload(),
+    if matches!(after, After::Reload) {
+        policy.reload();
     }
     let running = Running {
         policy,
@@ -226,6 +216,25 @@ pub fn run(given: Given<'_>, caller: &mut impl Caller) -> Result<Ended, DaemonFa
         supervisor,
     };
     running.serve(signals, caller)
+}
+
+/// What serves connectors.
+fn data_plane(
+    config: &Config,
+    listeners: Vec<BoundListener>,
+    tls: Arc<rustls::ServerConfig>,
+    (live, audit, shadow): (&Arc<Live>, &Audit, Shadow),
+) -> Result<DataPlane, ListenFault> {
+    DataPlane::start(DataPlaneParts {
+        listeners,
+        tls,
+        live: Arc::clone(live),
+        audit: audit.clone(),
+        shadow,
+        portal: PortalLinks::new(&config.captive_portal),
+        threads: config.global.threads,
+        version: version().to_owned(),
+    })
 }
 
 /// What an operator should know before anything is served.

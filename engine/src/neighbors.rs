@@ -160,7 +160,7 @@ fn edge_us(bucket: usize) -> u64 {
     let (power, quarter) = (bucket / QUARTERS, u64::from(bucket % QUARTERS));
     match power {
         0 | 1 => u64::from(bucket),
-        _ => ((QUARTERS as u64 + quarter + 1) << (power.min(63) - 2)) - 1,
+        _ => ((u64::from(QUARTERS) + quarter + 1) << (power.min(63) - 2)) - 1,
     }
 }
 

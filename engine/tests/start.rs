@@ -228,7 +228,7 @@ fn help_and_version_leave_with_two() {
 fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     let home = Home::new();
     home.configure("[global]\nthread = 2\n");
-    let parts = ["engine.conf:26:1: unknown key `thread` in `[global]`", "`threads`"];
+    let parts = ["engine.conf:27:1: unknown key `thread` in `[global]`", "`threads`"];
     home.refused(&[], &parts);
     home.refused(&["--check"], &parts);
 }

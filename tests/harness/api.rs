@@ -36,7 +36,7 @@ pub struct Api {
     source: Ipv4Addr,
     tls: Arc<ClientConfig>,
     /// What stands behind `Authorization: Bearer`.
-    pub token: Option<String>,
+    token: Option<String>,
 }
 
 /// A stream to the engine, in TLS.
@@ -64,6 +64,12 @@ impl Api {
     #[must_use]
     pub fn with(&self, token: Option<&str>) -> Self {
         Self { token: token.map(str::to_owned), ..self.clone() }
+    }
+
+    /// What it shows to be let in.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// A connection without TLS yet.

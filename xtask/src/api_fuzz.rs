@@ -1,5 +1,5 @@
-//! `cargo xtask api-fuzz`: schemathesis makes requests out of the engine's own OpenAPI document and holds
-//! every answer against it, as nobody and as each kind of account. It is installed from PyPI into a folder
+//! `cargo xtask api-fuzz`: schemathesis makes requests out of the engine's own `OpenAPI` document and holds
+//! every answer against it, as nobody and as each kind of account. It is installed from `PyPI` into a folder
 //! of its own beside the built things.
 
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) fn run(minutes: u32) -> Result<ExitCode> {
         let account = json!({"name": name, "level": level, "password": PASSWORD});
         let said = root.post("users", &account)?;
         anyhow::ensure!(said.status < 300, "{}", said.text);
-        askers.push((name, nobody.log_in(name, PASSWORD)?.token));
+        askers.push((name, nobody.log_in(name, PASSWORD)?.token().map(str::to_owned)));
     }
     let seconds = u64::from(minutes) * 60 / askers.len() as u64;
     let mut failed = Vec::new();

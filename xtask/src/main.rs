@@ -66,7 +66,7 @@ enum Chore {
         #[arg(long)]
         target: Option<String>,
     },
-    /// Lets schemathesis make requests out of the engine's own OpenAPI document; 1 where an answer is not in it
+    /// Lets schemathesis make requests out of the engine's own `OpenAPI` document; 1 where an answer is not in it
     ApiFuzz {
         /// How long
         #[arg(long, default_value_t = 5)]

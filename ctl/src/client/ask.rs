@@ -259,7 +259,7 @@ mod tests {
         // A long answer comes in many records.
         let long = format!("\"{}\"", "x".repeat(300_000));
         let fake = Fake::tls(move |_| (200, long.clone()));
-        assert_eq!(Client::at(fake.door.clone()).get("a").unwrap().body.len(), 300_002);
+        assert_eq!(Client::at(fake.door).get("a").unwrap().body.len(), 300_002);
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
             "b" => refusal(ProblemKind::Unauthorized, "no"),
             _ => refusal(ProblemKind::Conflict, "no"),
         });
-        let client = Client::at(fake.door.clone());
+        let client = Client::at(fake.door);
         for (path, exit) in [("a", Exit::Refused), ("b", Exit::Refused), ("c", Exit::Failed)] {
             assert_eq!(client.get(path).unwrap_err().exit(), exit, "{path}");
         }

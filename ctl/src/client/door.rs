@@ -82,8 +82,8 @@ impl Door {
                     Opened::Trusted(stream) => Ok(stream),
                     Opened::Other(shown) => Err(ClientFault::OtherCertificate {
                         place: self.place(),
-                        kept: pin.kept.display().to_string(),
-                        pinned: pin.fingerprint,
+                        kept: pin.kept().display().to_string(),
+                        pinned: pin.fingerprint(),
                         shown,
                     }),
                 }

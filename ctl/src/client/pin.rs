@@ -73,9 +73,9 @@ pub struct Pin {
     /// The public key (SPKI in DER) where the certificate itself is at hand: it may be renewed.
     key: Option<Vec<u8>>,
     /// The certificate that was pinned.
-    pub fingerprint: Fingerprint,
+    fingerprint: Fingerprint,
     /// The file that says so.
-    pub kept: PathBuf,
+    kept: PathBuf,
 }
 
 impl Pin {
@@ -97,6 +97,18 @@ impl Pin {
     #[must_use]
     pub fn remembered(fingerprint: Fingerprint, kept: &Path) -> Self {
         Self { key: None, fingerprint, kept: kept.to_path_buf() }
+    }
+
+    /// The certificate that was pinned.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The file that says so.
+    #[must_use]
+    pub fn kept(&self) -> &Path {
+        &self.kept
     }
 
     fn holds(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -209,7 +221,8 @@ mod tests {
         assert!(text.starts_with("E3:B0:C4:42:98:FC:1C:14:") && text.ends_with(":B8:55"), "{text}");
         assert_eq!(Fingerprint::parse(&text), Some(found));
         assert_eq!(Fingerprint::parse(&text.to_lowercase()), Some(found));
-        for bad in ["", "E3", &text[3..], &format!("{text}:00"), &text.replace("E3", "+3")] {
+        let cut: String = text.chars().skip(3).collect();
+        for bad in ["", "E3", &cut, &format!("{text}:00"), &text.replace("E3", "+3")] {
             assert_eq!(Fingerprint::parse(bad), None, "{bad}");
         }
     }

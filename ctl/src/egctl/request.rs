@@ -28,7 +28,7 @@ pub(crate) fn request(row: &Row, call: &Call<'_>, secrets: &[(&'static str, Secr
     for (arg, given) in call.given.iter().filter(|(arg, _)| !stays_here(arg)) {
         match arg.place {
             Place::Path => {
-                path = path.replace(&format!("{{{}}}", arg.name), &encoded(&text(given)))
+                path = path.replace(&format!("{{{}}}", arg.name), &encoded(&text(given)));
             }
             Place::Query => query.push(format!("{}={}", arg.name, encoded(&text(given)))),
             Place::Body => {

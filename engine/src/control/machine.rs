@@ -74,13 +74,16 @@ mod tests {
 
     #[test]
     fn this_process_has_threads_and_memory() {
-        let (said, waits) = std::sync::mpsc::channel::<()>();
+        let (said, waits) = std::sync::mpsc::sync_channel::<()>(0);
         let other = std::thread::Builder::new().name("one-of-ours".to_owned());
         let other = other
             .spawn(move || {
+                // A thread gives itself its name before it does anything else.
+                let _ = waits.recv();
                 let _ = waits.recv();
             })
             .unwrap();
+        said.send(()).unwrap();
         let found = threads().unwrap();
         assert!(found.iter().any(|row| row.name == "one-of-ours"), "{found:?}");
         assert!(found.iter().any(|row| row.id == std::process::id()));

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made of the table of verbs and the message types; served, and checked in as
+//! The `OpenAPI` document, made of the table of verbs and the message types; served, and checked in as
 //! `docs/openapi.json`.
 //!
 //! INVARIANT: what a verb takes and answers is said here once, by a match that names every verb.

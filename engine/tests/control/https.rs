@@ -100,7 +100,7 @@ fn what_is_no_request_is_a_problem_too() {
     ] {
         let answer = raw(tls(&home), text.as_bytes());
         let answer = parsed(&answer);
-        let shown = &text[..text.len().min(60)];
+        let shown: String = text.chars().take(60).collect();
         assert!(expected.contains(&answer.status), "{shown}: {answer:?}");
         assert_eq!(answer.body["status"], answer.status, "{shown}");
         assert_eq!(answer.kind, "application/problem+json", "{shown}");

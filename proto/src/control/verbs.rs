@@ -1,5 +1,5 @@
 //! The one description of what operators can ask for: words, path, privilege, arguments, help. Routes,
-//! the OpenAPI document, `egctl`, its completions, man pages and the manual are made from it.
+//! the `OpenAPI` document, `egctl`, its completions, man pages and the manual are made from it.
 //!
 //! INVARIANT: whether somebody may is answered by [`Row::access`] and nowhere else. What depends on the
 //! level that an account is to get (`POST users`, `PUT users/NAME/level`) is [`Level::outranks`] too.

@@ -98,7 +98,7 @@ const TABLE: &[(&str, Support)] = &[
 /// Every key that there is, in the order of the manual, and each exception behind what it excepts from.
 pub fn keys() -> impl Iterator<Item = String> {
     TABLE.iter().flat_map(|(key, _)| {
-        let except = key.strip_prefix("match-").or((*key == "time-window").then_some(key));
+        let except = key.strip_prefix("match-").or_else(|| (*key == "time-window").then_some(key));
         let except = except.map(|what| format!("except-{what}"));
         std::iter::once((*key).to_owned()).chain(except)
     })
