@@ -75,23 +75,24 @@ fn an_operators_evening() -> Result<()> {
     terminal.ask("request policy reload reason evening", "revision")?;
 
     // A staged edit, seen in force by Squid.
-    ensure!(is_permitted(&site, "permitted.demo.example")?, "permitted before");
+    ensure!(is_permitted(&site, "default.demo.example")?, "permitted before");
     terminal.ask("configure", "(config)#")?;
     terminal.ask("edit policy 20-evening.policy", "20-evening.policy")?;
-    terminal.ask("set rule evening match-domain permitted.demo.example", "(config")?;
+    terminal.ask("set rule evening match-domain default.demo.example", "(config")?;
     terminal.ask("set rule evening action deny", "(config")?;
     terminal.ask("show | compare", "+")?;
     terminal.ask("commit check", "nothing was changed")?;
-    ensure!(is_permitted(&site, "permitted.demo.example")?, "a check changes nothing");
+    ensure!(is_permitted(&site, "default.demo.example")?, "a check changes nothing");
     terminal.ask("commit comment evening rule", "revision")?;
-    ensure!(!is_permitted(&site, "permitted.demo.example")?, "the commit is in force");
+    let screen = terminal.screen()?;
+    ensure!(!is_permitted(&site, "default.demo.example")?, "it is not in force:\n{screen}");
 
     // One that nobody confirms.
     terminal.ask("delete rule evening", "(config")?;
     terminal.ask("commit confirmed 1", "revision")?;
-    ensure!(is_permitted(&site, "permitted.demo.example")?, "the unconfirmed commit is in force");
+    ensure!(is_permitted(&site, "default.demo.example")?, "the unconfirmed commit is in force");
     let began = Instant::now();
-    while is_permitted(&site, "permitted.demo.example")? {
+    while is_permitted(&site, "default.demo.example")? {
         ensure!(began.elapsed() < ROLLBACK_MAX, "it does not roll back");
         std::thread::sleep(Duration::from_millis(500));
     }

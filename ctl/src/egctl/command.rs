@@ -3,7 +3,7 @@
 
 use clap::{Arg as ClapArg, ArgAction, Command, ValueHint, value_parser};
 use eg_proto::control::Level;
-use eg_proto::control::verbs::{Arg, ArgKind, May, Need, Own as OnOwn};
+use eg_proto::control::verbs::{Arg, ArgKind, Need};
 use eg_settings::version;
 
 use super::entries::{Does, ENTRIES, Entry, placeholder};
@@ -92,7 +92,7 @@ fn group(behind: &[&Entry], at: usize) -> String {
 pub(super) fn leaf(entry: &Entry, name: String) -> Command {
     let mut command = Command::new(name).about(entry.help);
     if let Does::Ask(row) = entry.does {
-        command = command.long_about(format!("{}\n\nLevel: {}.", entry.help, level_of(row.may)));
+        command = command.long_about(format!("{}\n\nLevel: {}.", entry.help, row.may));
     }
     for arg in &entry.args {
         command = match arg.need {
@@ -129,26 +129,5 @@ fn help_of(arg: &Arg) -> String {
     match arg.least {
         Some(least) => format!("{} (level {})", arg.help, least.number()),
         None => arg.help.to_owned(),
-    }
-}
-
-/// Who may, in words.
-#[must_use]
-pub(crate) fn level_of(may: May) -> String {
-    let from = |level: Level| format!("{} ({})", level.number(), level.name());
-    match may {
-        May::Everybody => "everybody".to_owned(),
-        May::LoggedIn => "whoever is logged in".to_owned(),
-        May::From(level) => from(level),
-        May::FromAndService(level) => format!("{}, and service accounts (3)", from(level)),
-        May::On { others, own: OnOwn::Never } => {
-            format!("{}, on accounts below; nobody on the own one", from(others))
-        }
-        May::On { others, own: OnOwn::From(own) } if own == others => {
-            format!("{}, on accounts below and on the own one", from(others))
-        }
-        May::On { others, own: OnOwn::From(own) } => {
-            format!("{}, on accounts below; on the own one {}", from(others), from(own))
-        }
     }
 }

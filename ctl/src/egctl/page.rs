@@ -3,7 +3,7 @@
 use eg_proto::control::verbs::{Front, Need, TABLE};
 use eg_settings::{hold_page, with_manual_table, with_table};
 
-use super::command::{Forms, command, level_of};
+use super::command::{Forms, command};
 use super::config::EGCTL_CONF;
 use super::entries::{Does, ENTRIES};
 
@@ -12,7 +12,7 @@ fn verbs() -> String {
     let mut table = String::from("| verb | level | does |\n|---|---|---|\n");
     for entry in ENTRIES.iter() {
         let level = match entry.does {
-            Does::Ask(row) => level_of(row.may),
+            Does::Ask(row) => row.may.to_string(),
             Does::Own(_) | Does::Shell(_) => "as the requests that it makes".to_owned(),
         };
         let secrets: Vec<&str> = entry

@@ -17,6 +17,7 @@ mod explain;
 pub(crate) mod faults;
 mod guard;
 mod health;
+mod hidden;
 mod history;
 mod local;
 mod log_tail;

@@ -11,7 +11,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use eg_proto::control::auth::USER_BYTES_MAX;
-use eg_proto::control::verbs::{Arg, ArgKind, May, Need, Own, Place};
+use eg_proto::control::verbs::{Arg, ArgKind, May, Need, Place};
 use eg_proto::control::{
     BASE, Backups, Diff, GitDone, Level, LivePolicy, PolicyLog, Problem, Receipt, ReloadRequest,
     ReloadTicket, RollbackReceipt, RollbackRequest, Row, RuleBlame, TABLE, TagRequest, Verb,
@@ -220,7 +220,7 @@ fn statuses_of(row: &Row, takes_body: bool) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::from([400, 408, 414, 431, 500, 503]);
     match row.may {
         May::Everybody => {}
-        May::LoggedIn | May::From(_) | May::FromAndService(_) | May::On { .. } => {
+        May::LoggedIn | May::From(_) | May::FromAndService(_) | May::OnOwn(_) | May::On { .. } => {
             statuses.extend([401, 403]);
         }
     }
@@ -335,7 +335,11 @@ fn operation(row: &Row, schemas: &mut Schemas, refusals: &mut BTreeSet<u16>) -> 
         "security",
         match row.may {
             May::Everybody => json!([]),
-            May::LoggedIn | May::From(_) | May::FromAndService(_) | May::On { .. } => {
+            May::LoggedIn
+            | May::From(_)
+            | May::FromAndService(_)
+            | May::OnOwn(_)
+            | May::On { .. } => {
                 json!([{ "bearer": [] }])
             }
         },
@@ -390,25 +394,9 @@ fn title(status: u16) -> String {
 /// Who may, in a sentence.
 fn who_may(row: &Row) -> String {
     let from = |level: Level| format!("the level {} ({}) and above", level.number(), level.name());
-    let said = match row.may {
-        May::Everybody => "everybody, without a login".to_owned(),
-        May::LoggedIn => "whoever is logged in".to_owned(),
-        May::From(level) => from(level),
-        May::FromAndService(level) => format!("{}, and service accounts", from(level)),
-        May::On { others, own: Own::From(own) } => {
-            format!(
-                "{} on accounts that the own one outranks; {} on the own one",
-                from(others),
-                from(own)
-            )
-        }
-        May::On { others, own: Own::Never } => {
-            format!("{} on accounts that the own one outranks, never on the own one", from(others))
-        }
-    };
     let beyond = row.args.iter().filter_map(|arg| arg.least.map(|least| (arg.name, least)));
     let beyond = beyond.map(|(name, least)| format!(" `{name}`: {}.", from(least)));
-    format!("May: {said}.{}", beyond.collect::<String>())
+    format!("May: {}.{}", row.may, beyond.collect::<String>())
 }
 
 fn parameter(verb: Verb, arg: &Arg) -> Value {

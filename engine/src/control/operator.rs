@@ -128,6 +128,7 @@ pub(super) fn barred_problem(row: &Row, barred: Barred) -> Problem {
         | Barred::Level(_)
         | Barred::Scope
         | Barred::Outranked
+        | Barred::NotOwn
         | Barred::Oneself => ProblemKind::Forbidden,
     };
     Problem::new(kind, format!("`{}`: {barred}", row.words.join(" ")))

@@ -13,6 +13,7 @@ use super::answer::{Refused, json, reason_of, value_of};
 use super::auth::Accounts;
 use super::editors::Editors;
 use super::explain::Explaining;
+use super::hidden;
 use super::operator::Operator;
 use super::shape;
 use super::system::System;
@@ -56,8 +57,11 @@ pub(crate) struct Desk {
 }
 
 /// `GET policy`
-pub(super) async fn live(State(desk): State<Arc<Desk>>, _: Operator) -> Response {
-    let live = shape::live_policy(&desk.live.load());
+pub(super) async fn live(State(desk): State<Arc<Desk>>, operator: Operator) -> Response {
+    let mut live = shape::live_policy(&desk.live.load());
+    if !operator.sees_patterns() {
+        hidden::from_live(&mut live);
+    }
     json(StatusCode::OK, &live)
 }
 
@@ -78,13 +82,16 @@ pub(super) async fn reload(
         run: if dry_run { Run::Dry } else { Run::Real },
     };
     let wait = Duration::from_secs(wait_s.unwrap_or(RELOAD_WAIT_S).min(RELOAD_WAIT_S));
-    desk.ask(Work::Reload(order), wait).await
+    match desk.wait_for(Work::Reload(order), wait).await? {
+        Asked::Answer(answer) => answered(hidden::from_answer(answer, &operator)),
+        Asked::Ticket(number) => Ok(ticket(number)),
+    }
 }
 
 /// `GET policy/reload/NUMBER`
 pub(super) async fn receipt(
     State(desk): State<Arc<Desk>>,
-    _: Operator,
+    operator: Operator,
     Path(number): Path<String>,
 ) -> Result<Response, Refused> {
     let unknown = || {
@@ -98,13 +105,20 @@ pub(super) async fn receipt(
     match desk.door.answer_to(number) {
         Found::Unknown => Err(unknown()),
         Found::Waiting => Ok(ticket(number)),
-        Found::Answered(answer) => answered(*answer),
+        Found::Answered(answer) => answered(hidden::from_answer(*answer, &operator)),
     }
 }
 
 impl Desk {
-    /// Asks the policy thread, and waits for its answer or for `wait`.
+    /// Asks the policy thread, and waits for its answer or for `wait`. For who sees patterns.
     pub(super) async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
+        match self.wait_for(work, wait).await? {
+            Asked::Answer(answer) => answered(answer),
+            Asked::Ticket(number) => Ok(ticket(number)),
+        }
+    }
+
+    async fn wait_for(&self, work: Work, wait: Duration) -> Result<Asked, Refused> {
         let attempt = Attempt::of(&work);
         let ticket_of = self.door.ask(work).map_err(|refused| self.not_taken(&attempt, refused))?;
         let number = ticket_of.number;
@@ -112,12 +126,14 @@ impl Desk {
         let mut stopping = self.stopping.clone();
         tokio::select! {
             biased;
-            answer = &mut answer => return answered(answer.unwrap_or_else(|_| Err(ending()))),
-            () = tokio::time::sleep(wait) => return Ok(ticket(number)),
+            answer = &mut answer => {
+                return Ok(Asked::Answer(answer.unwrap_or_else(|_| Err(ending()))));
+            }
+            () = tokio::time::sleep(wait) => return Ok(Asked::Ticket(number)),
             () = stopped(&mut stopping) => {}
         }
         match tokio::time::timeout(LAST_WORD, answer).await {
-            Ok(Ok(answer)) => answered(answer),
+            Ok(Ok(answer)) => Ok(Asked::Answer(answer)),
             Ok(Err(_)) | Err(_) => Err(ending().into()),
         }
     }
@@ -141,6 +157,12 @@ impl Desk {
         }
         refused.into()
     }
+}
+
+/// What came of an ask by now.
+enum Asked {
+    Answer(Answer),
+    Ticket(u64),
 }
 
 /// What the trail says of an ask.

@@ -206,7 +206,7 @@ pub struct LivePolicy {
     pub rules: u64,
     /// How many distinct names its lists hold.
     pub names: u64,
-    /// Its lists.
+    /// Its lists; hidden below level 10.
     pub lists: Vec<LiveList>,
 }
 

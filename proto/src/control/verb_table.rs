@@ -185,7 +185,7 @@ pub const TABLE: &[Row] = &[
     row!(RequestUserRemove, ["request", "user", "remove"], Delete, "users/{user}", ON_OTHERS, Request, [USER],
         "remove an account"),
     row!(RequestUserTotp, ["request", "user", "totp"], Post, "users/{user}/totp",
-        May::On { others: Administrator, own: Own::From(Monitoring) }, Request,
+        May::OnOwn(Monitoring), Request,
         [USER, secret("password", "the own password"), secret("code", "the six digits, once the secret is in the authenticator")],
         "set up a second factor for the own account"),
     row!(RequestUserTotpRemove, ["request", "user", "totp-remove"], Delete, "users/{user}/totp", ON_OTHERS, Request, [USER],

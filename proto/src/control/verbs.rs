@@ -4,6 +4,8 @@
 //! INVARIANT: whether somebody may is answered by [`Row::access`] and nowhere else. What depends on the
 //! level that an account is to get (`POST users`, `PUT users/NAME/level`) is [`Level::outranks`] too.
 
+use std::fmt;
+
 use super::level::Level;
 pub use super::verb_table::TABLE;
 
@@ -137,6 +139,8 @@ pub enum May {
     From(Level),
     /// From this level on, and service accounts.
     FromAndService(Level),
+    /// From this level on, on the own account alone; no service account.
+    OnOwn(Level),
     /// From this level on, on accounts that the own one outranks; `own` says what is with the own one.
     On {
         /// On others, from this level on.
@@ -144,6 +148,28 @@ pub enum May {
         /// On the own account.
         own: Own,
     },
+}
+
+impl fmt::Display for May {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = |level: Level| format!("{} ({})", level.number(), level.name());
+        match *self {
+            Self::Everybody => f.write_str("everybody"),
+            Self::LoggedIn => f.write_str("whoever is logged in"),
+            Self::From(level) => f.write_str(&from(level)),
+            Self::FromAndService(level) => write!(f, "{}, and service accounts (3)", from(level)),
+            Self::OnOwn(level) => write!(f, "{}, on the own account alone", from(level)),
+            Self::On { others, own: Own::Never } => {
+                write!(f, "{}, on accounts below; nobody on the own one", from(others))
+            }
+            Self::On { others, own: Own::From(own) } if own == others => {
+                write!(f, "{}, on accounts below and on the own one", from(others))
+            }
+            Self::On { others, own: Own::From(own) } => {
+                write!(f, "{}, on accounts below; on the own one {}", from(others), from(own))
+            }
+        }
+    }
 }
 
 /// What is with the own account.
@@ -303,6 +329,9 @@ pub enum Barred {
     /// The other account is not outranked.
     #[error("it needs a higher level than that of the account")]
     Outranked,
+    /// It is for the own account alone.
+    #[error("everybody does this to the own account alone")]
+    NotOwn,
     /// Nobody may do this to the own account.
     #[error("nobody may do this to the own account; another Administrator can")]
     Oneself,
@@ -334,17 +363,25 @@ impl Row {
         let Some(asker) = asker else {
             return match self.may {
                 May::Everybody => Ok(()),
-                May::LoggedIn | May::From(_) | May::FromAndService(_) | May::On { .. } => {
-                    Err(Barred::NoLogin)
-                }
+                May::LoggedIn
+                | May::From(_)
+                | May::FromAndService(_)
+                | May::OnOwn(_)
+                | May::On { .. } => Err(Barred::NoLogin),
             };
         };
         match (self.may, asker.level) {
             (May::Everybody, _) => Ok(()),
             (_, Level::Disabled) => Err(Barred::Disabled),
             (May::LoggedIn, _) | (May::FromAndService(_), Level::ServiceAccount) => Ok(()),
-            (May::From(_) | May::On { .. }, Level::ServiceAccount) => Err(Barred::Scope),
+            (May::From(_) | May::OnOwn(_) | May::On { .. }, Level::ServiceAccount) => {
+                Err(Barred::Scope)
+            }
             (May::From(least) | May::FromAndService(least), level) => reaches(level, least),
+            (May::OnOwn(least), level) => match target {
+                Some(target) if target.name != asker.name => Err(Barred::NotOwn),
+                Some(_) | None => reaches(level, least),
+            },
             (May::On { others, own }, level) => on_account(asker, (others, own), level, target),
         }
     }
@@ -437,7 +474,7 @@ mod tests {
             if matches!(row.method, HttpMethod::Get | HttpMethod::Delete) {
                 assert!(row.args.iter().all(|arg| arg.place != Place::Body), "{}", row.name());
             }
-            if matches!(row.may, May::On { .. }) {
+            if matches!(row.may, May::On { .. } | May::OnOwn(_)) {
                 assert!(row.args.iter().any(|arg| arg.name == "user" && arg.place == Place::Path));
             }
         }

@@ -260,7 +260,7 @@ fn an_exception_that_nobody_will_tell_spares_nobody() {
         .decides(&[("hello a.test:443 | sni=a.test", "default")]);
 }
 
-/// Exceptions are ORed: one that names a host says nothing about where a pattern beside it fits, so that
+/// Exceptions are joined by "or": one that names a host says nothing about where a pattern beside it fits, so that
 /// the rule lacks more than a path, with it as without it.
 #[test]
 fn an_exception_beside_a_pattern_makes_no_word_heard() {
