@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use eg_tests::browser::{Browser, Received, Reply, Story};
-use eg_tests::installation::{
-    ANSWERED_WITHIN, ConnectorSettings, GIVEN_UP_WITHIN, Installation, Site,
-};
+use eg_tests::installation::{ANSWERED_WITHIN, ConnectorSettings, GIVEN_UP_WITHIN, Installation};
+use eg_tests::site::Site;
 use eg_tests::{material, showcase, tls, wait};
 use nix::sys::signal::Signal;
 use rustls::{ServerConnection, StreamOwned};

@@ -5,9 +5,10 @@
 use anyhow::{Result, ensure};
 use eg_tests::browser::{Browser, Received};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{Plan, Site};
+use eg_tests::installation::Plan;
 use eg_tests::origin::Seen;
 use eg_tests::programs::Programs;
+use eg_tests::site::Site;
 use eg_tests::trail::Trail;
 
 /// The host of the CONNECT and the SNI; none is sent where there is none.

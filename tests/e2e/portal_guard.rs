@@ -4,8 +4,9 @@
 use anyhow::{Context as _, Result, ensure};
 use eg_tests::browser::{Browser, Received, Reply};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{Plan, Site};
+use eg_tests::installation::Plan;
 use eg_tests::programs::Programs;
+use eg_tests::site::Site;
 
 const PORTAL: &str = "portal.demo.example";
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use eg_tests::browser::{Browser, Received};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{FirstAccount, Plan, Site};
+use eg_tests::installation::{FirstAccount, Plan};
 use eg_tests::programs::Programs;
+use eg_tests::site::Site;
 use eg_tests::terminal::Terminal;
 
 /// A rollback comes within the minute that was asked for, and a reload's length.

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{Installation, Plan, Site};
+use eg_tests::installation::{Installation, Plan};
 use eg_tests::programs::Programs;
 use eg_tests::showcase::{Case, Examiner};
+use eg_tests::site::Site;
 
 /// The whole chain with the rules of the demo.
 pub(crate) fn site() -> Result<Site> {

@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use anyhow::{Context as _, Result, bail, ensure};
 use eg_tests::browser::{Browser, Inside, Received};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{ANSWERED_WITHIN, Plan, SecondHelper, Site};
+use eg_tests::installation::{ANSWERED_WITHIN, Plan, SecondHelper};
 use eg_tests::origin::Seen;
 use eg_tests::programs::Programs;
+use eg_tests::site::Site;
 use eg_tests::{process, tls, wait};
 use nix::sys::signal::{Signal, kill};
 

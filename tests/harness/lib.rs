@@ -7,7 +7,8 @@
 //! ```text
 //! folder, programs, process     where things lie, what is run, and that it ends
 //! material                      keys, secrets, certificates
-//! origin, squid, installation   the programs and their configuration
+//! origin, squid, installation,
+//! site                          the programs and their configuration
 //! browser, lines, pace          who asks: through Squid, or as Squid, or as a busy one
 //! api                           an operator's tool, by hand
 //! pair                          two engines and one connector
@@ -34,6 +35,7 @@ pub mod rows;
 pub mod shared;
 pub mod showcase;
 pub mod small_disk;
+pub mod site;
 pub mod squid;
 pub mod terminal;
 pub mod tls;

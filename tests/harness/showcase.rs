@@ -14,8 +14,8 @@ use eg_proto::{Opener, Route};
 use serde::Serialize;
 
 use crate::browser::{Browser, Inside, Received, Reply, Story};
-use crate::installation::Site;
 use crate::origin::Seen;
+use crate::site::Site;
 use crate::tls;
 use crate::trail::{Entry, Trail};
 

@@ -7,10 +7,11 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use comfy_table::{Cell, Table};
 use eg_tests::folder::Folder;
-use eg_tests::installation::{FirstAccount, Installation, Plan, Site};
+use eg_tests::installation::{FirstAccount, Installation, Plan};
 use eg_tests::interrupt;
 use eg_tests::programs::Programs;
 use eg_tests::showcase::{self, Examiner, Row};
+use eg_tests::site::Site;
 
 use crate::{paths, say, setup, steps};
 

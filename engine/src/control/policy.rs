@@ -83,7 +83,7 @@ pub(super) async fn reload(
     };
     let wait = Duration::from_secs(wait_s.unwrap_or(RELOAD_WAIT_S).min(RELOAD_WAIT_S));
     match desk.wait_for(Work::Reload(order), wait).await? {
-        Asked::Answer(answer) => answered(hidden::from_answer(answer, &operator)),
+        Asked::Answer(answer) => answered(hidden::from_answer(*answer, &operator)),
         Asked::Ticket(number) => Ok(ticket(number)),
     }
 }
@@ -113,7 +113,7 @@ impl Desk {
     /// Asks the policy thread, and waits for its answer or for `wait`. For who sees patterns.
     pub(super) async fn ask(&self, work: Work, wait: Duration) -> Result<Response, Refused> {
         match self.wait_for(work, wait).await? {
-            Asked::Answer(answer) => answered(answer),
+            Asked::Answer(answer) => answered(*answer),
             Asked::Ticket(number) => Ok(ticket(number)),
         }
     }
@@ -127,13 +127,13 @@ impl Desk {
         tokio::select! {
             biased;
             answer = &mut answer => {
-                return Ok(Asked::Answer(answer.unwrap_or_else(|_| Err(ending()))));
+                return Ok(Asked::Answer(Box::new(answer.unwrap_or_else(|_| Err(ending())))));
             }
             () = tokio::time::sleep(wait) => return Ok(Asked::Ticket(number)),
             () = stopped(&mut stopping) => {}
         }
         match tokio::time::timeout(LAST_WORD, answer).await {
-            Ok(Ok(answer)) => Ok(Asked::Answer(answer)),
+            Ok(Ok(answer)) => Ok(Asked::Answer(Box::new(answer))),
             Ok(Err(_)) | Err(_) => Err(ending().into()),
         }
     }
@@ -161,7 +161,7 @@ impl Desk {
 
 /// What came of an ask by now.
 enum Asked {
-    Answer(Answer),
+    Answer(Box<Answer>),
     Ticket(u64),
 }
 

@@ -1,7 +1,7 @@
 //! `passwd`: one line an account, `name:level:algorithm:salt:hash:created:comment` (SPEC 9).
 //!
 //! What a comment or a blank line is stays where it is. A disabled account keeps the level that it had
-//! at the front of its comment, `[was 10] …`, so that nothing but this file is needed to give it back.
+//! at the front of its comment, `[was 10]`, so that nothing but this file is needed to give it back.
 //!
 //! INVARIANT: a text with a faulty line is never written again: [`Passwd::faults`] says so, and whoever
 //! changes accounts asks for it.
