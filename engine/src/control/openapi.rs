@@ -193,6 +193,7 @@ fn refusals_of(verb: Verb) -> &'static [u16] {
         | Verb::RequestUserRemove
         | Verb::RequestUserTotpRemove
         | Verb::RequestUserKeyAdd
+        | Verb::ShowUserKeys
         | Verb::RequestUserKeyRemove => &[409],
         Verb::Logout
         | Verb::Who
@@ -208,8 +209,7 @@ fn refusals_of(verb: Verb) -> &'static [u16] {
         | Verb::ShowPolicySummary
         | Verb::ShowPolicyList
         | Verb::ShowPolicyMatch
-        | Verb::RequestNeighborTeardown
-        | Verb::ShowUserKeys => &[],
+        | Verb::RequestNeighborTeardown => &[],
     }
 }
 
