@@ -42,6 +42,7 @@ pub mod shadow;
 
 // -- the policy's life cycle
 pub mod sources;
+mod stamp;
 mod edits;
 
 pub mod reload;

@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::fault::{BackupFault, file};
-use super::stamps::{Instant, Stamp, Stamps};
+use super::stamps::{Instant, Stamps};
 use super::steps::{digest_of, open};
 use super::tree::{Entry, MODE_BITS, Tree};
+use crate::stamp::Stamp;
 
 /// Names below `path`, folders too: as many as the walk for policy files takes in one folder.
 const ENTRIES_MAX: u64 = 100_000;

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use eg_policy::digest::Digest;
 use serde::{Deserialize, Serialize};
+
+use crate::stamp::Stamp;
 
 /// A change within so long before the reading may look like one after it. Local file systems count in
 /// ticks of at most 10 ms, some network file systems in seconds.
@@ -23,32 +24,11 @@ const FORMAT: u32 = 1;
 /// As many bytes as the stamps of every file that a snapshot may hold, each with a long path.
 pub(super) const STAMPS_BYTES_MAX: u64 = 64 << 20;
 
-/// What the system says of a file that cannot stay the same when the file is written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Stamp {
-    /// Of a file.
-    pub(super) fn of(facts: &Metadata) -> Self {
-        Self {
-            device: facts.dev(),
-            inode: facts.ino(),
-            bytes: facts.len(),
-            modified: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
-        }
-    }
-
     /// Whether a file with this stamp that was read at `read` cannot have changed since without
     /// getting another one.
     pub(super) fn is_settled(&self, read: Instant) -> bool {
-        nanoseconds(self.changed).max(nanoseconds(self.modified)) + SETTLED_AFTER_NS < read.0
+        self.newest_ns() + SETTLED_AFTER_NS < read.0
     }
 }
 
@@ -59,7 +39,7 @@ pub(super) struct Instant(i128);
 impl Instant {
     /// The moment of the last change of a file.
     pub(super) fn changed(facts: &Metadata) -> Self {
-        Self(nanoseconds((facts.mtime(), facts.mtime_nsec())))
+        Self(Stamp::of(facts).modified_ns())
     }
 
     /// Before everything: nothing that was read then is settled.
@@ -70,10 +50,6 @@ impl Instant {
     pub(super) fn plus(self, more: std::time::Duration) -> Self {
         Self(self.0 + i128::try_from(more.as_nanos()).unwrap())
     }
-}
-
-fn nanoseconds((seconds, nanos): (i64, i64)) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + i128::from(nanos)
 }
 
 /// The digests of files by path and stamp.
@@ -145,7 +121,7 @@ mod tests {
         assert_eq!(Stamps::read(&bytes, root).digest("a", &stamp), Some(Digest::of(b"1")));
         assert_eq!(Stamps::read(&bytes, Path::new("/other")), Stamps::none(Path::new("/other")));
         assert_eq!(Stamps::read(&bytes[1..], root), Stamps::none(root));
-        let later = Stamp { changed: (stamp.changed.0 + 1, 0), ..stamp };
+        let later = stamp.changed_a_second_later();
         assert_eq!(stamps.digest("a", &later), None);
     }
 }

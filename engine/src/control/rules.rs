@@ -1,7 +1,6 @@
 //! Live rules as rows, and one of them as its policy file writes it.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use eg_policy::check::Mode;
@@ -12,6 +11,7 @@ use eg_policy::syntax::{Ast, FILE_BYTES_MAX, parse, print};
 use eg_proto::control::explain::{RuleDetail, RuleRow};
 
 use crate::sources::Disk;
+use crate::stamp::Stamp;
 
 /// A rule as everybody may see it.
 pub(super) fn row(rule: &Rule) -> RuleRow {
@@ -67,7 +67,5 @@ fn text_of(rule: &Rule) -> Option<String> {
 /// Whether a file, or its name, was changed after that. What the system cannot tell has changed.
 fn is_newer(path: &Path, than_us: i64) -> bool {
     let Ok(facts) = fs::metadata(path) else { return true };
-    let us = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000) + nanos / 1_000;
-    let changed = us(facts.mtime(), facts.mtime_nsec()).max(us(facts.ctime(), facts.ctime_nsec()));
-    changed > than_us
+    Stamp::of(&facts).newest_ns().div_euclid(1_000) > i128::from(than_us)
 }

@@ -8,57 +8,34 @@
 //! INVARIANT: a look is only kept where the one before the reading and the one after it are the same.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use eg_policy::digest::Digest;
 use eg_policy::lists::{ListFormat, part_files};
 
+use crate::stamp::Stamp;
+
 /// The coarsest grain of a file system's times (FAT has two seconds), and so how old a time must be
 /// before it tells two states of a file apart.
 const GRAIN: Duration = Duration::from_secs(2);
 
-/// One file or folder at a moment; links are followed.
+/// A look at a list file, or at a folder that is a list; links are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Facts {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified_ns: i128,
-    changed_ns: i128,
-}
-
-impl Facts {
-    fn of(found: &Metadata) -> Self {
-        let nanos =
-            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Self {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified_ns: nanos(found.mtime(), found.mtime_nsec()),
-            changed_ns: nanos(found.ctime(), found.ctime_nsec()),
-        }
-    }
-}
-
-/// A look at a list file, or at a folder that is a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen(Vec<(String, Facts)>);
+pub(crate) struct Seen(Vec<(String, Stamp)>);
 
 impl Seen {
     /// Looks at a path. `None` where there is nothing that a look could vouch for: no file, a device, a
     /// folder in which something else stands where a file of a list should.
     pub(crate) fn look(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
-        let mut all = vec![(String::new(), Facts::of(&found))];
+        let mut all = vec![(String::new(), Stamp::of(&found))];
         if found.is_dir() {
             for part in part_files(path.to_str()?) {
                 match fs::metadata(&part) {
-                    Ok(found) if found.is_file() => all.push((part, Facts::of(&found))),
+                    Ok(found) if found.is_file() => all.push((part, Stamp::of(&found))),
                     Err(fault) if fault.kind() == ErrorKind::NotFound => {}
                     Ok(_) | Err(_) => return None,
                 }
@@ -81,7 +58,7 @@ impl Seen {
     }
 
     fn newest_ns(&self) -> i128 {
-        let times = self.0.iter().map(|(_, facts)| facts.modified_ns.max(facts.changed_ns));
+        let times = self.0.iter().map(|(_, stamp)| stamp.newest_ns());
         times.max().unwrap_or(i128::MAX)
     }
 }

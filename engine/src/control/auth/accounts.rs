@@ -19,7 +19,7 @@ use eg_proto::control::{Level, Problem, ProblemKind};
 use eg_settings::Switch;
 use eg_settings::log::chain;
 
-use super::file::{self, FileFault, Stamp};
+use super::file::{self, FileFault};
 use super::lockout::Lockout;
 use super::passwd::{Account, AccountName, Cost, PASSWD_BYTES_MAX, Passwd};
 use super::password::Hasher;
@@ -30,6 +30,7 @@ use super::{api_key, bootstrap, keeper};
 use crate::audit::Audit;
 use crate::config::Aaa;
 use crate::control::operator::Identity;
+use crate::stamp::Stamp;
 
 /// How long a change of `passwd` by others may go unseen by whoever is logged in.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

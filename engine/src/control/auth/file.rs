@@ -13,6 +13,8 @@ use eg_settings::open_regular;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+use crate::stamp::Stamp;
+
 /// Only the engine reads and writes what concerns accounts.
 pub(super) const MODE: u32 = 0o600;
 
@@ -66,16 +68,6 @@ pub(super) enum FileFault {
     },
 }
 
-/// What tells one state of a file from the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// A file's text.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -88,13 +80,7 @@ pub(super) struct Text {
 /// The state of a file now; `None` where there is none.
 pub(super) fn stamp(path: &Path) -> Result<Option<Stamp>, FileFault> {
     match fs::metadata(path) {
-        Ok(facts) => Ok(Some(Stamp {
-            device: facts.dev(),
-            inode: facts.ino(),
-            size: facts.len(),
-            modified: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
-        })),
+        Ok(facts) => Ok(Some(Stamp::of(&facts))),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(FileFault::Read { path: path.to_path_buf(), source }),
     }
