@@ -5,9 +5,9 @@ use std::path::Path;
 
 use Fallback::{Nothing, Value};
 use eg_proto::control::SOCKET;
-use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
+use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, key};
 
-use crate::session::{Hostless, Settings};
+use crate::session::{Conf, Hostless, KeyFile, Settings};
 
 /// The file that is read where none is named.
 pub const CONF: &str = "/etc/enforcegate/egpolicy.conf";
@@ -44,27 +44,13 @@ const KEYS: &[Key] = &[
 ///
 /// Every fault of the file at once.
 pub fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
-    let usual = Path::new(CONF);
-    match path {
-        Some(path) => read_file(path),
-        None if usual.exists() => read_file(usual),
-        None => Ok(Settings { hostless: Hostless::Socket, ..Settings::default() }),
-    }
-}
-
-fn read_file(path: &Path) -> Result<Settings, ConfigFaults> {
-    load(&EGPOLICY_CONF, path, &Overrides::default(), settle).map(|loaded| loaded.config)
-}
-
-fn settle(settling: &mut Settling<'_>) -> Option<Settings> {
-    let mut table = settling.table("global");
-    let socket = table.path("socket");
-    let port = table.number::<u16>("port");
-    let text = |name: &str| table.text(name).filter(|text| !text.is_empty());
-    let (host, user) = (text("host"), text("user"));
-    let (cert, key_file) = (table.optional_path("cert"), table.optional_path("key_file"));
-    let hostless = Hostless::Socket;
-    Some(Settings { hostless, socket: socket?, host, port: port?, user, cert, key_file })
+    let conf = Conf {
+        description: &EGPOLICY_CONF,
+        usual: CONF,
+        hostless: Hostless::Socket,
+        key_file: KeyFile::MayBe,
+    };
+    conf.read(path)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `egctl.conf`: where the engine is, and as whom it is asked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use Fallback::{Nothing, Value};
 use eg_proto::control::SOCKET;
-use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, Overrides, Settling, key, load};
+use eg_settings::{ConfigFaults, Description, Fallback, Key, Kind, key};
 
-use crate::session::{Hostless, Settings};
+use crate::session::{Conf, Hostless, KeyFile, Settings};
 
 /// The file that is read where none is named.
 pub(crate) const CONF: &str = "/etc/enforcegate/egctl.conf";
@@ -41,27 +41,13 @@ const KEYS: &[Key] = &[
 ///
 /// Every fault of the file at once.
 pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigFaults> {
-    let usual = Path::new(CONF);
-    match path {
-        Some(path) => read_file(path),
-        None if usual.exists() => read_file(usual),
-        None => Ok(Settings::default()),
-    }
-}
-
-fn read_file(path: &Path) -> Result<Settings, ConfigFaults> {
-    load(&EGCTL_CONF, path, &Overrides::default(), settle).map(|loaded| loaded.config)
-}
-
-fn settle(settling: &mut Settling<'_>) -> Option<Settings> {
-    let mut table = settling.table("global");
-    let socket: Option<PathBuf> = table.path("socket");
-    let port = table.number::<u16>("port");
-    let text = |name: &str| table.text(name).filter(|text| !text.is_empty());
-    let (host, user) = (text("host"), text("user"));
-    let cert = table.optional_path("cert");
-    let hostless = Hostless::SocketOrHere;
-    Some(Settings { hostless, socket: socket?, host, port: port?, user, cert, key_file: None })
+    let conf = Conf {
+        description: &EGCTL_CONF,
+        usual: CONF,
+        hostless: Hostless::SocketOrHere,
+        key_file: KeyFile::None,
+    };
+    conf.read(path)
 }
 
 #[cfg(test)]

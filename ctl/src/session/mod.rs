@@ -13,6 +13,7 @@ mod open;
 pub use fault::SessionFault;
 pub use open::{Asks, Session};
 pub(crate) use private::make_folder;
+pub(crate) use settings::{Conf, KeyFile};
 pub use settings::{Hostless, Settings};
 pub use surroundings::Surroundings;
 #[cfg(test)]
