@@ -1,25 +1,12 @@
 //! An explanation, for people: of `egpolicy` itself, or of an engine.
 
-use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
 use eg_policy::explain::{Kind, RequestSpec};
 use eg_proto::control::explain::{Explained, FailedTold, FitTold, RuleTold, VerdictTold};
 
+use super::before::{Detail, Parted, parted};
 use super::words::{count, tame};
-
-/// How many rules that nearly held are told where not all are asked for: what fits on a screen with the
-/// rest.
-const NEAR_MAX: usize = 8;
-
-/// How much is told of rules that do not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// The ones of which a part fits, and the number of the rest.
-    Near,
-    /// Every one.
-    All,
-}
 
 /// Prints an explanation.
 ///
@@ -182,35 +169,12 @@ fn write_failed(out: &mut impl Write, failed: &FailedTold) -> io::Result<()> {
 
 /// Why the rules before the one that decides do not hold.
 fn write_before(out: &mut impl Write, before: &[RuleTold], detail: Detail) -> io::Result<()> {
-    // The protocol alone is nothing that a person would look for.
-    let tells = |fit: &FitTold| {
-        let own = fit.attribute.as_str();
-        own != "application" && !own.starts_with("valid-")
-    };
-    let is_near = |rule: &&RuleTold| match detail {
-        Detail::All => true,
-        Detail::Near => rule.fits.iter().any(tells) || rule.outcome == "unknown",
-    };
-    let most = match detail {
-        Detail::All => usize::MAX,
-        Detail::Near => NEAR_MAX,
-    };
-    let near: Vec<&RuleTold> = before.iter().filter(is_near).take(most).collect();
+    let Parted { near, others, stopped_by } = parted(before, detail);
     near.iter().try_for_each(|rule| write_rule(out, rule))?;
-    let told: HashSet<Option<u32>> = near.iter().map(|rule| rule.id).collect();
-    let mut rest: BTreeMap<&str, usize> = BTreeMap::new();
-    for rule in before.iter().filter(|rule| !told.contains(&rule.id)) {
-        let attribute = rule.failed.as_ref().map_or("", |failed| failed.attribute.as_str());
-        let number = rest.entry(attribute).or_default();
-        *number = number.saturating_add(1);
-    }
-    if rest.is_empty() {
+    if others == 0 {
         return Ok(());
     }
-    let by: Vec<String> =
-        rest.iter().map(|(attribute, number)| format!("{attribute} {number}")).collect();
-    let all = rest.values().fold(0_usize, |all, number| all.saturating_add(*number));
-    let (other, by) = (if near.is_empty() { "" } else { "other " }, by.join(", "));
-    let rules = if all == 1 { "rule" } else { "rules" };
-    writeln!(out, "  {all} {other}{rules} stopped by {by}; `--all` tells each")
+    let other = if near.is_empty() { "" } else { "other " };
+    let rules = if others == 1 { "rule" } else { "rules" };
+    writeln!(out, "  {others} {other}{rules} stopped by {stopped_by}; `--all` tells each")
 }

@@ -6,8 +6,8 @@ use eg_proto::control::{Receipt, Verb};
 use serde::de::DeserializeOwned;
 
 use super::super::screen::Screen;
-use super::matching::Detail;
 use super::{commit, matching, neighbor, policy, system, user};
+use crate::forms::Detail;
 use crate::receipt;
 
 /// Whether an answer could be shown.

@@ -1,6 +1,5 @@
 //! What the live policy says to a request, and why.
 
-use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use eg_proto::control::explain::{
@@ -8,22 +7,10 @@ use eg_proto::control::explain::{
 };
 
 use super::super::screen::{Mark, Screen};
-
-/// How many rules that nearly held are told where not all are asked for: what fits on a screen with the
-/// rest.
-const NEAR_MAX: usize = 8;
+use crate::forms::before::{Detail, Parted, parted};
 
 /// Room for the longest name of a field.
 const NAMES: usize = 10;
-
-/// How much is told of rules that do not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
-    /// The ones of which a part fits, and the number of the rest.
-    Near,
-    /// Every one.
-    All,
-}
 
 pub(super) fn matching(
     screen: &mut Screen<'_>,
@@ -166,33 +153,11 @@ fn write_failed(screen: &mut Screen<'_>, failed: &FailedTold) -> io::Result<()> 
 
 /// Why the rules before the one that decides do not hold.
 fn write_before(screen: &mut Screen<'_>, before: &[RuleTold], detail: Detail) -> io::Result<()> {
-    // The protocol alone is nothing that a person would look for.
-    let tells = |fit: &FitTold| {
-        let own = fit.attribute.as_str();
-        own != "application" && !own.starts_with("valid-")
-    };
-    let is_near = |rule: &&RuleTold| match detail {
-        Detail::All => true,
-        Detail::Near => rule.fits.iter().any(tells) || rule.outcome == "unknown",
-    };
-    let most = match detail {
-        Detail::All => usize::MAX,
-        Detail::Near => NEAR_MAX,
-    };
-    let near: Vec<&RuleTold> = before.iter().filter(is_near).take(most).collect();
+    let Parted { near, others, stopped_by } = parted(before, detail);
     near.iter().try_for_each(|rule| write_rule(screen, rule))?;
-    let told: HashSet<Option<u32>> = near.iter().map(|rule| rule.id).collect();
-    let mut rest: BTreeMap<&str, u64> = BTreeMap::new();
-    for rule in before.iter().filter(|rule| !told.contains(&rule.id)) {
-        let attribute = rule.failed.as_ref().map_or("", |failed| failed.attribute.as_str());
-        let number = rest.entry(attribute).or_default();
-        *number = number.saturating_add(1);
-    }
-    if rest.is_empty() {
+    if others == 0 {
         return Ok(());
     }
-    let by: Vec<String> = rest.iter().map(|(name, number)| format!("{name} {number}")).collect();
-    let all: u64 = rest.values().sum();
     let other = if near.is_empty() { "" } else { "other " };
-    screen.line(&format!("  {all} {other}rules stopped by {}; `all` tells each", by.join(", ")))
+    screen.line(&format!("  {others} {other}rules stopped by {stopped_by}; `all` tells each"))
 }
